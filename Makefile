@@ -1,0 +1,66 @@
+# imgmake: make, make check, make bench, make lint, make install DESTDIR= PREFIX=
+# MODE=release|asan|tsan|cov chooses a build directory of its own.
+-include config.mk                # written by ./bootstrap.sh: CC, PKGS, what was found
+MODE    ?= release
+PREFIX  ?= /usr/local
+B       := build/$(MODE)
+CC      ?= cc
+PKGS    ?= lua5.4 libarchive libcrypto libssl libcurl zlib libdeflate libzstd jansson lmdb
+VERSION := 0.1.0
+
+WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+           -Wwrite-strings -Wvla -Wformat=2 -Wundef -Wimplicit-fallthrough
+release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+asan    := -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer -Werror
+tsan    := -O1 -g -fsanitize=thread
+cov     := -O0 -g --coverage
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) | sed 's/-I/-isystem /g')
+PKG_LIBS   := $(shell pkg-config --libs $(PKGS))
+CPPFLAGS += -D_GNU_SOURCE -DIMGMAKE_VERSION='"$(VERSION)"' -Iengine -I. -MMD -MP $(PKG_CFLAGS)
+CFLAGS   := -std=c11 -pthread $(WARN) $($(MODE)) $(CFLAGS)
+LDFLAGS  += -pthread $(filter -fsanitize=% --coverage,$($(MODE)))
+
+engine  := $(patsubst %.c,$B/%.o,$(sort $(wildcard engine/*/*.c)))
+front   := $(patsubst %.c,$B/%.o,$(sort $(wildcard lua/*.c))) $B/stdlib.o
+main    := $(patsubst %.c,$B/%.o,$(sort $(wildcard cmd/*.c)))
+unit    := $(patsubst tests/unit/%.c,$B/unit/%,$(sort $(wildcard tests/unit/*_test.c)))
+
+all: build/imgmake
+build/imgmake: $B/imgmake
+	@ln -sf $(MODE)/imgmake $@
+
+$B/imgmake: $(main) $(front) $(engine)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+$B/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+# The standard library, embedded: one C file with every stdlib/**.lua as text.
+$B/stdlib.c: $(sort $(wildcard stdlib/*.lua stdlib/*/*.lua)) lua/embed.sh
+	@mkdir -p $(@D)
+	sh lua/embed.sh stdlib > $@
+$B/stdlib.o: $B/stdlib.c
+	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+$B/unit/%: tests/unit/%.c $(engine)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -Itests -o $@ $< $(engine) $(PKG_LIBS) -lcmocka
+
+unit: $(unit)
+check: all unit
+	tests/run
+bench: all
+	tests/bench/run
+lint:
+	tests/lint
+install: all
+	install -Dm755 $B/imgmake $(DESTDIR)$(PREFIX)/bin/imgmake
+	for m in docs/*.1; do install -Dm644 $$m $(DESTDIR)$(PREFIX)/share/man/man1/$${m##*/}; done
+	for m in docs/*.5; do install -Dm644 $$m $(DESTDIR)$(PREFIX)/share/man/man5/$${m##*/}; done
+clean:
+	rm -rf build
+
+.PHONY: all unit check bench lint install clean
+.DELETE_ON_ERROR:
+-include $(shell find $B -name '*.d' 2>/dev/null)

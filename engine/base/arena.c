@@ -1,0 +1,91 @@
+#include "base/arena.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { BLOCK_SIZE = 16 * 1024 };
+
+struct arena_block {
+	struct arena_block *next;
+	_Alignas(max_align_t) char bytes[];
+};
+
+void arena_fini(struct arena *a)
+{
+	struct arena_block *next;
+
+	for (struct arena_block *b = a->head; b; b = next) {
+		next = b->next;
+		free(b);
+	}
+	*a = (struct arena)ARENA_INIT;
+}
+
+static void *bump(struct arena *a, size_t n, size_t align)
+{
+	size_t pad = (align - (size_t)a->next % align) % align;
+	struct arena_block *b;
+	size_t size;
+	char *p;
+
+	if (a->next && (size_t)(a->end - a->next) >= n + pad) {
+		p = a->next + pad;
+		a->next = p + n;
+		return p;
+	}
+	size = n > BLOCK_SIZE / 4 ? n : BLOCK_SIZE;
+	b = mem_alloc(sizeof(*b) + size);
+	b->next = a->head;
+	a->head = b;
+	if (size == n)
+		return b->bytes;   /* a large one of its own: the open block stays in use */
+	a->next = b->bytes + n;
+	a->end = b->bytes + size;
+	return b->bytes;
+}
+
+void *arena_alloc(struct arena *a, size_t n)
+{
+	return bump(a, n, _Alignof(max_align_t));
+}
+
+void *arena_memdup(struct arena *a, const void *p, size_t n)
+{
+	void *q = bump(a, n ? n : 1, _Alignof(max_align_t));
+
+	if (n)
+		memcpy(q, p, n);
+	return q;
+}
+
+char *arena_strndup(struct arena *a, const char *s, size_t n)
+{
+	char *p = bump(a, n + 1, 1);
+
+	memcpy(p, s, n);
+	return p;
+}
+
+char *arena_strdup(struct arena *a, const char *s)
+{
+	return arena_strndup(a, s, strlen(s));
+}
+
+char *arena_printf(struct arena *a, const char *fmt, ...)
+{
+	va_list ap;
+	char *p;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(NULL, 0, fmt, ap);
+	va_end(ap);
+	if (n < 0)
+		n = 0;
+	p = bump(a, (size_t)n + 1, 1);
+	va_start(ap, fmt);
+	vsnprintf(p, (size_t)n + 1, fmt, ap);
+	va_end(ap);
+	return p;
+}

@@ -1,0 +1,126 @@
+#include "base/json.h"
+
+#include <string.h>
+
+/* jansson recurses to its own limit of 2048; ours is smaller, so it is checked on the
+ * text first: brackets outside strings. */
+static bool too_deep(const char *text, size_t n)
+{
+	bool in_string = false;
+	int depth = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		char c = text[i];
+
+		if (in_string) {
+			if (c == '\\')
+				i++;
+			else if (c == '"')
+				in_string = false;
+		} else if (c == '"') {
+			in_string = true;
+		} else if (c == '{' || c == '[') {
+			if (++depth > JSON_DEPTH_MAX)
+				return true;
+		} else if (c == '}' || c == ']') {
+			depth--;
+		}
+	}
+	return false;
+}
+
+int json_read(json_t **out, const char *text, size_t n, struct err *e)
+{
+	json_error_t why;
+
+	if (too_deep(text, n))
+		return err_set(e, ERR_LIMIT, "JSON nested deeper than %d", JSON_DEPTH_MAX);
+	*out = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
+	if (!*out)
+		return err_set(e, ERR_INVALID, "not valid JSON: line %d, column %d: %s", why.line,
+		               why.column, why.text);
+	return 0;
+}
+
+static int add_chunk(const char *data, size_t n, void *b)
+{
+	buf_add(b, data, n);
+	return 0;
+}
+
+void json_write(struct buf *b, const json_t *j)
+{
+	json_dump_callback(j, add_chunk, b, JSON_COMPACT | JSON_ENCODE_ANY);
+}
+
+void json_write_pretty(struct buf *b, const json_t *j)
+{
+	json_dump_callback(j, add_chunk, b, JSON_INDENT(2) | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+	buf_addc(b, '\n');
+}
+
+static int wrong(struct err *e, const char *key, const char *want)
+{
+	return err_set(e, ERR_INVALID, "member '%s' is not %s", key, want);
+}
+
+/* 1: present and of the type, 0: absent, -1: error. */
+static int member(const json_t *j, const char *key, bool need, json_type type,
+                  const char *want, json_t **out, struct err *e)
+{
+	json_t *m = json_is_object(j) ? json_object_get(j, key) : NULL;
+
+	if (!m || json_is_null(m))
+		return need ? err_set(e, ERR_INVALID, "member '%s' is missing", key) : 0;
+	if (json_typeof(m) != type)
+		return wrong(e, key, want);
+	*out = m;
+	return 1;
+}
+
+int json_member_str(const json_t *j, const char *key, bool need, const char **out,
+                    struct err *e)
+{
+	json_t *m;
+	int found = member(j, key, need, JSON_STRING, "a string", &m, e);
+
+	if (found > 0) {
+		if (strlen(json_string_value(m)) != json_string_length(m))
+			return wrong(e, key, "a string without NUL");
+		*out = json_string_value(m);
+	}
+	return found < 0 ? -1 : 0;
+}
+
+int json_member_int(const json_t *j, const char *key, bool need, int64_t *out, struct err *e)
+{
+	json_t *m;
+	int found = member(j, key, need, JSON_INTEGER, "an integer", &m, e);
+
+	if (found > 0)
+		*out = json_integer_value(m);
+	return found < 0 ? -1 : 0;
+}
+
+int json_member_bool(const json_t *j, const char *key, bool *out, struct err *e)
+{
+	json_t *m = json_is_object(j) ? json_object_get(j, key) : NULL;
+
+	if (!m || json_is_null(m))
+		return 0;
+	if (!json_is_boolean(m))
+		return wrong(e, key, "true or false");
+	*out = json_is_true(m);
+	return 0;
+}
+
+int json_member_object(const json_t *j, const char *key, bool need, json_t **out,
+                       struct err *e)
+{
+	return member(j, key, need, JSON_OBJECT, "an object", out, e) < 0 ? -1 : 0;
+}
+
+int json_member_array(const json_t *j, const char *key, bool need, json_t **out, struct err *e)
+{
+	return member(j, key, need, JSON_ARRAY, "a list", out, e) < 0 ? -1 : 0;
+}

@@ -1,0 +1,46 @@
+#ifndef IMAGE_CODEC_H
+#define IMAGE_CODEC_H
+
+/* Compression of layers. Out: independent members (gzip, RFC 1952) or frames (zstd, RFC 8878), one for
+ * each CODEC_MEMBER bytes of input, made in parallel in bounded memory; the bytes depend on the input
+ * and the compressor's version alone, never on the number of threads. In: any stream. */
+#include "base/buf.h"
+#include "base/digest.h"
+#include "base/err.h"
+#include "image/descriptor.h"
+#include "image/limits.h"
+#include "os/pool.h"
+
+enum { CODEC_MEMBER = 1 << 20 };
+
+/* Takes compressed bytes in order, on the thread that calls encoder_add or encoder_end. */
+typedef int codec_sink(void *self, const void *data, size_t n, struct err *e);
+
+struct encoder;
+/* `pool` may be NULL: all on this thread. */
+struct encoder *encoder_new(enum codec codec, struct pool *pool, codec_sink *sink, void *self);
+MUST_CHECK int encoder_add(struct encoder *c, const void *data, size_t n, struct err *e);
+MUST_CHECK int encoder_end(struct encoder *c, struct err *e);
+void encoder_free(struct encoder *c);   /* NULL is fine; drops what was not written */
+
+/* A stream to pull from: up to n bytes into `data`, 0 at the end, -1 on error. */
+struct source {
+	ssize_t (*read)(struct source *self, void *data, size_t n, struct err *e);
+};
+
+struct decoder;   /* is a source itself */
+/* Reads `in` (borrowed), decompressed once by the declared codec. Trailing garbage, a checksum
+ * mismatch, a cut stream, a zstd window above the limit are errors. */
+struct decoder *decoder_new(enum codec codec, struct source *in, const struct image_limits *l);
+struct source *decoder_source(struct decoder *d);
+void decoder_free(struct decoder *d);
+
+/* A source that reads an open file (borrowed fd) from its current offset. */
+struct fd_source {
+	struct source source;
+	int fd;
+	const char *what;
+};
+void fd_source_init(struct fd_source *s, int fd, const char *what);
+
+#endif

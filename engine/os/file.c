@@ -1,0 +1,162 @@
+#include "os/file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "os/fd.h"
+
+int file_open_beneath(int dir, const char *path, int flags, mode_t mode)
+{
+	struct open_how how = {
+		.flags = (uint64_t)(flags | O_CLOEXEC),
+		.mode = flags & (O_CREAT | O_TMPFILE) ? mode : 0,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
+	};
+	long fd;
+
+	do
+		fd = syscall(SYS_openat2, dir, *path ? path : ".", &how, sizeof(how));
+	while (fd < 0 && (errno == EINTR || errno == EAGAIN));
+	return (int)fd;
+}
+
+int file_open_regular(int dir, const char *path, struct stat *st, struct err *e)
+{
+	AUTO_CLOSE int fd = -1;
+	struct stat own;
+	int flags;
+
+	if (!st)
+		st = &own;
+	fd = openat(dir, path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT)
+		return err_set(e, ERR_NOT_FOUND, "%s: no such file", path);
+	if (fd < 0)
+		return err_sys(e, "open %s", path);
+	if (fstat(fd, st) < 0)
+		return err_sys(e, "stat %s", path);
+	if (!S_ISREG(st->st_mode))
+		return err_set(e, ERR_INVALID, "%s is not a regular file", path);
+	flags = fcntl(fd, F_GETFL);
+	if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0)
+		return err_sys(e, "open %s", path);
+	int out = fd;
+	fd = -1;
+	return out;
+}
+
+int file_read(int dir, const char *path, struct buf *out, size_t limit, struct err *e)
+{
+	AUTO_CLOSE int fd = file_open_regular(dir, path, NULL, e);
+
+	if (fd < 0)
+		return -1;
+	return fd_read_all(fd, out, limit, path, e);
+}
+
+static int sync_directory_of(int dir, const char *path, struct err *e)
+{
+	const char *slash = strrchr(path, '/');
+	AUTO_FREE char *parent = slash ? mem_strndup(path, (size_t)(slash - path) + 1)
+	                               : mem_strdup(".");
+	AUTO_CLOSE int fd = openat(dir, parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_sys(e, "open the directory of %s", path);
+	return fd_sync(fd, path, e);
+}
+
+int file_replace(int dir, const char *path, const void *data, size_t n, mode_t mode,
+                 struct err *e)
+{
+	AUTO_BUF tmp = BUF_INIT;
+	AUTO_CLOSE int fd = -1;
+
+	/* The pid keeps processes apart; a file left by a killed one is overwritten. */
+	buf_addf(&tmp, "%s.tmp.%d", path, (int)getpid());
+	fd = openat(dir, tmp.s, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode);
+	if (fd < 0)
+		return err_sys(e, "create %s", tmp.s);
+	if (fd_write(fd, data, n, path, e) < 0 || fd_sync(fd, path, e) < 0) {
+		unlinkat(dir, tmp.s, 0);
+		return -1;
+	}
+	if (renameat(dir, tmp.s, dir, path) < 0) {
+		err_sys(e, "replace %s", path);
+		unlinkat(dir, tmp.s, 0);
+		return -1;
+	}
+	return sync_directory_of(dir, path, e);
+}
+
+int file_mkdirs(int dir, const char *path, mode_t mode, struct err *e)
+{
+	AUTO_FREE char *p = mem_strdup(path);
+
+	for (char *s = p + 1;; s++) {
+		char c = *s;
+
+		if (c && c != '/')
+			continue;
+		*s = '\0';
+		if (*p && mkdirat(dir, p, mode) < 0 && errno != EEXIST)
+			return err_sys(e, "create directory %s", p);
+		if (!c)
+			return 0;
+		*s = c;
+		if (!s[1])
+			return 0;
+	}
+}
+
+static int remove_children(int fd, const char *path, struct err *e)
+{
+	DIR *d = fdopendir(fd);
+	struct dirent *ent;
+	int rc = 0;
+
+	if (!d) {
+		close(fd);
+		return err_sys(e, "list %s", path);
+	}
+	while (rc == 0 && (ent = readdir(d))) {
+		if (!strcmp(ent->d_name, ".") || !strcmp(ent->d_name, ".."))
+			continue;
+		rc = file_remove_tree(dirfd(d), ent->d_name, e);
+	}
+	closedir(d);
+	return rc < 0 ? err_wrap(e, "%s", path) : 0;
+}
+
+int file_remove_tree(int dir, const char *path, struct err *e)
+{
+	int fd;
+
+	if (unlinkat(dir, path, 0) == 0 || errno == ENOENT)
+		return 0;
+	if (errno != EISDIR && errno != EPERM)
+		return err_sys(e, "remove %s", path);
+	fd = openat(dir, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 && errno == EACCES && fchmodat(dir, path, 0700, 0) == 0)
+		fd = openat(dir, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(e, "remove %s", path);
+	if (remove_children(fd, path, e) < 0)
+		return -1;
+	if (unlinkat(dir, path, AT_REMOVEDIR) < 0)
+		return err_sys(e, "remove %s", path);
+	return 0;
+}
+
+bool file_exists(int dir, const char *path)
+{
+	struct stat st;
+
+	return fstatat(dir, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}

@@ -1,0 +1,30 @@
+#ifndef OS_PROCESS_H
+#define OS_PROCESS_H
+
+/* Child processes, always from an argument vector, never through a shell of ours. */
+#include <stddef.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+struct process_options {
+	const char *const *argv;    /* NULL-terminated; argv[0] is looked up in PATH */
+	const char *const *env;     /* NULL: the caller's */
+	int cwd;                    /* directory fd, or -1 for the caller's */
+	const void *input;          /* written to standard input; NULL: /dev/null */
+	size_t input_len;
+	struct buf *out;            /* standard output, at most `limit` bytes; NULL: as `err` */
+	struct buf *err;            /* standard error; NULL: inherited */
+	size_t limit;               /* for each; 0 is 1 MiB. Beyond it the oldest bytes go. */
+	void (*line)(void *self, const char *s, size_t n);   /* if set, gets all output instead */
+	void *line_self;
+};
+
+/* Runs to the end. *status is the exit status, or 128 + signal. -1 only if it could not be
+ * started (ERR_NOT_FOUND when the program does not exist) or its output not read. */
+MUST_CHECK int process_run(const struct process_options *o, int *status, struct err *e);
+
+/* Ends children that process_run has running (TERM, and KILL 10 s later). From any thread. */
+void process_interrupt_all(void);
+
+#endif

@@ -1,0 +1,209 @@
+#ifndef RECIPE_RECIPE_H
+#define RECIPE_RECIPE_H
+
+/* What an Imagefile says, as plain data: the whole graph of targets, after evaluation. Everything lives
+ * in the recipe's arena; strings are never NULL unless said. Nothing here knows Lua. */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/json.h"
+#include "base/map.h"
+#include "image/descriptor.h"
+
+struct place {
+	const char *file;   /* relative to the project root: "services/Imagefile" */
+	int line;
+};
+
+/* Prints as "%s:%d: " in front of messages. */
+#define PLACE_FMT "%s:%d: "
+#define PLACE_ARG(p) (p).file, (p).line
+
+struct strings {
+	const char **at;
+	size_t n;
+};
+
+enum step_kind {
+	STEP_COPY, STEP_WRITE, STEP_MKDIR, STEP_SYMLINK, STEP_REMOVE, STEP_UNPACK, STEP_ADD, STEP_LAYER,
+	STEP_RUN,                                          /* change files */
+	STEP_ENV, STEP_WORKDIR, STEP_USER, STEP_CONFIG,    /* change the configuration only */
+};
+
+enum mtime_kind { MTIME_FIXED, MTIME_CONTENT, MTIME_KEEP, MTIME_NUMBER };
+
+/* Owner as written: "" (0:0, or kept when copied from a target), "uid", "uid:gid", or names that the
+ * image's /etc/passwd and /etc/group know. Modes are -1 when not given. */
+struct step_copy {
+	struct strings sources;    /* patterns as written, relative to the target's dir */
+	const char *to;
+	struct target *from;       /* NULL: the project */
+	struct strings exclude;
+	int mode, dir_mode;
+	const char *owner;
+	bool parents, optional;
+	enum mtime_kind mtime;
+	int64_t mtime_value;       /* of MTIME_NUMBER */
+};
+
+struct step_write {
+	const char *path;
+	const void *text;
+	size_t size;
+	int mode;
+	const char *owner;
+};
+
+struct step_mkdir {
+	struct strings paths;
+	int mode;
+	const char *owner;
+};
+
+struct step_symlink {
+	const char *path;          /* where the link is */
+	const char *target;        /* its text */
+	const char *owner;
+};
+
+struct step_remove {
+	struct strings paths;      /* patterns, in the image so far */
+	bool optional;
+};
+
+struct step_unpack {
+	const char *source;        /* archive of the project */
+	struct target *from;       /* NULL: the project */
+	const char *to;
+	const char *owner;
+};
+
+struct step_add {
+	const char *url;
+	const char *sha256;        /* 64 hex, or "": locked on first use */
+	const char *to;
+	int mode;
+	const char *owner;
+	bool unpack;
+};
+
+struct step_run {
+	struct strings lines;      /* one script */
+	struct strings exec;       /* or an argument vector; then lines.n is 0 */
+};
+
+struct pair {
+	const char *key, *value;
+};
+
+struct step_env {
+	struct pair *at;           /* sorted by key */
+	size_t n;
+};
+
+struct step {
+	enum step_kind kind;
+	struct place place;
+	union {
+		struct step_copy copy;
+		struct step_write write;
+		struct step_mkdir mkdir;
+		struct step_symlink symlink;
+		struct step_remove remove;
+		struct step_unpack unpack;
+		struct step_add add;
+		struct step_run run;
+		struct step_env env;
+		const char *workdir;
+		const char *user;
+		json_t *config;        /* members as written: entrypoint, cmd, expose, …; see config_step.h */
+		struct { struct step *at; size_t n; } layer;
+	};
+};
+
+/* publish = { REPO…, … } (4-publishing.md). Absent strings are NULL. */
+struct publish {
+	struct place place;
+	struct strings repos;
+	const char *version, *rebuild, *prefix, *variant;
+	struct strings tags;       /* plain moving tags */
+	struct strings aliases, variants, channels_list, yanked, levels;
+	bool is_default;           /* this image has the bare tags: default = false says no */
+	bool channels;
+	bool zero_major;
+	bool immutable;            /* true by default */
+	enum { LATEST_ANY, LATEST_LINE, LATEST_HIGHEST, LATEST_NEVER } latest;
+	const char *latest_line;   /* "2" */
+};
+
+enum target_kind { TARGET_BASE, TARGET_STAGE, TARGET_IMAGE, TARGET_CHECK, TARGET_FILE, TARGET_TASK };
+
+struct target {
+	enum target_kind kind;
+	const char *name;          /* as on the command line: "web", "services/api"; of a base its REF */
+	const char *dir;           /* its Imagefile's directory, relative to the root; "" is the root */
+	struct place place;
+	size_t index;              /* in recipe.targets */
+
+	/* stage, image */
+	struct target *from;       /* NULL: scratch */
+	struct step *steps;
+	size_t n_steps;
+	bool on_build_platform;    /* platform = "build" */
+	struct strings platforms;  /* empty: the asked-for or the host's */
+	struct publish *publish;   /* NULL: not published */
+	enum codec compression;    /* CODEC_GZIP by default */
+	json_t *annotations;       /* of the manifest; NULL if none */
+
+	/* check */
+	struct target *image;
+	bool on_host;
+	int64_t fresh;             /* seconds that a pass is remembered for; -1: for ever */
+
+	/* check, file, task */
+	struct strings run;        /* lines of one script */
+	struct strings deps;       /* patterns below `dir` */
+};
+
+struct variable {
+	const char *name, *value, *help;
+	struct strings choices;
+	enum { VALUE_DEFAULT, VALUE_ENVIRONMENT, VALUE_COMMAND_LINE } origin;
+	struct place place;
+};
+
+/* What evaluation looked at, for `why` and for knowing when to evaluate anew. */
+struct input {
+	const char *what;          /* "read VERSION", "glob src", "git describe", "Imagefile" */
+	struct digest digest;      /* of what was found */
+};
+
+struct recipe {
+	struct arena arena;
+	char *root;                /* absolute path of the project root; owned */
+	int root_fd;
+	const char *dir;           /* of the Imagefile read first, relative to root; "" is the root */
+	struct target **targets;   /* in order of declaration */
+	size_t n_targets;
+	struct target **defaults;  /* what a bare `imgmake` builds */
+	size_t n_defaults;
+	struct variable *variables;
+	size_t n_variables;
+	struct input *inputs;
+	size_t n_inputs;
+	struct map by_name;        /* → struct target * */
+};
+
+struct recipe *recipe_new(void);
+void recipe_free(struct recipe *r);   /* NULL is fine */
+
+/* ERR_NOT_FOUND names the nearest target. `name` may be an output path of a file rule. */
+MUST_CHECK int recipe_find(const struct recipe *r, const char *name, struct target **out,
+                           struct err *e);
+const char *target_kind_text(enum target_kind k);   /* "image" */
+const char *step_kind_text(enum step_kind k);       /* "copy" */
+bool step_changes_files(const struct step *s);
+
+#endif
