@@ -1,0 +1,244 @@
+#include "store/blobs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "os/fd.h"
+#include "os/file.h"
+
+struct blobs {
+	int dir;       /* blobs/sha256; -1 in a store that does not exist yet */
+	int tmp;
+	int rotten;
+	bool read_only;
+	atomic_uint serial;
+};
+
+static int open_dir(int store_dir, const char *path, bool create, struct err *e)
+{
+	int fd;
+
+	if (create && file_mkdirs(store_dir, path, 0700, e) < 0)
+		return -1;
+	fd = openat(store_dir, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 && create)
+		return err_sys(e, "open %s in the store", path);
+	return fd;
+}
+
+int blobs_open(struct blobs **out, int store_dir, bool read_only, struct err *e)
+{
+	struct blobs *b = mem_alloc(sizeof(*b));
+
+	*out = b;
+	b->read_only = read_only;
+	b->tmp = b->rotten = -1;
+	b->dir = open_dir(store_dir, "blobs/sha256", !read_only, e);
+	if (read_only)
+		return 0;
+	if (b->dir >= 0)
+		b->tmp = open_dir(store_dir, "tmp", true, e);
+	if (b->tmp >= 0)
+		b->rotten = open_dir(store_dir, "rotten", true, e);
+	if (b->rotten >= 0)
+		return 0;
+	blobs_close(b);
+	*out = NULL;
+	return -1;
+}
+
+void blobs_close(struct blobs *b)
+{
+	if (!b)
+		return;
+	fd_close(&b->dir);
+	fd_close(&b->tmp);
+	fd_close(&b->rotten);
+	free(b);
+}
+
+bool blobs_has(struct blobs *b, const struct digest *d, int64_t *size)
+{
+	char hex[DIGEST_HEX + 1];
+	struct stat st;
+
+	if (b->dir < 0 || fstatat(b->dir, digest_hex(d, hex), &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return false;
+	if (!S_ISREG(st.st_mode))
+		return false;
+	if (size)
+		*size = st.st_size;
+	return true;
+}
+
+int blobs_get(struct blobs *b, const struct digest *d, int64_t *size, struct err *e)
+{
+	char hex[DIGEST_HEX + 1];
+	struct stat st;
+	int fd;
+
+	digest_hex(d, hex);
+	if (b->dir < 0)
+		return err_set(e, ERR_NOT_FOUND, "blob sha256:%s is not in the store", hex);
+	fd = openat(b->dir, hex, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT)
+		return err_set(e, ERR_NOT_FOUND, "blob sha256:%s is not in the store", hex);
+	if (fd < 0)
+		return err_sys(e, "open blob sha256:%s", hex);
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+		fd_close(&fd);
+		return err_set(e, ERR_CORRUPT, "blob sha256:%s is not a regular file", hex);
+	}
+	if (size)
+		*size = st.st_size;
+	return fd;
+}
+
+void blobs_discard(struct blobs *b, const struct digest *d)
+{
+	char hex[DIGEST_HEX + 1];
+
+	/* Kept for whoever wants to know what happened to the disk. If even that fails the
+	 * blob must still not be trusted again. */
+	digest_hex(d, hex);
+	if (b->rotten < 0 || renameat(b->dir, hex, b->rotten, hex) < 0)
+		unlinkat(b->dir, hex, 0);
+}
+
+static int rotten(struct blobs *b, const struct digest *d, struct err *e)
+{
+	blobs_discard(b, d);
+	return err_set(e, ERR_CORRUPT,
+	               "blob %s in the store is damaged; it was put aside, run again to make it anew",
+	               DIGEST_STR(d));
+}
+
+int blobs_read(struct blobs *b, const struct digest *d, size_t limit, struct buf *out,
+               struct err *e)
+{
+	AUTO_CLOSE int fd = blobs_get(b, d, NULL, e);
+	size_t start = out->len;
+	struct digest got;
+
+	if (fd < 0 || fd_read_all(fd, out, limit, "a blob", e) < 0)
+		return -1;
+	digest_of(&got, out->s + start, out->len - start);
+	if (digest_equal(&got, d))
+		return 0;
+	buf_truncate(out, start);
+	return rotten(b, d, e);
+}
+
+int blobs_verify(struct blobs *b, const struct digest *d, struct err *e)
+{
+	enum { CHUNK = 256 * 1024 };
+	AUTO_CLOSE int fd = blobs_get(b, d, NULL, e);
+	AUTO_FREE char *chunk = mem_alloc(CHUNK);
+	struct digest got;
+	struct hasher h;
+	ssize_t n;
+
+	if (fd < 0)
+		return -1;
+	hasher_init(&h);
+	while ((n = fd_read(fd, chunk, CHUNK, "a blob", e)) > 0)
+		hasher_add(&h, chunk, (size_t)n);
+	hasher_end(&h, &got);
+	if (n < 0)
+		return -1;
+	return digest_equal(&got, d) ? 0 : rotten(b, d, e);
+}
+
+int blob_begin(struct blob_writer *w, struct blobs *b, struct err *e)
+{
+	*w = (struct blob_writer){ .store = b, .fd = -1 };
+	if (b->read_only)
+		return err_set(e, ERR_DENIED, "the store is open for reading only");
+	snprintf(w->name, sizeof(w->name), "blob.%d.%u", (int)getpid(),
+	         atomic_fetch_add(&b->serial, 1));
+	w->fd = openat(b->tmp, w->name, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (w->fd < 0)
+		return err_sys(e, "create a temporary file in the store");
+	hasher_init(&w->hash);
+	return 0;
+}
+
+int blob_write(struct blob_writer *w, const void *data, size_t n, struct err *e)
+{
+	if (fd_write(w->fd, data, n, "a blob to the store", e) < 0)
+		return -1;
+	hasher_add(&w->hash, data, n);
+	w->size += (int64_t)n;
+	return 0;
+}
+
+void blob_abort(struct blob_writer *w)
+{
+	if (w->fd < 0)
+		return;
+	unlinkat(w->store->tmp, w->name, 0);
+	fd_close(&w->fd);
+	hasher_drop(&w->hash);
+}
+
+/* The bytes are synced before they get their name, and the name before anyone records it:
+ * after a power cut a blob is whole or absent. */
+static int name_blob(struct blob_writer *w, const struct digest *d, struct err *e)
+{
+	char hex[DIGEST_HEX + 1];
+
+	digest_hex(d, hex);
+	if (fchmod(w->fd, 0400) < 0)
+		return err_sys(e, "protect blob sha256:%s", hex);
+	if (blobs_has(w->store, d, NULL))
+		return 0;   /* someone stored the same bytes first */
+	if (fd_sync(w->fd, "a blob", e) < 0)
+		return -1;
+	if (renameat(w->store->tmp, w->name, w->store->dir, hex) < 0)
+		return err_sys(e, "name blob sha256:%s", hex);
+	return fd_sync(w->store->dir, "the store", e);
+}
+
+int blob_commit(struct blob_writer *w, const struct digest *expect, struct digest *got,
+                struct err *e)
+{
+	struct digest d;
+	int rc;
+
+	hasher_end(&w->hash, &d);
+	if (expect && !digest_equal(expect, &d))
+		rc = err_set(e, ERR_CORRUPT, "expected %s, but the bytes are %s",
+		             DIGEST_STR(expect), DIGEST_STR(&d));
+	else
+		rc = name_blob(w, &d, e);
+	unlinkat(w->store->tmp, w->name, 0);
+	fd_close(&w->fd);
+	if (got)
+		*got = d;
+	return rc;
+}
+
+int blobs_put(struct blobs *b, const void *data, size_t n, struct digest *got, struct err *e)
+{
+	struct blob_writer w;
+	struct digest d;
+
+	digest_of(&d, data, n);
+	if (blobs_has(b, &d, NULL)) {
+		if (got)
+			*got = d;
+		return 0;
+	}
+	if (blob_begin(&w, b, e) < 0)
+		return -1;
+	if (blob_write(&w, data, n, e) < 0) {
+		blob_abort(&w);
+		return -1;
+	}
+	return blob_commit(&w, &d, got, e);
+}

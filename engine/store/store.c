@@ -1,0 +1,105 @@
+#include "store/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include "base/buf.h"
+#include "os/fd.h"
+#include "os/file.h"
+#include "os/lock.h"
+#include "store/blobs.h"
+#include "store/state.h"
+
+static int default_path(struct buf *out, struct err *e)
+{
+	const char *own = getenv("IMGMAKE_STORE");
+	const char *data = getenv("XDG_DATA_HOME");
+	const char *home = getenv("HOME");
+
+	if (own && *own)
+		buf_adds(out, own);
+	else if (data && *data == '/')
+		buf_addf(out, "%s/imgmake", data);
+	else if (home && *home == '/')
+		buf_addf(out, "%s/.local/share/imgmake", home);
+	else
+		return err_set(e, ERR_INVALID,
+		               "no place for the store: set HOME or IMGMAKE_STORE, or give --store DIR");
+	return 0;
+}
+
+/* Locks and mmap of LMDB do not hold across machines. */
+static int refuse_network(int dir, const char *path, struct err *e)
+{
+	enum { CIFS_MAGIC = (int)0xff534d42, SMB2_MAGIC = (int)0xfe534d42 };
+	struct statfs fs;
+	unsigned type;
+
+	if (fstatfs(dir, &fs) < 0)
+		return err_sys(e, "stat the store %s", path);
+	type = (unsigned)fs.f_type;
+	if (type == NFS_SUPER_MAGIC || type == (unsigned)CIFS_MAGIC || type == (unsigned)SMB2_MAGIC)
+		return err_set(e, ERR_INVALID,
+		               "the store %s is on a network file system; choose a local disk with "
+		               "--store DIR or IMGMAKE_STORE",
+		               path);
+	return 0;
+}
+
+static int open_parts(struct store *s, struct err *e)
+{
+	if (s->dir >= 0 && refuse_network(s->dir, s->path, e) < 0)
+		return -1;
+	if (!s->read_only) {
+		s->lease = lock_take(s->dir, "lease", false, e);
+		if (s->lease < 0)
+			return -1;
+	}
+	if (blobs_open(&s->blobs, s->dir, s->read_only, e) < 0)
+		return -1;
+	return state_open(&s->state, s->dir, s->read_only, e);
+}
+
+int store_open(struct store *s, const char *path, bool read_only, struct err *e)
+{
+	AUTO_BUF where = BUF_INIT;
+
+	*s = (struct store){ .dir = -1, .lease = -1, .read_only = read_only };
+	if (path)
+		buf_adds(&where, path);
+	else if (default_path(&where, e) < 0)
+		return -1;
+	s->path = buf_take(&where);
+	if (!read_only && file_mkdirs(AT_FDCWD, s->path, 0700, e) < 0) {
+		err_wrap(e, "store %s", s->path);
+		store_close(s);
+		return -1;
+	}
+	s->dir = open(s->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s->dir < 0 && (!read_only || errno != ENOENT)) {
+		err_sys(e, "open the store %s", s->path);
+		store_close(s);
+		return -1;
+	}
+	if (open_parts(s, e) < 0) {
+		err_wrap(e, "store %s", s->path);
+		store_close(s);
+		return -1;
+	}
+	return 0;
+}
+
+void store_close(struct store *s)
+{
+	state_close(s->state);
+	blobs_close(s->blobs);
+	fd_close(&s->lease);
+	fd_close(&s->dir);
+	free(s->path);
+	*s = (struct store){ .dir = -1, .lease = -1 };
+}
