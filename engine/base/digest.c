@@ -101,6 +101,15 @@ void hasher_drop(struct hasher *h)
 	h->ctx = NULL;
 }
 
+void hasher_copy(struct hasher *out, const struct hasher *h)
+{
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+
+	if (!ctx || EVP_MD_CTX_copy_ex(ctx, h->ctx) != 1)
+		abort();
+	out->ctx = ctx;
+}
+
 void hasher_field(struct hasher *h, const void *data, size_t n)
 {
 	hasher_int(h, (int64_t)n);

@@ -40,6 +40,7 @@ void hasher_init(struct hasher *h);
 void hasher_add(struct hasher *h, const void *data, size_t n);
 void hasher_end(struct hasher *h, struct digest *out);
 void hasher_drop(struct hasher *h);
+void hasher_copy(struct hasher *out, const struct hasher *h);   /* an independent one */
 
 /* For keys: every field is length-prefixed, so that no two lists of fields collide. */
 void hasher_field(struct hasher *h, const void *data, size_t n);

@@ -33,3 +33,11 @@ int lock_try(int dir, const char *name, bool exclusive, struct err *e)
 {
 	return take(dir, name, (exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB, e);
 }
+
+int lock_share(int fd, struct err *e)
+{
+	while (flock(fd, LOCK_SH) < 0)
+		if (errno != EINTR)
+			return err_sys(e, "share a lock");
+	return 0;
+}

@@ -11,5 +11,7 @@
 MUST_CHECK int lock_take(int dir, const char *name, bool exclusive, struct err *e);
 /* Like it, but returns -1 with ERR_EXISTS at once if another holds it. */
 MUST_CHECK int lock_try(int dir, const char *name, bool exclusive, struct err *e);
+/* Turns an exclusive lock into a shared one. */
+MUST_CHECK int lock_share(int fd, struct err *e);
 
 #endif

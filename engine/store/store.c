@@ -51,15 +51,28 @@ static int refuse_network(int dir, const char *path, struct err *e)
 	return 0;
 }
 
+/* A shared lock for as long as the store is open. Whoever finds itself alone first sweeps
+ * away what killed processes left in tmp/. */
+static int take_lease(struct store *s, struct err *e)
+{
+	s->lease = lock_try(s->dir, "lease", true, e);
+	if (s->lease < 0 && e->code != ERR_EXISTS)
+		return -1;
+	if (s->lease < 0) {
+		s->lease = lock_take(s->dir, "lease", false, e);
+		return s->lease < 0 ? -1 : 0;
+	}
+	if (file_remove_tree(s->dir, "tmp", e) < 0)
+		return -1;
+	return lock_share(s->lease, e);
+}
+
 static int open_parts(struct store *s, struct err *e)
 {
 	if (s->dir >= 0 && refuse_network(s->dir, s->path, e) < 0)
 		return -1;
-	if (!s->read_only) {
-		s->lease = lock_take(s->dir, "lease", false, e);
-		if (s->lease < 0)
-			return -1;
-	}
+	if (!s->read_only && take_lease(s, e) < 0)
+		return -1;
 	if (blobs_open(&s->blobs, s->dir, s->read_only, e) < 0)
 		return -1;
 	return state_open(&s->state, s->dir, s->read_only, e);
