@@ -16,7 +16,8 @@ tsan    := -O1 -g -fsanitize=thread
 cov     := -O0 -g --coverage
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) | sed 's/-I/-isystem /g')
 PKG_LIBS   := $(shell pkg-config --libs $(PKGS))
-CPPFLAGS += -D_GNU_SOURCE -DIMGMAKE_VERSION='"$(VERSION)"' -Iengine -I. -MMD -MP $(PKG_CFLAGS)
+CPPFLAGS += -D_GNU_SOURCE -DIMGMAKE_VERSION='"$(VERSION)"' -Iengine -I. -MMD -MP $(PKG_CFLAGS) \
+            $(if $(filter libisal,$(PKGS)),-DHAVE_ISAL)
 CFLAGS   := -std=c11 -pthread $(WARN) $($(MODE)) $(CFLAGS)
 LDFLAGS  += -pthread $(filter -fsanitize=% --coverage,$($(MODE)))
 
@@ -32,7 +33,7 @@ build/imgmake: $B/imgmake
 $B/imgmake: $(main) $(front) $(engine)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
-$B/%.o: %.c
+$B/%.o: %.c $(wildcard config.mk)
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
@@ -48,19 +49,22 @@ $B/unit/%: tests/unit/%.c $(engine)
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -Itests -o $@ $< $(engine) $(PKG_LIBS) -lcmocka
 
 unit: $(unit)
-check: all unit
+check: all
 	tests/run
-bench: all
+bench: all                        # QUICK=1: less work, for a first look
 	tests/bench/run
 lint:
 	tests/lint
 install: all
 	install -Dm755 $B/imgmake $(DESTDIR)$(PREFIX)/bin/imgmake
-	for m in docs/*.1; do install -Dm644 $$m $(DESTDIR)$(PREFIX)/share/man/man1/$${m##*/}; done
-	for m in docs/*.5; do install -Dm644 $$m $(DESTDIR)$(PREFIX)/share/man/man5/$${m##*/}; done
+	for m in docs/*.[15]; do \
+		install -Dm644 $$m $(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$${m##*/} || exit; done
 clean:
 	rm -rf build
 
-.PHONY: all unit check bench lint install clean
+print-flags:                      # for tools that compile by themselves
+	@echo $(filter-out -MMD -MP,$(CPPFLAGS)) -std=c11 $(WARN)
+
+.PHONY: all unit check bench lint install clean print-flags
 .DELETE_ON_ERROR:
 -include $(shell find $B -name '*.d' 2>/dev/null)
