@@ -40,7 +40,7 @@ struct toc_entry {
 	const char *link;      /* of symlinks (verbatim) and hard links, else NULL */
 	const struct toc_xattr *xattrs;   /* sorted by name */
 	size_t n_xattrs;
-	int64_t offset;        /* of a file's data in the tar stream */
+	int64_t offset;        /* of a file's data in the tar stream; -1: sparse, not in one piece */
 };
 
 struct toc {
@@ -55,13 +55,23 @@ struct toc {
 void toc_fini(struct toc *t);
 /* Copies the entry with all it points to. Order is not yet looked at. */
 struct toc_entry *toc_add(struct toc *t, const struct toc_entry *entry);
-/* Sorts; of entries with the same path and of whiteouts, the last added wins (tar semantics) except
- * that a directory's TOC_OPAQUE stays beside its TOC_DIR (path equal, type 'd' before 'o'). */
+/* Sorts; of entries with the same path the last added wins (tar semantics). Whiteouts never hide what
+ * is in their own layer, so beside an entry a whiteout or opaque mark of the same path is dropped,
+ * unless the entry is a TOC_DIR: then one TOC_OPAQUE stays (path equal, 'd' before 'o'). */
 void toc_sort(struct toc *t);
 const struct toc_entry *toc_find(const struct toc *t, const char *path);   /* not whiteouts */
+/* Index of the first entry whose path is not below the n bytes at `path` in bytewise order; t->n if
+ * there is none. */
+size_t toc_lower_bound(const struct toc *t, const char *path, size_t n);
 
-/* File format: documented at the top of toc.c; starts with "imgmake-toc 1\n". */
+/* Whether the n bytes may be an entry's path: "" or components of 1 to 255 bytes, none of them ".",
+ * ".." or beginning with ".wh.", no NUL, at most 4095 bytes in all. */
+bool toc_path_valid(const char *path, size_t n);
+
+/* File format: documented at the top of toc_file.c; starts with "imgmake-toc 1\n". The table is sorted. */
 void toc_encode(const struct toc *t, struct buf *out);
+/* `t` is TOC_INIT; after an error it is so again. Hostile bytes are fine: what is accepted is sorted,
+ * unique, keeps every rule above, and encodes to the very same bytes. */
 MUST_CHECK int toc_decode(struct toc *t, const void *data, size_t n, struct err *e);
 
 /* Several layers seen as one file system, lowest first. Borrows the tables. */
