@@ -17,7 +17,9 @@ enum { CODEC_MEMBER = 1 << 20 };
 typedef int codec_sink(void *self, const void *data, size_t n, struct err *e);
 
 struct encoder;
-/* `pool` may be NULL: all on this thread. */
+/* `pool` may be NULL: all on this thread. It may be shared, even by encoders that run on its own
+ * threads: none waits for the pool. At most 2 members a thread + 2, and never more than 24 (of 1 MiB
+ * in and what it shrinks to), are in memory. */
 struct encoder *encoder_new(enum codec codec, struct pool *pool, codec_sink *sink, void *self);
 MUST_CHECK int encoder_add(struct encoder *c, const void *data, size_t n, struct err *e);
 MUST_CHECK int encoder_end(struct encoder *c, struct err *e);
@@ -29,11 +31,13 @@ struct source {
 };
 
 struct decoder;   /* is a source itself */
-/* Reads `in` (borrowed), decompressed once by the declared codec. Trailing garbage, a checksum
- * mismatch, a cut stream, a zstd window above the limit are errors. */
+/* Reads `in` (borrowed), decompressed once by the declared codec; `l` may be NULL for the defaults.
+ * Trailing garbage, a checksum mismatch, a cut stream (and so an empty one, unless CODEC_NONE) are
+ * ERR_CORRUPT; a zstd window above the limit, or more than l->unpacked bytes in all, ERR_LIMIT. Its
+ * reads are short only at the end. After an error there is nothing more to be had. */
 struct decoder *decoder_new(enum codec codec, struct source *in, const struct image_limits *l);
 struct source *decoder_source(struct decoder *d);
-void decoder_free(struct decoder *d);
+void decoder_free(struct decoder *d);   /* NULL is fine */
 
 /* A source that reads an open file (borrowed fd) from its current offset. */
 struct fd_source {
