@@ -89,18 +89,48 @@ struct step_add {
 	bool unpack;
 };
 
-struct step_run {
-	struct strings lines;      /* one script */
-	struct strings exec;       /* or an argument vector; then lines.n is 0 */
-};
-
 struct pair {
 	const char *key, *value;
 };
 
-struct step_env {
+struct pairs {
 	struct pair *at;           /* sorted by key */
 	size_t n;
+};
+
+struct run_cache {
+	const char *path;
+	const char *id;            /* the path when not given */
+	enum { CACHE_SHARED, CACHE_PRIVATE, CACHE_LOCKED } sharing;
+};
+
+struct run_mount {
+	enum { MOUNT_BIND, MOUNT_TMPFS } type;
+	const char *path;          /* in the step */
+	const char *source;        /* of a bind: in `from`, or in the project */
+	struct target *from;       /* NULL: the project */
+};
+
+struct run_secret {
+	const char *id;
+	const char *path;          /* of the file in the step; NULL: only in `env` */
+	const char *env;           /* variable that holds it, or NULL */
+};
+
+struct step_run {
+	struct strings lines;      /* one script */
+	struct strings exec;       /* or an argument vector; then lines.n is 0 */
+	struct run_cache *caches;
+	size_t n_caches;
+	struct run_mount *mounts;
+	size_t n_mounts;
+	struct run_secret *secrets;
+	size_t n_secrets;
+	struct pairs env;          /* for this step only */
+	struct strings inputs;     /* patterns below the target's dir, mounted read-only */
+	const char *network;       /* "host", "none", "private", or NULL: the default */
+	const char *user, *workdir;   /* NULL: as the image so far says */
+	bool ssh;
 };
 
 struct step {
@@ -115,10 +145,15 @@ struct step {
 		struct step_unpack unpack;
 		struct step_add add;
 		struct step_run run;
-		struct step_env env;
+		struct pairs env;
 		const char *workdir;
 		const char *user;
-		json_t *config;        /* members as written: entrypoint, cmd, expose, …; see config_step.h */
+		/* An object of what was given, checked and in one form: entrypoint, cmd, shell: arrays
+		 * of strings (a string was made {"/bin/sh", "-c", it}); expose: array of "8080/tcp";
+		 * volumes: array of paths; labels, annotations: objects of strings; stop_signal: string;
+		 * healthcheck: {test: array, interval, timeout, start_period: nanoseconds, retries:
+		 * integer} or {test: ["NONE"]}. Owned by the recipe. */
+		json_t *config;
 		struct { struct step *at; size_t n; } layer;
 	};
 };
@@ -155,7 +190,7 @@ struct target {
 	struct strings platforms;  /* empty: the asked-for or the host's */
 	struct publish *publish;   /* NULL: not published */
 	enum codec compression;    /* CODEC_GZIP by default */
-	json_t *annotations;       /* of the manifest; NULL if none */
+	json_t *annotations;       /* of the manifest, an object of strings; NULL if none */
 
 	/* check */
 	struct target *image;
@@ -165,10 +200,14 @@ struct target {
 	/* check, file, task */
 	struct strings run;        /* lines of one script */
 	struct strings deps;       /* patterns below `dir` */
+	struct target **needs;     /* targets among the deps of a file or task */
+	size_t n_needs;
 };
 
 struct variable {
-	const char *name, *value, *help;
+	const char *name;
+	const char *value;         /* NULL: not given, and without default */
+	const char *help;
 	struct strings choices;
 	enum { VALUE_DEFAULT, VALUE_ENVIRONMENT, VALUE_COMMAND_LINE } origin;
 	struct place place;
@@ -193,11 +232,15 @@ struct recipe {
 	size_t n_variables;
 	struct input *inputs;
 	size_t n_inputs;
-	struct map by_name;        /* → struct target * */
+	struct map by_name;        /* → struct target *; recipe_index fills it */
+	json_t *json;              /* array: owns the JSON that steps and targets point to */
 };
 
 struct recipe *recipe_new(void);
 void recipe_free(struct recipe *r);   /* NULL is fine */
+/* Fills by_name from the targets; of two with the same name the first stays, and a base never hides
+ * another kind. Names must be unique otherwise: graph_check says so. */
+void recipe_index(struct recipe *r);
 
 /* ERR_NOT_FOUND names the nearest target. `name` may be an output path of a file rule. */
 MUST_CHECK int recipe_find(const struct recipe *r, const char *name, struct target **out,
@@ -205,5 +248,7 @@ MUST_CHECK int recipe_find(const struct recipe *r, const char *name, struct targ
 const char *target_kind_text(enum target_kind k);   /* "image" */
 const char *step_kind_text(enum step_kind k);       /* "copy" */
 bool step_changes_files(const struct step *s);
+/* A file rule's output relative to the root, without trailing slash. Caller frees. */
+char *target_output(const struct target *t);
 
 #endif
