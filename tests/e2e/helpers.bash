@@ -1,0 +1,339 @@
+# Shared by all tests here: a fresh directory and store for each test, real registries, and ways to look at
+# an image with tools that are not ours.
+bats_require_minimum_version 1.5.0
+REPO_ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+IMGMAKE=${IMGMAKE:-$REPO_ROOT/build/release/imgmake}
+PREPARED=$REPO_ROOT/build/tests
+BUSYBOX=oci:$PREPARED/busybox:1
+DEBIAN=oci:$PREPARED/debian:12
+E2E_USER=imgmake-test
+
+# --- Life cycle -------------------------------------------------------------------------------------
+
+# Readable by others, unlike what bats gives, so that an ordinary user can take part.
+new_dir() {
+	local d
+	d=$(mktemp -d "${TMPDIR:-/tmp}/imgmake-e2e.XXXXXX")
+	chmod 755 "$d"
+	echo "$d"
+}
+
+clean_environment() {
+	local v
+	for v in $(compgen -e | grep -E '^(IMGMAKE_|MAKE|MFLAGS|XDG_|DOCKER_|REGISTRY_|.*_proxy$|.*_PROXY$)'); do
+		unset "$v"
+	done
+	unset CI SOURCE_DATE_EPOCH NO_COLOR SSL_CERT_FILE TZ
+	export LC_ALL=C.UTF-8
+	umask 022
+}
+
+setup_test() {
+	clean_environment
+	DIR=$(new_dir)
+	mkdir "$DIR/home" "$DIR/work"
+	export HOME=$DIR/home IMGMAKE_STORE=$DIR/store
+	cd "$DIR/work" || return 1
+}
+
+teardown_test() {
+	cd /
+	rm -rf "$DIR"
+}
+
+setup() {
+	setup_test
+}
+
+teardown() {
+	teardown_test
+}
+
+# Waits for a condition, 10 s at most. The one place that lets time pass.
+wait_until() {
+	local i
+	for ((i = 0; i < 200; i++)); do
+		"$@" && return 0
+		read -rt 0.05 <> <(:) || true
+	done
+	echo "gave up waiting for: $*"
+	return 1
+}
+
+# --- The program ------------------------------------------------------------------------------------
+
+imgmake() {
+	"$IMGMAKE" "$@"
+}
+
+# recipe [DIR]: standard input becomes the Imagefile.
+recipe() {
+	mkdir -p "${1:-.}"
+	cat >"${1:-.}/Imagefile"
+}
+
+# Runs it, keeps $output, $stderr and $status, and shows all when a later line fails.
+go() {
+	run --separate-stderr "$@"
+	printf '$ %s\n%s\n%s\nstatus %s\n' "$*" "$output" "$stderr" "$status"
+}
+
+ok() {
+	go "$@"
+	[ "$status" = 0 ]
+}
+
+# fails PATTERN COMMAND…: exit status 2 and exactly one line, ours, which matches.
+fails() {
+	local pattern=$1
+	shift
+	go "$@"
+	[ "$status" = 2 ] || return 1
+	[ "$(grep -c '^imgmake: ' <<<"$stderr")" = 1 ] || { echo "not one line of error"; return 1; }
+	[ "$(grep -v '^imgmake: ' <<<"$stderr" | grep -ciE 'error|traceback|assert|sanitizer')" = 0 ] ||
+		{ echo "more than one line of error"; return 1; }
+	grep -qE -- "$pattern" <<<"$(grep '^imgmake: ' <<<"$stderr")" || { echo "no match for: $pattern"; return 1; }
+}
+
+as_user() {   # COMMAND…, as an ordinary user, in this directory and environment
+	[ "$(id -u)" = 0 ] || { "$@"; return; }
+	setpriv --reuid "$E2E_USER" --regid "$E2E_USER" --init-groups --inh-caps=-all --bounding-set=-all "$@"
+}
+
+needs_root() {
+	[ "$(id -u)" = 0 ] || skip "needs root"
+}
+
+needs_user() {
+	needs_root
+	id "$E2E_USER" >/dev/null 2>&1 || skip "needs the user $E2E_USER"
+	# The binary may lie where that user cannot reach.
+	install -m755 "$IMGMAKE" "$DIR/imgmake"
+	IMGMAKE=$DIR/imgmake
+}
+
+# --- Assertions -------------------------------------------------------------------------------------
+
+equal() {   # ACTUAL EXPECTED
+	[ "$1" = "$2" ] || { diff <(echo "$1") <(echo "$2") | head -40 || true; return 1; }
+}
+
+differ() {
+	[ "$1" != "$2" ] || { echo "both are: $1"; return 1; }
+}
+
+contains() {   # TEXT PATTERN
+	grep -qE -- "$2" <<<"$1" || { printf 'no match for %s in:\n%s\n' "$2" "$1"; return 1; }
+}
+
+lacks() {
+	! grep -qE -- "$2" <<<"$1" || { printf 'unwanted %s in:\n%s\n' "$2" "$1"; return 1; }
+}
+
+# --- Images -----------------------------------------------------------------------------------------
+
+# exported TARGET [DIR]: the target as an OCI layout, and says the digest of its manifest.
+exported() {
+	local dir=${2:-out-$1}
+	rm -rf "$dir"
+	imgmake export "$1" "oci:$dir" >&2 || return 1
+	jq -re '.manifests[0].digest' "$dir/index.json"
+}
+
+# The tag under which a layout of ours names its image.
+layout_ref() {   # LAYOUT
+	local name
+	name=$(jq -r '.manifests[0].annotations["org.opencontainers.image.ref.name"] // empty' "$1/index.json")
+	echo "$1${name:+:$name}"
+}
+
+blob() {   # LAYOUT DIGEST
+	cat "$1/blobs/${2/://}"
+}
+
+manifest_of() {   # LAYOUT
+	blob "$1" "$(jq -r '.manifests[0].digest' "$1/index.json")"
+}
+
+config_of() {   # LAYOUT
+	blob "$1" "$(manifest_of "$1" | jq -r .config.digest)"
+}
+
+# Each layer of a layout as a tar listing: mode, owner, size, name, link. Oldest first.
+layers_of() {   # LAYOUT
+	local d
+	for d in $(manifest_of "$1" | jq -r '.layers[].digest'); do
+		blob "$1" "$d" | tar --numeric-owner --full-time -tvf - -z
+	done
+}
+
+last_layer() {   # LAYOUT: its names, one a line
+	blob "$1" "$(manifest_of "$1" | jq -r '.layers[-1].digest')" | tar -tzf - --quoting-style=escape
+}
+
+n_layers() {
+	manifest_of "$1" | jq '.layers | length'
+}
+
+# unpacked LAYOUT DIR: by umoci, as root with owners and without as it can.
+unpacked() {
+	local rootless=
+	[ "$(id -u)" = 0 ] || rootless=--rootless
+	umoci unpack $rootless --keep-dirlinks --image "$(layout_with_tag "$1")" "$2" >/dev/null
+}
+
+# umoci wants a tag, which a layout need not have.
+layout_with_tag() {
+	local name copy
+	name=$(jq -r '.manifests[0].annotations["org.opencontainers.image.ref.name"] // empty' "$1/index.json")
+	if [ -n "$name" ]; then
+		echo "$1:$name"
+	else
+		copy=$1.tagged
+		rm -rf "$copy"
+		cp -r "$1" "$copy"
+		jq -c '.manifests[0].annotations = {"org.opencontainers.image.ref.name": "t"}' \
+			"$1/index.json" >"$copy/index.json"
+		echo "$copy:t"
+	fi
+}
+
+# What a file in an unpacked tree is: mode, owner, group, type.
+what() {
+	stat -c '%a %u:%g %F' "$1"
+}
+
+# --- Registries -------------------------------------------------------------------------------------
+
+# Each registry has a directory below $REGISTRIES with data/, log and pid. Call from setup_file.
+# start_registry NAME [open|htpasswd|token]; sets $REGISTRY to its host:port.
+start_registry() {
+	local name=$1 kind=${2:-open} d
+	[ -n "${REGISTRIES:-}" ] || { REGISTRIES=$(new_dir); export REGISTRIES; }
+	d=$REGISTRIES/$name
+	mkdir -p "$d/data"
+	registry_config "$kind" "$d" "${3:-127.0.0.1:0}" >"$d/config.yml"
+	docker-registry serve "$d/config.yml" >"$d/log" 2>&1 3>&- &
+	echo $! >"$d/pid"
+	wait_until grep -q 'listening on' "$d/log"
+	REGISTRY=localhost:$(sed -nE 's/.*listening on 127\.0\.0\.1:([0-9]+).*/\1/p' "$d/log" | tail -1)
+	export REGISTRY
+}
+
+registry_config() {   # KIND DIR ADDRESS
+	cat <<-EOF
+		version: 0.1
+		log: { level: info, accesslog: { disabled: false } }
+		storage:
+		  filesystem: { rootdirectory: $2/data }
+		  delete: { enabled: true }
+		http:
+		  addr: $3
+		  secret: imgmake-tests
+	EOF
+	case $1 in
+	htpasswd)
+		certificate "$2"
+		htpasswd -Bbn ci secret >"$2/htpasswd" 2>/dev/null
+		cat <<-EOF
+			  tls: { certificate: $2/server.crt, key: $2/server.key }
+			auth:
+			  htpasswd: { realm: imgmake, path: $2/htpasswd }
+		EOF
+		;;
+	token)
+		cat <<-EOF
+			auth:
+			  token:
+			    realm: $TOKEN_REALM
+			    service: imgmake-tests
+			    issuer: imgmake-tests
+			    rootcertbundle: $TOKEN_CERT
+		EOF
+		;;
+	esac
+}
+
+# A certificate for localhost, signed by a CA that only those know who are given ca.crt.
+certificate() {   # DIR
+	local d=$1
+	openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj "/CN=imgmake test CA" \
+		-keyout "$d/ca.key" -out "$d/ca.crt" 2>/dev/null
+	openssl req -newkey rsa:2048 -nodes -subj "/CN=localhost" \
+		-keyout "$d/server.key" -out "$d/server.csr" 2>/dev/null
+	openssl x509 -req -in "$d/server.csr" -CA "$d/ca.crt" -CAkey "$d/ca.key" -CAcreateserial -days 2 \
+		-extfile <(echo "subjectAltName=DNS:localhost,IP:127.0.0.1") -out "$d/server.crt" 2>/dev/null
+}
+
+stop_registries() {
+	local p
+	[ -n "${REGISTRIES:-}" ] || return 0
+	for p in "$REGISTRIES"/*/pid; do
+		kill "$(cat "$p")" 2>/dev/null || true
+	done
+	rm -rf "$REGISTRIES"
+}
+
+# A repository of this test's own in the registry of this file.
+repo() {
+	echo "$REGISTRY/t$BATS_TEST_NUMBER/${1:-app}"
+}
+
+tags_of() {   # REPO: sorted, one line
+	skopeo list-tags --tls-verify=false "docker://$1" | jq -r '.Tags | sort | join(" ")'
+}
+
+digest_of() {   # REPO:TAG
+	skopeo inspect --tls-verify=false --format '{{.Digest}}' "docker://$1"
+}
+
+# Requests that the registry has seen: method and path, one a line.
+requests() {   # REGISTRY-NAME
+	sed -nE 's/.*"(GET|HEAD|PUT|POST|PATCH|DELETE) ([^ ]+) HTTP.*/\1 \2/p' "$REGISTRIES/$1/log"
+}
+
+# seed REPO TAG [VERSION]: a tiny image of its own under TAG, annotated with VERSION; quicker than skopeo.
+# The same text in VERSION gives the same image.
+seed() {
+	local host=${1%%/*} path=${1#*/} tag=$2 version=${3:-} config digest manifest where annotations='{}'
+	config=$(jq -nc --arg t "${version:-$tag}" '{architecture: "amd64", os: "linux",
+		config: {Labels: {seed: $t}}, rootfs: {type: "layers", diff_ids: []}}')
+	digest=sha256:$(printf %s "$config" | sha256sum | cut -d' ' -f1)
+	[ -z "$version" ] || annotations="{\"org.opencontainers.image.version\": \"$version\"}"
+	manifest=$(jq -nc --arg d "$digest" --argjson n "${#config}" --argjson a "$annotations" '{schemaVersion: 2,
+		mediaType: "application/vnd.oci.image.manifest.v1+json", layers: [], annotations: $a,
+		config: {mediaType: "application/vnd.oci.image.config.v1+json", digest: $d, size: $n}}')
+	where=$(curl -sS -o /dev/null -w '%header{location}' -X POST "http://$host/v2/$path/blobs/uploads/")
+	curl -sSf -X PUT -H 'Content-Type: application/octet-stream' --data-binary "$config" "$where&digest=$digest"
+	curl -sSf -X PUT -H 'Content-Type: application/vnd.oci.image.manifest.v1+json' \
+		--data-binary "$manifest" "http://$host/v2/$path/manifests/$tag"
+}
+
+# Every blob of the store is what its name says, and nothing half-made lies about.
+store_is_whole() {
+	local f
+	[ -d "$IMGMAKE_STORE" ] || return 0
+	if [ -d "$IMGMAKE_STORE/tmp" ] && [ -n "$(find "$IMGMAKE_STORE/tmp" -type f)" ]; then
+		find "$IMGMAKE_STORE/tmp" -type f
+		return 1
+	fi
+	[ -d "$IMGMAKE_STORE/blobs/sha256" ] || return 0
+	for f in "$IMGMAKE_STORE"/blobs/sha256/*; do
+		[ -e "$f" ] || continue
+		equal "$(sha256sum <"$f" | cut -d' ' -f1)" "$(basename "$f")"
+	done
+}
+
+# Peak resident memory of a command and its children, in KiB; its output goes to standard error.
+peak_kib() {
+	python3 -c 'import os, subprocess, sys
+p = subprocess.Popen(sys.argv[1:], stdout=2)
+_, status, usage = os.wait4(p.pid, 0)
+print(usage.ru_maxrss)
+sys.exit(os.waitstatus_to_exitcode(status))' "$@"
+}
+
+# buildah with storage of this test's own.
+bud() {
+	buildah --root "$DIR/buildah" --runroot "$DIR/buildah.run" --storage-driver vfs "$@"
+}
