@@ -28,6 +28,8 @@ void key_scope(struct key *k, const char *scope);
 void key_str(struct key *k, const char *name, const char *value);   /* NULL differs from "" */
 void key_int(struct key *k, const char *name, int64_t value);
 void key_digest(struct key *k, const char *name, const struct digest *d);
+/* `text` is for people; the value's digest is given. */
+void key_text(struct key *k, const char *name, const char *text, const struct digest *d);
 /* The key of all fields so far; more may follow. */
 void key_value(const struct key *k, struct digest *out);
 

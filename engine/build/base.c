@@ -1,0 +1,300 @@
+/* Bases: a reference, the lock file and a registry or layout come to one platform's configuration and
+ * list of layers. Layers themselves stay where they are until someone needs their files. */
+#include <string.h>
+
+#include "build/node.h"
+#include "image/image.h"
+#include "image/layout.h"
+#include "store/blobs.h"
+#include "store/sources.h"
+
+enum { DOWNLOAD_LIMIT = INT32_MAX };
+
+struct where {
+	bool local;                  /* a layout or archive */
+	enum layout_kind kind;
+	char *path, *tag;
+	struct reference ref;        /* of a registry */
+};
+
+static void where_fini(struct where *w)
+{
+	free(w->path);
+	free(w->tag);
+}
+
+/* Paths of local bases are relative to their Imagefile. */
+static int where_read(struct where *w, const struct node *n, struct err *e)
+{
+	*w = (struct where){ .local = false };
+	if (layout_parse(n->target->name, &w->kind, &w->path, &w->tag)) {
+		w->local = true;
+		return 0;
+	}
+	return reference_parse(&w->ref, n->target->name, e);
+}
+
+/* The digest that the reference stands for: its own, the locked one, or (first use) today's. */
+static int resolve_digest(struct build *b, struct reference *ref, struct err *e)
+{
+	AUTO_FREE char *name = NULL;
+	struct descriptor d;
+	int locked;
+
+	if (ref->has_digest)
+		return 0;
+	name = reference_text(ref);
+	pthread_mutex_lock(&b->lock);
+	locked = lockfile_get(b->o.lock, LOCK_BASES, name, &ref->digest, e);
+	pthread_mutex_unlock(&b->lock);
+	if (locked < 0)
+		return -1;
+	if (!locked && b->o.lock_strict)
+		return err_set(e, ERR_INVALID,
+		               "it is not in Imagefile.lock; build once without --lock=strict and "
+		               "commit the lock file");
+	if (!locked) {
+		if (registry_head_manifest(b->o.registry, ref, &d, e) < 0)
+			return -1;
+		ref->digest = d.digest;
+		pthread_mutex_lock(&b->lock);
+		lockfile_set(b->o.lock, LOCK_BASES, name, &d.digest);
+		pthread_mutex_unlock(&b->lock);
+	}
+	ref->has_digest = true;
+	return 0;
+}
+
+/* A manifest into the store, under its digest. */
+static int fetch_manifest(struct build *b, const struct reference *ref, const struct digest *digest,
+                          struct descriptor *out, struct buf *body, struct err *e)
+{
+	struct reference at = *ref;
+
+	at.digest = *digest;
+	at.has_digest = true;
+	if (registry_get_manifest(b->o.registry, &at, out, body, e) < 0)
+		return -1;
+	if (b->o.dry_run)
+		return 0;
+	return blobs_put(b->o.store->blobs, body->s, body->len, NULL, e);
+}
+
+static bool have(struct build *b, const struct digest *d)
+{
+	return blobs_has(b->o.store->blobs, d, NULL);
+}
+
+static int fetch_config(struct build *b, const struct reference *ref, const struct buf *body,
+                        const char *media_type, struct err *e)
+{
+	struct manifest m;
+	int rc;
+
+	if (manifest_read(&m, media_type, body->s, body->len, e) < 0)
+		return -1;
+	rc = have(b, &m.config.digest) ? 0
+	                               : registry_fetch_blob(b->o.registry, ref, &m.config,
+	                                                     b->o.store->blobs, e);
+	manifest_fini(&m);
+	return rc;
+}
+
+static int fetch_platform(struct build *b, const struct node *n, const struct reference *ref,
+                          const struct buf *body, const char *media_type, struct err *e)
+{
+	AUTO_BUF child = BUF_INIT;
+	const struct descriptor *chosen;
+	struct image_index ix;
+	struct descriptor d;
+	int rc = 0;
+
+	if (index_read(&ix, media_type, body->s, body->len, e) < 0)
+		return -1;
+	chosen = index_select(&ix, &n->platform);
+	if (chosen)   /* if not, image_open tells which there are */
+		rc = fetch_manifest(b, ref, &chosen->digest, &d, &child, e);
+	if (chosen && rc == 0)
+		rc = fetch_config(b, ref, &child, d.media_type, e);
+	index_fini(&ix);
+	return rc;
+}
+
+/* Manifest and configuration, so that image_open finds all it reads in the store. */
+static int fetch_registry(struct build *b, const struct node *n, struct where *w,
+                          struct descriptor *root, struct err *e)
+{
+	AUTO_BUF body = BUF_INIT;
+
+	if (resolve_digest(b, &w->ref, e) < 0)
+		return -1;
+	if (have(b, &w->ref.digest) && image_peek(b->o.store->blobs, &w->ref.digest, root, e) == 0 &&
+	    image_is_whole(b->o.store->blobs, root, &n->platform))
+		return 0;
+	if (b->o.dry_run)
+		return err_set(e, ERR_NOT_FOUND, "it has not been pulled yet");
+	if (fetch_manifest(b, &w->ref, &w->ref.digest, root, &body, e) < 0)
+		return -1;
+	if (media_class(root->media_type) == MEDIA_INDEX)
+		return fetch_platform(b, n, &w->ref, &body, root->media_type, e);
+	return fetch_config(b, &w->ref, &body, root->media_type, e);
+}
+
+static int fetch_local(struct build *b, const struct node *n, const struct where *w,
+                       struct descriptor *root, struct err *e)
+{
+	int dir = n->context->fd;
+
+	if (layout_root(dir, w->kind, w->path, w->tag, root, e) < 0)
+		return -1;
+	if (have(b, &root->digest) && image_is_whole(b->o.store->blobs, root, &n->platform))
+		return 0;
+	if (b->o.dry_run)
+		return err_set(e, ERR_NOT_FOUND, "it has not been read yet");
+	return layout_import(b->o.store->blobs, dir, w->kind, w->path, w->tag, root, e);
+}
+
+/* Docker's names for layers become OCI's: the bytes are the same. */
+static void oci_layer(struct descriptor *d)
+{
+	if (!strcmp(d->media_type, MEDIA_DOCKER_LAYER_GZIP))
+		strcpy(d->media_type, MEDIA_OCI_LAYER_GZIP);
+	else if (!strcmp(d->media_type, "application/vnd.docker.image.rootfs.diff.tar"))
+		strcpy(d->media_type, MEDIA_OCI_LAYER);
+}
+
+static int take_layers(struct node *n, const struct image *im, const struct where *w,
+                       struct err *e)
+{
+	AUTO_FREE char *repo = w->local ? NULL : reference_repo_text(&w->ref);
+	bool write = !n->build->o.dry_run;
+
+	for (size_t i = 0; i < im->manifest.n_layers; i++) {
+		struct layer l = { .blob = im->manifest.layers[i] };
+		enum codec codec;
+
+		oci_layer(&l.blob);
+		config_diff_id(&im->config, i, &l.diff_id);
+		if (media_layer_codec(l.blob.media_type, &codec, e) < 0 ||
+		    (repo && write &&
+		     sources_add(n->build->o.store->state, &l.blob.digest, repo, e) < 0))
+			return -1;
+		vec_push(&n->result.layers, l);
+	}
+	return 0;
+}
+
+/* The key is of the content: the same base pushed again under another manifest hits. */
+static void key_of_base(struct node *n)
+{
+	struct digest content;
+
+	config_content_key(&n->result.config, &content);
+	key_digest(&n->key, "content", &content);
+	key_value(&n->key, &n->plan_key);
+}
+
+static int take_image(struct node *n, const struct where *w, const struct descriptor *root,
+                      struct err *e)
+{
+	struct image im;
+	int rc;
+
+	if (image_open(&im, n->build->o.store->blobs, root, &n->platform, e) < 0)
+		return -1;
+	n->result = (struct result){ .config = { NULL } };
+	config_copy(&n->result.config, &im.config);
+	rc = take_layers(n, &im, w, e);
+	image_fini(&im);
+	n->has_result = rc == 0;
+	return rc;
+}
+
+/* "docker.io/library/debian:12": what the annotation base.name says, without the digest. */
+static const char *base_text(struct node *n, const struct reference *ref)
+{
+	struct reference named = *ref;
+	AUTO_FREE char *text = NULL;
+
+	if (*named.tag)
+		named.has_digest = false;
+	text = reference_text(&named);
+	return arena_strdup(&n->arena, text);
+}
+
+static int base_read(struct node *n, struct where *w, struct err *e)
+{
+	struct build *b = n->build;
+	struct descriptor root;
+
+	if ((w->local ? fetch_local(b, n, w, &root, e) : fetch_registry(b, n, w, &root, e)) < 0)
+		return -1;
+	if (!w->local)
+		n->base_name = base_text(n, &w->ref);
+	n->base_digest = root.digest;
+	if (take_image(n, w, &root, e) < 0)
+		return -1;
+	key_of_base(n);
+	n->status = STATUS_CURRENT;
+	return 0;
+}
+
+int base_plan(struct node *n, struct err *e)
+{
+	struct where w;
+	int rc;
+
+	if (where_read(&w, n, e) < 0)
+		return -1;
+	rc = base_read(n, &w, e);
+	/* A dry run pulls nothing: what stands on the base is then out of date, which is true. */
+	if (rc < 0 && n->build->o.dry_run && e->code == ERR_NOT_FOUND) {
+		key_str(&n->key, "base", "not pulled yet");
+		key_value(&n->key, &n->plan_key);
+		n->status = STATUS_STALE;
+		n->forced = true;
+		rc = 0;
+	}
+	where_fini(&w);
+	return rc;
+}
+
+static int fetch_from(struct build *b, const char *repo, const struct layer *l, struct err *e)
+{
+	struct reference ref;
+
+	if (reference_parse_repo(&ref, repo, e) < 0)
+		return -1;
+	return registry_fetch_blob(b->o.registry, &ref, &l->blob, b->o.store->blobs, e);
+}
+
+int base_fetch_layer(struct build *b, const struct node *n, const struct layer *l, struct err *e)
+{
+	AUTO_STRLIST repos = STRLIST_INIT;
+
+	if (have(b, &l->blob.digest))
+		return 0;
+	if (sources_get(b->o.store->state, &l->blob.digest, &repos, e) < 0)
+		return -1;
+	for (size_t i = 0; i < repos.len; i++)
+		if (fetch_from(b, repos.at[i], l, e) == 0)
+			return 0;
+	if (repos.len)
+		return -1;
+	return err_set(e, ERR_NOT_FOUND,
+	               "layer %s of %s is not in the store, and no registry is known to have it",
+	               DIGEST_STR(&l->blob.digest), n->target->name);
+}
+
+int download_lock(struct build *b, const char *url, struct digest *out, struct err *e)
+{
+	int64_t size;
+
+	if (registry_fetch_url(b->o.registry, url, DOWNLOAD_LIMIT, b->o.store->blobs, out, &size,
+	                       e) < 0)
+		return -1;
+	pthread_mutex_lock(&b->lock);
+	lockfile_set(b->o.lock, LOCK_DOWNLOADS, url, out);
+	pthread_mutex_unlock(&b->lock);
+	return 0;
+}

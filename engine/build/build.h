@@ -1,0 +1,72 @@
+#ifndef BUILD_BUILD_H
+#define BUILD_BUILD_H
+
+/* Turns a recipe into images in the store: plans each target (its key, from everything that it depends
+ * on), and makes what has no result under that key. */
+#include "base/progress.h"
+#include "image/descriptor.h"
+#include "recipe/lockfile.h"
+#include "recipe/recipe.h"
+#include "registry/client.h"
+#include "store/store.h"
+
+struct build_options {
+	struct store *store;
+	struct registry *registry;
+	struct lockfile *lock;
+	struct progress *progress;       /* or NULL */
+	int jobs;                        /* threads; 1 or more */
+	bool always;                     /* -B: results are not looked up */
+	bool keep_going;                 /* -k */
+	bool dry_run;                    /* -n, -q: nothing is run or written */
+	bool lock_strict;                /* an unlocked base or download is an error */
+	bool no_host;                    /* host rules are refused */
+	const char *const *touched;      /* -W: project files that count as changed; relative to the root */
+	size_t n_touched;
+	struct platform *platforms;      /* --platform: instead of the targets' own; none: as they say */
+	size_t n_platforms;
+	bool has_epoch;                  /* SOURCE_DATE_EPOCH is set */
+	int64_t epoch;
+};
+
+enum status {
+	STATUS_UNKNOWN,     /* not looked at: a failure stopped the plan before it, or not needed */
+	STATUS_CURRENT,     /* a result is known and whole */
+	STATUS_STALE,       /* must be made */
+	STATUS_MADE,        /* was stale, was made by this build */
+	STATUS_FAILED,
+};
+
+struct build;
+MUST_CHECK int build_new(struct build **out, const struct recipe *r, const struct build_options *o,
+                         struct err *e);
+void build_free(struct build *b);   /* NULL is fine */
+
+/* Computes keys of the targets and of all they need, and looks their results up. Host rules that are
+ * out of date run here (not in a dry run), since keys depend on what they make. */
+MUST_CHECK int build_plan(struct build *b, struct target *const *targets, size_t n, struct err *e);
+/* Makes what is stale, for targets that were planned. */
+MUST_CHECK int build_make(struct build *b, struct err *e);
+/* Runs the checks of `targets` (checks themselves, or images: all checks of them) on what was made. */
+MUST_CHECK int build_check(struct build *b, struct target *const *targets, size_t n, struct err *e);
+/* Makes calls under way stop soon, with ERR_CANCELLED. Async-signal-safe. */
+void build_cancel(struct build *b);
+
+/* What became of a target: all its platforms together. */
+enum status build_status(const struct build *b, const struct target *t);
+/* Manifest, or index of several platforms, in the store. NULL while stale, and of what is no image. */
+const struct descriptor *build_root(const struct build *b, const struct target *t);
+/* Failures, beyond the first that build_make returned (-k). Each with its target; NULL at the end. */
+const struct err *build_failure(const struct build *b, size_t i, const struct target **t);
+
+/* Calls fn for every planned target in the order of the recipe. */
+void build_each(const struct build *b, void (*fn)(void *self, const struct target *t, enum status s),
+                void *self);
+
+/* Why a target is stale, or was the last time it was made: one call a difference between the inputs of
+ * the last result and today's. `was` and `is` are texts, or digests, or NULL: absent. */
+MUST_CHECK int build_why(struct build *b, const struct target *t,
+                         void (*fn)(void *self, const char *name, const char *was, const char *is),
+                         void *self, struct err *e);
+
+#endif

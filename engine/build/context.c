@@ -1,0 +1,72 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/path.h"
+#include "build/fileset.h"
+#include "os/fd.h"
+#include "os/file.h"
+
+enum { IGNORE_LIMIT = 1 << 20 };
+
+static int load_ignore(struct context *c, struct err *e)
+{
+	static const char *const names[] = { ".imgmakeignore", ".dockerignore" };
+	AUTO_BUF text = BUF_INIT;
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		if (!file_exists(c->fd, names[i]))
+			continue;
+		if (file_read(c->fd, names[i], &text, IGNORE_LIMIT, e) < 0)
+			return -1;
+		c->ignore_name = names[i];
+		return ignore_parse(&c->ignore, text.s, text.len, names[i], e);
+	}
+	return 0;
+}
+
+/* Outputs below this directory, of rules in any Imagefile. */
+static void list_outputs(struct context *c, const struct recipe *r)
+{
+	for (size_t i = 0; i < r->n_targets; i++) {
+		const struct target *t = r->targets[i];
+		AUTO_BUF path = BUF_INIT;
+		size_t n = strlen(c->dir);
+
+		if (t->kind != TARGET_FILE)
+			continue;
+		path_clean(&path, t->name);
+		if (path_below(path.s, c->dir))
+			strlist_add(&c->outputs, path.s + (n ? n + 1 : 0));
+	}
+}
+
+int context_open(struct context **out, const struct recipe *r, const char *dir, struct err *e)
+{
+	struct context *c = mem_alloc(sizeof(*c));
+
+	c->dir = dir;
+	c->fd = file_open_beneath(r->root_fd, dir, O_RDONLY | O_DIRECTORY, 0);
+	if (c->fd < 0) {
+		err_sys(e, "open the directory %s", *dir ? dir : r->root);
+		context_close(c);
+		return -1;
+	}
+	if (load_ignore(c, e) < 0) {
+		context_close(c);
+		return -1;
+	}
+	list_outputs(c, r);
+	*out = c;
+	return 0;
+}
+
+void context_close(struct context *c)
+{
+	if (!c)
+		return;
+	fd_close(&c->fd);
+	ignore_free(c->ignore);
+	strlist_fini(&c->outputs);
+	free(c);
+}

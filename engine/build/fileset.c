@@ -1,0 +1,428 @@
+#include "build/fileset.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/path.h"
+#include "os/fd.h"
+#include "os/file.h"
+
+/* One collection under way. */
+struct finder {
+	struct fileset *set;
+	const struct context *context;
+	struct ignore *exclude;      /* relative to the source directory */
+	bool parents;
+	size_t found;
+	/* of the source being looked at: */
+	const char *source;          /* as written, for messages */
+	struct pattern *pattern;     /* NULL: literal */
+	size_t keep;                 /* bytes of the path in front of what `dest` keeps */
+	bool deep;                   /* the pattern has `**` */
+};
+
+void fileset_free(struct fileset *f)
+{
+	if (!f)
+		return;
+	arena_fini(&f->arena);
+	vec_fini(&f->files);
+	free(f);
+}
+
+/* Outputs of host rules are sources even where the ignore file hides them. */
+static bool ignored(const struct context *c, const char *path)
+{
+	if (!ignore_matches(c->ignore, path))
+		return false;
+	for (size_t i = 0; i < c->outputs.len; i++)
+		if (path_below(path, c->outputs.at[i]) || path_below(c->outputs.at[i], path))
+			return false;
+	return true;
+}
+
+static bool skipped_directory(const struct context *c, const char *path)
+{
+	if (!ignore_skips_directory(c->ignore, path))
+		return false;
+	for (size_t i = 0; i < c->outputs.len; i++)
+		if (path_below(path, c->outputs.at[i]) || path_below(c->outputs.at[i], path))
+			return false;
+	return true;
+}
+
+static int read_link(const struct context *c, const char *path, struct arena *a,
+                     const char **out, struct err *e)
+{
+	AUTO_CLOSE int fd = file_open_beneath(c->fd, path, O_PATH | O_NOFOLLOW, 0);
+	char text[PATH_MAX];
+	ssize_t n = fd < 0 ? -1 : readlinkat(fd, "", text, sizeof(text));
+
+	if (n < 0)
+		return err_sys(e, "read the link %s", path);
+	if ((size_t)n >= sizeof(text))
+		return err_set(e, ERR_LIMIT, "the link %s is too long", path);
+	*out = arena_strndup(a, text, (size_t)n);
+	return 0;
+}
+
+static int classify(struct finder *f, struct project_file *s, const struct stat *st, struct err *e)
+{
+	s->mtime = st->st_mtim.tv_sec;
+	switch (st->st_mode & S_IFMT) {
+	case S_IFREG:
+		s->type = TOC_FILE;
+		s->size = st->st_size;
+		s->executable = (st->st_mode & 0111) != 0;
+		if (st->st_nlink > 1) {
+			s->dev = st->st_dev;
+			s->ino = st->st_ino;
+		}
+		return 0;
+	case S_IFDIR:
+		s->type = TOC_DIR;
+		return 0;
+	case S_IFLNK:
+		s->type = TOC_SYMLINK;
+		return read_link(f->context, s->path, &f->set->arena, &s->link, e);
+	default:
+		return err_set(e, ERR_INVALID,
+		               "%s is a socket, FIFO or device, which an image cannot take from a "
+		               "project; exclude it in .imgmakeignore",
+		               s->path);
+	}
+}
+
+static int add(struct finder *f, const char *path, const char *dest, const struct stat *st,
+               struct err *e)
+{
+	struct project_file s = { .path = arena_strdup(&f->set->arena, path),
+		            .dest = arena_strdup(&f->set->arena, dest) };
+
+	if (!strncmp(path_base(path), ".wh.", 4))
+		return err_set(e, ERR_INVALID,
+		               "%s: a name that begins with .wh. would delete a file in the image; "
+		               "rename or exclude it",
+		               path);
+	if (classify(f, &s, st, e) < 0)
+		return -1;
+	f->found++;
+	vec_push(&f->set->files, s);
+	return 0;
+}
+
+struct child {
+	char *name;
+	struct stat st;
+};
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct child *)a)->name, ((const struct child *)b)->name);
+}
+
+/* The children of a directory, sorted, with their stat. The directory is not kept open: trees may be
+ * deeper than the limit of open files. */
+static int list(const struct context *c, const char *dir, struct child **out, size_t *n,
+                struct err *e)
+{
+	int fd = file_open_beneath(c->fd, dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	VEC(struct child) all = { 0 };
+	struct dirent *ent;
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	int rc = 0;
+
+	if (!d) {
+		err_sys(e, "list %s", dir);
+		fd_close(&fd);
+		return -1;
+	}
+	while (rc == 0 && (errno = 0, ent = readdir(d))) {
+		struct child x;
+
+		if (!strcmp(ent->d_name, ".") || !strcmp(ent->d_name, ".."))
+			continue;
+		if (fstatat(fd, ent->d_name, &x.st, AT_SYMLINK_NOFOLLOW) < 0) {
+			if (errno != ENOENT)   /* removed since it was listed: not there */
+				rc = err_sys(e, "stat %s/%s", dir, ent->d_name);
+			continue;
+		}
+		x.name = mem_strdup(ent->d_name);
+		vec_push(&all, x);
+	}
+	if (rc == 0 && errno)
+		rc = err_sys(e, "list %s", dir);
+	closedir(d);
+	if (all.len)
+		qsort(all.at, all.len, sizeof(*all.at), by_name);
+	*out = all.at;
+	*n = all.len;
+	return rc;
+}
+
+static void free_children(struct child *all, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free(all[i].name);
+	free(all);
+}
+
+/* Calls visit for everything below `dir` that the ignore file leaves, a directory before its content. A
+ * visitor returns 1 to go into a directory, 0 not to, -1 to fail. */
+static int walk(struct finder *f, const char *dir,
+                int (*visit)(struct finder *f, const char *path, const struct stat *st,
+                             struct err *e),
+                struct err *e)
+{
+	struct child *all = NULL;
+	size_t n = 0;
+	int rc = list(f->context, dir, &all, &n, e);
+
+	for (size_t i = 0; rc == 0 && i < n; i++) {
+		AUTO_BUF path = BUF_INIT;
+		bool is_dir = S_ISDIR(all[i].st.st_mode);
+		int into = is_dir;
+
+		path_join(&path, dir, all[i].name);
+		if (ignored(f->context, path.s)) {
+			if (!is_dir || skipped_directory(f->context, path.s))
+				continue;
+			/* An exception may bring something below it back. */
+		} else {
+			into = visit(f, path.s, &all[i].st, e);
+		}
+		rc = into < 0 ? -1 : 0;
+		if (into > 0 && is_dir)
+			rc = walk(f, path.s, visit, e);
+	}
+	free_children(all, n);
+	return rc;
+}
+
+static int visit_all(struct finder *f, const char *path, const struct stat *st, struct err *e)
+{
+	const char *below = path + f->keep;
+
+	if (f->exclude && ignore_matches(f->exclude, below))
+		return S_ISDIR(st->st_mode) ? !ignore_skips_directory(f->exclude, below) : 0;
+	return add(f, path, f->parents ? path : below, st, e) < 0 ? -1 : 1;
+}
+
+/* A directory's content goes into `to`. */
+static int add_directory(struct finder *f, const char *path, const struct stat *st, struct err *e)
+{
+	size_t keep = strcmp(path, ".") ? strlen(path) + 1 : 0, before = f->keep;
+	int rc = 0;
+
+	f->keep = keep;
+	f->found++;
+	if (keep && f->parents)
+		rc = add(f, path, path, st, e);
+	else
+		rc = add(f, path, ".", st, e);
+	if (rc == 0)
+		rc = walk(f, path, visit_all, e);
+	f->keep = before;
+	return rc;
+}
+
+static int visit_match(struct finder *f, const char *path, const struct stat *st, struct err *e)
+{
+	bool is_dir = S_ISDIR(st->st_mode);
+
+	if (!pattern_match(f->pattern, path) || (is_dir && f->deep))
+		return is_dir && pattern_may_match_below(f->pattern, path);
+	if (f->exclude && ignore_matches(f->exclude, f->deep ? path + f->keep : path_base(path)))
+		return 0;
+	if (is_dir)
+		return add_directory(f, path, st, e) < 0 ? -1 : 0;
+	if (f->parents)
+		return add(f, path, path, st, e);
+	return add(f, path, f->deep ? path + f->keep : path_base(path), st, e);
+}
+
+/* Bytes of the directories in front of the first component with a wildcard. */
+static size_t fixed_part(const char *pattern)
+{
+	size_t n = strcspn(pattern, "*?[\\");
+
+	while (n && pattern[n - 1] != '/')
+		n--;
+	return n;
+}
+
+static int find_pattern(struct finder *f, const char *text, struct err *e)
+{
+	AUTO_FREE char *dir = mem_strndup(text, fixed_part(text));
+	size_t before = f->found, n = strlen(dir);
+	int rc;
+
+	if (pattern_new(&f->pattern, text, e) < 0)
+		return err_wrap(e, "%s", f->source);
+	f->keep = n;
+	f->deep = strstr(text, "**") != NULL;
+	if (n)
+		dir[n - 1] = '\0';
+	rc = file_exists(f->context->fd, n ? dir : ".") ? walk(f, n ? dir : ".", visit_match, e)
+	                                                : 0;
+	pattern_free(f->pattern);
+	f->pattern = NULL;
+	if (rc == 0 && f->found == before)
+		return err_set(e, ERR_NOT_FOUND, "%s: nothing matches", f->source);
+	return rc;
+}
+
+static int find_literal(struct finder *f, const char *path, struct err *e)
+{
+	AUTO_CLOSE int fd = file_open_beneath(f->context->fd, path, O_PATH | O_NOFOLLOW, 0);
+	struct stat st;
+
+	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+		return err_set(e, ERR_NOT_FOUND, "%s: no such file", f->source);
+	if (fd < 0 && (errno == EXDEV || errno == ELOOP))
+		return err_set(e, ERR_INVALID, "%s leads out of the Imagefile's directory",
+		               f->source);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_sys(e, "open %s", path);
+	if (strcmp(path, ".") && ignored(f->context, path) &&
+	    !(S_ISDIR(st.st_mode) && !skipped_directory(f->context, path)))
+		return err_set(e, ERR_NOT_FOUND, "%s is excluded by %s", f->source,
+		               f->context->ignore_name);
+	if (S_ISDIR(st.st_mode))
+		return add_directory(f, path, &st, e);
+	f->set->single = true;   /* if it stays alone */
+	return add(f, path, f->parents ? path : path_base(path), &st, e);
+}
+
+static int find_source(struct finder *f, const char *text, struct err *e)
+{
+	AUTO_BUF clean = BUF_INIT;
+
+	f->source = text;
+	path_clean(&clean, text);
+	if (clean.s[0] == '/' || path_escapes(clean.s))
+		return err_set(e, ERR_INVALID,
+		               "%s: sources are relative to the Imagefile's directory and stay in it",
+		               text);
+	if (pattern_is_literal(clean.s))
+		return find_literal(f, clean.s, e);
+	return find_pattern(f, clean.s, e);
+}
+
+static int by_dest(const void *a, const void *b)
+{
+	const struct project_file *x = a, *y = b;
+	int c = strcmp(x->dest, y->dest);
+
+	return c ? c : strcmp(x->path, y->path);
+}
+
+/* The same file named twice is one; two files for one place are an error. */
+static int merge(struct fileset *set, struct err *e)
+{
+	size_t n = 0;
+
+	if (set->files.len)
+		qsort(set->files.at, set->files.len, sizeof(*set->files.at), by_dest);
+	for (size_t i = 0; i < set->files.len; i++) {
+		struct project_file *s = &set->files.at[i], *last = n ? &set->files.at[n - 1] : NULL;
+
+		if (!last || strcmp(last->dest, s->dest)) {
+			set->files.at[n++] = *s;
+			continue;
+		}
+		if (strcmp(last->path, s->path) &&
+		    !(last->type == TOC_DIR && s->type == TOC_DIR))
+			return err_set(e, ERR_INVALID,
+			               "both %s and %s would become %s; use parents = true or two steps",
+			               last->path, s->path, s->dest);
+	}
+	set->files.len = n;
+	return 0;
+}
+
+static int by_inode(const void *a, const void *b)
+{
+	const struct project_file *x = *(struct project_file *const *)a, *y = *(struct project_file *const *)b;
+
+	if (x->dev != y->dev)
+		return x->dev < y->dev ? -1 : 1;
+	if (x->ino != y->ino)
+		return x->ino < y->ino ? -1 : 1;
+	return strcmp(x->dest, y->dest);
+}
+
+/* Names of one inode after the first become hard links to it. */
+static void link_names(struct fileset *set)
+{
+	VEC(struct project_file *) shared = { 0 };
+
+	for (size_t i = 0; i < set->files.len; i++)
+		if (set->files.at[i].ino)
+			vec_push(&shared, &set->files.at[i]);
+	if (shared.len)
+		qsort(shared.at, shared.len, sizeof(*shared.at), by_inode);
+	for (size_t i = 1, first = 0; i < shared.len; i++) {
+		struct project_file *s = shared.at[i], *f = shared.at[first];
+
+		if (s->dev != f->dev || s->ino != f->ino) {
+			first = i;
+			continue;
+		}
+		s->type = TOC_HARDLINK;
+		s->link = f->dest;
+		s->size = 0;
+	}
+	vec_fini(&shared);
+}
+
+static int collect(struct fileset **out, struct finder *f, const struct strings *sources,
+                   bool optional, struct err *e)
+{
+	struct fileset *set = mem_alloc(sizeof(*set));
+	int rc = 0;
+
+	f->set = set;
+	for (size_t i = 0; rc == 0 && i < sources->n; i++) {
+		rc = find_source(f, sources->at[i], e);
+		if (rc < 0 && optional && e->code == ERR_NOT_FOUND)
+			rc = 0;
+	}
+	set->single = set->single && sources->n == 1;
+	if (rc == 0)
+		rc = merge(set, e);
+	if (rc < 0) {
+		fileset_free(set);
+		return -1;
+	}
+	link_names(set);
+	*out = set;
+	return 0;
+}
+
+int fileset_collect(struct fileset **out, const struct context *c, const struct step_copy *copy,
+                    struct err *e)
+{
+	struct finder f = { .context = c, .parents = copy->parents };
+	int rc;
+
+	if (copy->exclude.n &&
+	    ignore_from_list(&f.exclude, copy->exclude.at, copy->exclude.n, "exclude", e) < 0)
+		return -1;
+	rc = collect(out, &f, &copy->sources, copy->optional, e);
+	ignore_free(f.exclude);
+	return rc;
+}
+
+int fileset_glob(struct fileset **out, const struct context *c, const struct strings *patterns,
+                 struct err *e)
+{
+	struct finder f = { .context = c, .parents = true };
+
+	return collect(out, &f, patterns, false, e);
+}

@@ -1,0 +1,97 @@
+#ifndef BUILD_NODE_H
+#define BUILD_NODE_H
+
+/* The build's own view of a recipe: one node a target and platform. Private to build/. */
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/map.h"
+#include "base/vec.h"
+#include "build/build.h"
+#include "build/key.h"
+#include "build/result.h"
+#include "build/schedule.h"
+#include "os/pool.h"
+
+/* What planning a step found out, for making it. */
+struct step_plan {
+	struct digest plan_key;       /* of everything up to and with this step */
+	struct fileset *files;        /* of a copy from the project, else NULL */
+	struct digest source;         /* of an archive or a download, else zero */
+	struct step_plan *inner;      /* of the steps of a `layer`, else NULL */
+};
+
+struct node {
+	struct job plan, make;        /* jobs; `make` only when in build.to_make */
+	struct build *build;
+	const struct target *target;
+	struct platform platform;     /* {""} for host rules and tasks */
+	struct node *from;            /* NULL: scratch, or no file system */
+	VEC(struct node *) needs;     /* from, copied-from, checked image, host rules */
+	struct arena arena;
+	struct key key;
+	struct digest plan_key;       /* of the whole node */
+	struct step_plan *steps;
+	enum status status;
+	bool forced;                  /* -W, or it needs a node that is */
+	bool gone;                    /* a result was known, but gc took its layers */
+	bool wanted;                  /* in this round: something to be made needs it */
+	struct result result;
+	bool has_result;
+	const char *base_name;        /* of the base at the bottom, or NULL */
+	struct digest base_digest;
+	struct descriptor manifest;   /* of images that are current or made */
+	struct context *context;      /* the project files that its steps may name */
+};
+
+struct build {
+	const struct recipe *recipe;
+	struct build_options o;
+	struct pool *pool;            /* compresses */
+	atomic_bool cancelled;
+	VEC(struct node *) nodes;     /* in the recipe's order, then by platform */
+	struct map by_name;           /* "target\nplatform" → struct node * */
+	struct map roots;             /* target name → struct descriptor *, of several platforms */
+	struct arena arena;           /* of roots and failures; guarded by `lock` */
+	pthread_mutex_t lock;         /* guards what follows, and the lock file */
+	struct map tocs;              /* hex diff ID → struct toc * */
+	struct map contexts;          /* target dir → struct context * */
+	int locks;                    /* directory fd: <store>/locks; -1 in a dry run */
+};
+
+/* build.c */
+struct node *node_get(struct build *b, const struct target *t, const struct platform *p);
+bool build_cancelled(void *b);
+/* The platforms that an image or stage is asked for. Caller frees. */
+void target_platforms(const struct build *b, const struct target *t, struct platform **out,
+                      size_t *n);
+
+/* plan.c: keys and look-ups. */
+MUST_CHECK int node_plan(struct node *n, struct err *e);
+
+/* base.c: resolves a base to a manifest of the node's platform and fills key, result, base_name. */
+MUST_CHECK int base_plan(struct node *n, struct err *e);
+/* The digest of a URL that nobody has locked yet: downloads it into the store and locks it. */
+MUST_CHECK int download_lock(struct build *b, const char *url, struct digest *out, struct err *e);
+/* A layer's blob into the store, from wherever it is known to be. */
+MUST_CHECK int base_fetch_layer(struct build *b, const struct node *n, const struct layer *l,
+                                struct err *e);
+
+/* make.c: layers and configuration of a stale node. */
+MUST_CHECK int node_make(struct node *n, struct err *e);
+
+/* tables.c: tables of contents of all layers of a result, fetched and scanned where not known. The tables
+ * are borrowed from the build; caller frees the array. */
+MUST_CHECK int node_tocs(const struct node *n, const struct result *r, const struct toc ***out,
+                         struct err *e);
+
+/* assemble.c: writes config and manifest of an image and sets n->manifest. */
+MUST_CHECK int node_assemble(struct node *n, bool write, struct err *e);
+/* An index over the platforms of a target; *out is its descriptor. */
+MUST_CHECK int assemble_index(struct build *b, const struct target *t, bool write,
+                              struct descriptor *out, struct err *e);
+
+/* rule.c: host rules, tasks and checks. */
+MUST_CHECK int rule_plan(struct node *n, struct err *e);
+
+#endif

@@ -1,0 +1,331 @@
+/* Plan keys: what a node depends on, with nothing built or downloaded. */
+#include <string.h>
+
+#include "build/fileset.h"
+#include "build/node.h"
+#include "store/state.h"
+
+/* Raised when the same recipe and files may come to another result. Each operation has its own beside it,
+ * so that a change to one does not rebuild the others. */
+enum { PLAN_VERSION = 1 };
+
+static const int op_version[] = {
+	[STEP_COPY] = 1, [STEP_WRITE] = 1,  [STEP_MKDIR] = 1,   [STEP_SYMLINK] = 1,
+	[STEP_REMOVE] = 1, [STEP_UNPACK] = 1, [STEP_ADD] = 1,   [STEP_LAYER] = 1,
+	[STEP_RUN] = 1,  [STEP_ENV] = 1,    [STEP_WORKDIR] = 1, [STEP_USER] = 1,
+	[STEP_CONFIG] = 1,
+};
+
+static void key_list(struct key *k, const char *name, const struct strings *l)
+{
+	AUTO_BUF joined = BUF_INIT, shown = BUF_INIT;
+	struct digest d;
+
+	/* Hashed with lengths, shown with spaces. */
+	for (size_t i = 0; i < l->n; i++) {
+		buf_add_str(&joined, l->at[i], strlen(l->at[i]));
+		buf_addf(&shown, "%s%s", i ? " " : "", l->at[i]);
+	}
+	digest_of(&d, joined.s, joined.len);
+	key_text(k, name, shown.s, &d);
+}
+
+static void key_source(struct key *k, const struct project_file *s)
+{
+	struct digest d;
+	struct hasher h;
+
+	hasher_init(&h);
+	hasher_str(&h, s->dest);
+	hasher_int(&h, s->type);
+	hasher_int(&h, s->executable);
+	hasher_digest(&h, &s->digest);
+	hasher_str(&h, s->link);
+	hasher_field(&h, s->capability, s->capability_size);
+	hasher_end(&h, &d);
+	key_digest(k, arena_printf(k->arena, "file %s", s->path), &d);
+}
+
+static bool touched(const struct node *n, const char *path)
+{
+	for (size_t i = 0; i < n->build->o.n_touched; i++) {
+		const char *want = n->build->o.touched[i];
+		size_t dir = strlen(n->target->dir);
+
+		if (dir && (strncmp(want, n->target->dir, dir) != 0 || want[dir] != '/'))
+			continue;
+		if (!strcmp(want + (dir ? dir + 1 : 0), path))
+			return true;
+	}
+	return false;
+}
+
+static int key_fileset(struct node *n, struct fileset *set, bool with_mtime, struct err *e)
+{
+	if (fileset_hash(set, n->context, n->build->pool, e) < 0)
+		return -1;
+	for (size_t i = 0; i < set->files.len; i++) {
+		const struct project_file *s = &set->files.at[i];
+
+		key_source(&n->key, s);
+		if (with_mtime)
+			key_int(&n->key, arena_printf(n->key.arena, "time of %s", s->path), s->mtime);
+		if (touched(n, s->path))
+			n->forced = true;
+	}
+	return 0;
+}
+
+static struct node *node_for(const struct node *n, const struct target *t)
+{
+	return node_get(n->build, t, &n->platform);
+}
+
+static int key_copy(struct node *n, const struct step_copy *c, struct step_plan *p, struct err *e)
+{
+	struct key *k = &n->key;
+
+	key_list(k, "sources", &c->sources);
+	key_str(k, "to", c->to);
+	key_list(k, "exclude", &c->exclude);
+	key_int(k, "mode", c->mode);
+	key_int(k, "dir_mode", c->dir_mode);
+	key_str(k, "owner", c->owner);
+	key_int(k, "parents", c->parents);
+	key_int(k, "mtime", c->mtime);
+	key_int(k, "mtime value", c->mtime_value);
+	if (c->from) {
+		const struct node *from = node_for(n, c->from);
+
+		key_digest(k, arena_printf(k->arena, "from %s", c->from->name), &from->plan_key);
+		return 0;
+	}
+	if (fileset_collect(&p->files, n->context, c, e) < 0)
+		return -1;
+	return key_fileset(n, p->files, c->mtime == MTIME_KEEP, e);
+}
+
+static int key_unpack(struct node *n, const struct step_unpack *u, struct step_plan *p,
+                      struct err *e)
+{
+	key_str(&n->key, "source", u->source);
+	key_str(&n->key, "to", u->to);
+	key_str(&n->key, "owner", u->owner);
+	if (u->from) {
+		const struct node *from = node_for(n, u->from);
+
+		key_digest(&n->key, arena_printf(n->key.arena, "from %s", u->from->name),
+		           &from->plan_key);
+		return 0;
+	}
+	if (file_digest(n->context, u->source, &p->source, e) < 0)
+		return -1;
+	if (touched(n, u->source))
+		n->forced = true;
+	key_digest(&n->key, arena_printf(n->key.arena, "file %s", u->source), &p->source);
+	return 0;
+}
+
+/* The digest of a download: given, or locked, or (first use) not known before it is fetched. */
+static int key_add(struct node *n, const struct step_add *a, struct step_plan *p, struct err *e)
+{
+	int known = 1;
+
+	key_str(&n->key, "url", a->url);
+	key_str(&n->key, "to", a->to);
+	key_int(&n->key, "mode", a->mode);
+	key_str(&n->key, "owner", a->owner);
+	key_int(&n->key, "unpack", a->unpack);
+	if (*a->sha256) {
+		if (digest_parse(&p->source, arena_printf(&n->arena, "sha256:%s", a->sha256), e) < 0)
+			return -1;
+	} else {
+		pthread_mutex_lock(&n->build->lock);
+		known = lockfile_get(n->build->o.lock, LOCK_DOWNLOADS, a->url, &p->source, e);
+		pthread_mutex_unlock(&n->build->lock);
+	}
+	if (known < 0)
+		return -1;
+	if (!known && n->build->o.lock_strict)
+		return err_set(e, ERR_INVALID,
+		               "%s is not in Imagefile.lock; give sha256 =, or build once without "
+		               "--lock=strict and commit the lock file",
+		               a->url);
+	if (!known && !n->build->o.dry_run)
+		known = download_lock(n->build, a->url, &p->source, e) < 0 ? -1 : 1;
+	if (known < 0)
+		return -1;
+	key_digest(&n->key, arena_printf(n->key.arena, "content of %s", a->url), &p->source);
+	return 0;
+}
+
+static void key_config(struct node *n, const json_t *config)
+{
+	AUTO_BUF text = BUF_INIT;
+
+	json_write_pretty(&text, config);   /* keys sorted */
+	key_str(&n->key, "members", text.s);
+}
+
+static int key_step(struct node *n, const struct step *s, struct step_plan *p, struct err *e);
+
+static int key_layer(struct node *n, const struct step *s, struct step_plan *p, struct err *e)
+{
+	p->inner = arena_alloc(&n->arena, s->layer.n * sizeof(*p->inner));
+	key_int(&n->key, "steps", (int64_t)s->layer.n);
+	for (size_t i = 0; i < s->layer.n; i++)
+		if (key_step(n, &s->layer.at[i], &p->inner[i], e) < 0)
+			return -1;
+	return 0;
+}
+
+static int key_arguments(struct node *n, const struct step *s, struct step_plan *p, struct err *e)
+{
+	struct key *k = &n->key;
+	struct digest d;
+
+	switch (s->kind) {
+	case STEP_COPY:
+		return key_copy(n, &s->copy, p, e);
+	case STEP_UNPACK:
+		return key_unpack(n, &s->unpack, p, e);
+	case STEP_ADD:
+		return key_add(n, &s->add, p, e);
+	case STEP_LAYER:
+		return key_layer(n, s, p, e);
+	case STEP_WRITE:
+		digest_of(&d, s->write.text, s->write.size);
+		key_str(k, "path", s->write.path);
+		key_digest(k, "text", &d);
+		key_int(k, "mode", s->write.mode);
+		key_str(k, "owner", s->write.owner);
+		return 0;
+	case STEP_MKDIR:
+		key_list(k, "paths", &s->mkdir.paths);
+		key_int(k, "mode", s->mkdir.mode);
+		key_str(k, "owner", s->mkdir.owner);
+		return 0;
+	case STEP_SYMLINK:
+		key_str(k, "path", s->symlink.path);
+		key_str(k, "target", s->symlink.target);
+		key_str(k, "owner", s->symlink.owner);
+		return 0;
+	case STEP_REMOVE:
+		key_list(k, "paths", &s->remove.paths);
+		key_int(k, "optional", s->remove.optional);
+		return 0;
+	case STEP_ENV:
+		for (size_t i = 0; i < s->env.n; i++)
+			key_str(k, s->env.at[i].key, s->env.at[i].value);
+		return 0;
+	case STEP_WORKDIR:
+		key_str(k, "path", s->workdir);
+		return 0;
+	case STEP_USER:
+		key_str(k, "user", s->user);
+		return 0;
+	case STEP_CONFIG:
+		key_config(n, s->config);
+		return 0;
+	case STEP_RUN:
+		return err_set(e, ERR_INVALID,
+		               "run steps need the sandbox, which this version does not have yet; "
+		               "make the files with a host rule: file \"PATH\" { deps = …, run = … }");
+	}
+	return 0;
+}
+
+static int key_step(struct node *n, const struct step *s, struct step_plan *p, struct err *e)
+{
+	key_str(&n->key, "step", step_kind_text(s->kind));
+	key_int(&n->key, "version", op_version[s->kind]);
+	if (key_arguments(n, s, p, e) < 0) {
+		err_wrap(e, PLACE_FMT "%s '%s': %s", PLACE_ARG(s->place),
+		         target_kind_text(n->target->kind), n->target->name,
+		         step_kind_text(s->kind));
+		return -1;
+	}
+	key_value(&n->key, &p->plan_key);
+	return 0;
+}
+
+static void key_start(struct node *n)
+{
+	char text[100];
+	struct key *k = &n->key;
+
+	key_scope(k, "");
+	key_int(k, "imgmake plan", PLAN_VERSION);
+	key_str(k, "platform", platform_text(&n->platform, text));
+	key_int(k, "compression", n->target->compression);
+	if (n->build->o.has_epoch)
+		key_int(k, "SOURCE_DATE_EPOCH", n->build->o.epoch);
+	if (n->from)
+		key_digest(k, arena_printf(k->arena, "from %s", n->target->from->name),
+		           &n->from->plan_key);
+	else
+		key_str(k, "from", "scratch");
+}
+
+/* Looks the whole node up: one record, and the blobs that it names. */
+static int look_up(struct node *n, struct err *e)
+{
+	int found;
+
+	n->status = STATUS_STALE;
+	if (n->build->o.always || n->forced)
+		return 0;
+	found = result_load(n->build->o.store, &n->plan_key, &n->result, &n->gone, e);
+	if (found < 0)
+		return -1;
+	n->has_result = found > 0;
+	if (found > 0)
+		n->status = STATUS_CURRENT;
+	return 0;
+}
+
+static int plan_filesystem(struct node *n, struct err *e)
+{
+	const struct target *t = n->target;
+
+	for (size_t i = 0; i < n->needs.len; i++)
+		n->forced |= n->needs.at[i]->forced;
+	if (n->from) {
+		n->base_name = n->from->base_name;
+		n->base_digest = n->from->base_digest;
+	}
+	key_start(n);
+	n->steps = arena_alloc(&n->arena, (t->n_steps + 1) * sizeof(*n->steps));
+	for (size_t i = 0; i < t->n_steps; i++) {
+		key_scope(&n->key, arena_printf(&n->arena, "step %zu (%s): ", i + 1,
+		                                step_kind_text(t->steps[i].kind)));
+		if (key_step(n, &t->steps[i], &n->steps[i], e) < 0)
+			return -1;
+	}
+	key_value(&n->key, &n->plan_key);
+	if (look_up(n, e) < 0)
+		return -1;
+	if (n->status == STATUS_CURRENT && t->kind == TARGET_IMAGE)
+		return node_assemble(n, !n->build->o.dry_run, e);
+	return 0;
+}
+
+int node_plan(struct node *n, struct err *e)
+{
+	switch (n->target->kind) {
+	case TARGET_BASE:
+		if (base_plan(n, e) < 0)
+			return err_wrap(e, PLACE_FMT "base '%s'", PLACE_ARG(n->target->place),
+			                n->target->name);
+		return 0;
+	case TARGET_STAGE:
+	case TARGET_IMAGE:
+		return plan_filesystem(n, e);
+	case TARGET_FILE:
+	case TARGET_TASK:
+		return rule_plan(n, e);
+	case TARGET_CHECK:
+		return 0;   /* looked at by build_check, when its image is there */
+	}
+	return 0;
+}

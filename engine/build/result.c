@@ -1,0 +1,176 @@
+#include "build/result.h"
+
+#include <string.h>
+
+#include "store/blobs.h"
+#include "store/state.h"
+
+void result_init(struct result *r, const struct platform *p)
+{
+	*r = (struct result){ .config = { NULL } };
+	config_init(&r->config, p);
+}
+
+void result_fini(struct result *r)
+{
+	config_fini(&r->config);
+	vec_fini(&r->layers);
+}
+
+void result_copy(struct result *out, const struct result *r)
+{
+	*out = (struct result){ .config = { NULL } };
+	config_copy(&out->config, &r->config);
+	for (size_t i = 0; i < r->layers.len; i++)
+		vec_push(&out->layers, r->layers.at[i]);
+}
+
+static json_t *layer_json(const struct layer *l)
+{
+	json_t *j = descriptor_json(&l->blob);
+
+	json_object_set_new(j, "diffId", json_string(DIGEST_STR(&l->diff_id)));
+	if (!digest_is_zero(&l->toc))
+		json_object_set_new(j, "toc", json_string(DIGEST_STR(&l->toc)));
+	return j;
+}
+
+static int layer_read(struct layer *l, const json_t *j, struct err *e)
+{
+	const char *diff_id = NULL, *toc = NULL;
+
+	memset(l, 0, sizeof(*l));
+	if (descriptor_read(&l->blob, j, e) < 0 ||
+	    json_member_str(j, "diffId", true, &diff_id, e) < 0 ||
+	    json_member_str(j, "toc", false, &toc, e) < 0 ||
+	    digest_parse(&l->diff_id, diff_id, e) < 0)
+		return -1;
+	return toc ? digest_parse(&l->toc, toc, e) : 0;
+}
+
+/* Layers of a base may be elsewhere: a table of contents of its own says "made here". */
+static bool layer_whole(struct store *s, const struct layer *l)
+{
+	return digest_is_zero(&l->toc) ||
+	       (blobs_has(s->blobs, &l->blob.digest, NULL) && blobs_has(s->blobs, &l->toc, NULL));
+}
+
+static int load_json(struct store *s, const struct digest *key, json_t **out, struct err *e)
+{
+	AUTO_BUF text = BUF_INIT;
+	int found = state_get(s->state, STATE_RESULTS, key->b, DIGEST_SIZE, &text, e);
+
+	if (found <= 0)
+		return found;
+	return json_read(out, text.s, text.len, e) < 0 ? -1 : 1;
+}
+
+static int save_json(struct store *s, const struct digest *key, const json_t *j, struct err *e)
+{
+	AUTO_BUF text = BUF_INIT;
+
+	json_write(&text, j);
+	return state_put(s->state, STATE_RESULTS, key->b, DIGEST_SIZE, text.s, text.len, e);
+}
+
+static int read_layers(struct result *r, const json_t *j, struct err *e)
+{
+	json_t *list = NULL, *item;
+	struct layer l;
+	size_t i;
+
+	if (json_member_array(j, "layers", true, &list, e) < 0)
+		return -1;
+	json_array_foreach(list, i, item) {
+		if (layer_read(&l, item, e) < 0)
+			return -1;
+		vec_push(&r->layers, l);
+	}
+	return 0;
+}
+
+int result_load(struct store *s, const struct digest *key, struct result *out, bool *gone,
+                struct err *e)
+{
+	AUTO_BUF text = BUF_INIT;
+	AUTO_JSON *j = NULL;
+	json_t *config = NULL;
+	int found = load_json(s, key, &j, e);
+
+	if (gone)
+		*gone = false;
+	if (found <= 0)
+		return found;
+	*out = (struct result){ .config = { NULL } };
+	if (json_member_object(j, "config", true, &config, e) < 0)
+		return -1;
+	json_write(&text, config);
+	if (config_read(&out->config, text.s, text.len, e) < 0 || read_layers(out, j, e) < 0) {
+		result_fini(out);
+		return -1;
+	}
+	for (size_t i = 0; i < out->layers.len; i++) {
+		if (layer_whole(s, &out->layers.at[i]))
+			continue;
+		if (gone)
+			*gone = true;
+		result_fini(out);
+		return 0;
+	}
+	return 1;
+}
+
+int result_save(struct store *s, const struct digest *key, const struct result *r, struct err *e)
+{
+	AUTO_JSON *j = json_object();
+	json_t *layers = json_array();
+
+	json_object_set(j, "config", r->config.root);
+	for (size_t i = 0; i < r->layers.len; i++)
+		json_array_append_new(layers, layer_json(&r->layers.at[i]));
+	json_object_set_new(j, "layers", layers);
+	return save_json(s, key, j, e);
+}
+
+int layer_result_load(struct store *s, const struct digest *key, struct layer_result *out,
+                      struct err *e)
+{
+	AUTO_JSON *j = NULL;
+	int found = load_json(s, key, &j, e);
+
+	if (found <= 0)
+		return found;
+	memset(out, 0, sizeof(*out));
+	out->has_layer = json_object_size(j) > 0;
+	if (!out->has_layer)
+		return 1;
+	if (layer_read(&out->layer, j, e) < 0)
+		return -1;
+	return layer_whole(s, &out->layer);
+}
+
+int layer_result_save(struct store *s, const struct digest *key, const struct layer_result *r,
+                      struct err *e)
+{
+	AUTO_JSON *j = r->has_layer ? layer_json(&r->layer) : json_object();
+
+	return save_json(s, key, j, e);
+}
+
+int layer_toc_known(struct store *s, const struct digest *diff_id, struct digest *toc,
+                    struct err *e)
+{
+	AUTO_BUF data = BUF_INIT;
+	int found = state_get(s->state, STATE_LAYERS, diff_id->b, DIGEST_SIZE, &data, e);
+
+	if (found <= 0 || data.len != DIGEST_SIZE)
+		return found < 0 ? -1 : 0;
+	memcpy(toc->b, data.s, DIGEST_SIZE);
+	return blobs_has(s->blobs, toc, NULL);
+}
+
+int layer_toc_record(struct store *s, const struct digest *diff_id, const struct digest *toc,
+                     struct err *e)
+{
+	return state_put(s->state, STATE_LAYERS, diff_id->b, DIGEST_SIZE, toc->b, DIGEST_SIZE, e);
+}

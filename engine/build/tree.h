@@ -1,0 +1,64 @@
+#ifndef BUILD_TREE_H
+#define BUILD_TREE_H
+
+/* A layer in the making: what steps put into it, resolved against the layers below. Its packed bytes are a
+ * function of its entries alone, so the digest of the entries is the step's result key. */
+#include "base/map.h"
+#include "base/vec.h"
+#include "image/pack.h"
+#include "image/toc.h"
+
+/* Where a file's bytes are. */
+struct content {
+	enum { CONTENT_NONE, CONTENT_PATH, CONTENT_FD, CONTENT_MEMORY } kind;
+	int fd;               /* PATH: directory that `path` is below; FD: file. Borrowed. */
+	const char *path;
+	int64_t offset;       /* of FD */
+	const void *memory;
+};
+
+struct tree_entry {
+	struct toc_entry toc;
+	struct content content;
+	unsigned step;        /* of which step of the layer it is */
+	bool opaque;          /* a directory that hides what is below */
+};
+
+struct tree {
+	struct arena *arena;               /* borrowed */
+	VEC(const struct toc *) below;     /* layers below; the last is `own` once sealed */
+	size_t n_parents;
+	struct toc own;
+	struct map by_path;                /* → struct tree_entry *, whiteouts too */
+	unsigned step;
+	int64_t mtime;                     /* of directories that are only repeated or implied */
+};
+
+void tree_init(struct tree *t, struct arena *a, const struct toc *const *parents, size_t n,
+               int64_t mtime);
+void tree_fini(struct tree *t);
+/* Begins the next step: it sees what the ones before it did. */
+void tree_next_step(struct tree *t);
+struct toc_view tree_view(const struct tree *t);
+
+/* Resolves `path` ("/app/x") through the symlinks of the image so far; toc_view_resolve's contract. */
+MUST_CHECK int tree_resolve(const struct tree *t, const char *path, bool last, struct buf *out,
+                            const struct toc_entry **entry, struct err *e);
+
+/* Puts an entry at its (resolved) path, with the directories above it: those that exist are repeated with
+ * their own metadata, missing ones get `dir_mode`, and the entry's owner. A directory over a file, a file
+ * over a directory, and two different files of one step at one path are ERR_INVALID. The entry's strings
+ * are borrowed and must live as long as the arena. */
+MUST_CHECK int tree_put(struct tree *t, const struct toc_entry *entry, const struct content *content,
+                        uint32_t dir_mode, struct err *e);
+/* Takes `path` (resolved, exists) out of the image. */
+MUST_CHECK int tree_remove(struct tree *t, const char *path, struct err *e);
+
+bool tree_is_empty(const struct tree *t);
+/* Digest of all that the layer's bytes depend on. Sorts. */
+void tree_key(struct tree *t, enum codec codec, struct digest *out);
+/* ERR_CORRUPT if a file's bytes are no longer those of its digest. */
+MUST_CHECK int tree_pack(struct tree *t, struct blobs *store, enum codec codec, struct pool *pool,
+                         struct layer *out, struct err *e);
+
+#endif
