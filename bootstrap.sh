@@ -35,7 +35,7 @@ packages() {
 			libcurl4-openssl-dev zlib1g-dev libdeflate-dev libzstd-dev libjansson-dev
 			liblmdb-dev libisal-dev ca-certificates"
 		test="bats libcmocka-dev docker-registry skopeo umoci buildah podman crun mmdebstrap
-			busybox-static clang-format clang-tidy apache2-utils libcap2-bin attr jq python3
+			busybox-static clang-format clang-tidy apache2-utils libcap2-bin attr jq curl python3
 			openssl git mandoc shellcheck zstd golang-github-containers-common fakeroot
 			fakechroot util-linux passwd"
 		;;
@@ -44,7 +44,7 @@ packages() {
 			libcurl-devel zlib-devel libdeflate-devel libzstd-devel jansson-devel lmdb-devel
 			isa-l-devel ca-certificates"
 		test="bats libcmocka-devel docker-distribution skopeo umoci buildah podman crun mmdebstrap
-			busybox libasan libubsan clang-tools-extra httpd-tools libcap attr jq python3
+			busybox libasan libubsan clang-tools-extra httpd-tools libcap attr jq curl python3
 			openssl git mandoc ShellCheck zstd containers-common util-linux shadow-utils"
 		;;
 	apk)
@@ -52,7 +52,7 @@ packages() {
 			zlib-dev libdeflate-dev zstd-dev jansson-dev lmdb-dev isa-l-dev ca-certificates"
 		test="bash bats cmocka-dev docker-registry skopeo umoci buildah podman crun mmdebstrap
 			busybox-static clang-extra-tools apache2-utils libcap attr jq python3 openssl git
-			mandoc shellcheck zstd containers-common util-linux shadow coreutils findutils"
+			mandoc shellcheck zstd containers-common util-linux shadow coreutils findutils curl"
 		;;
 	pacman)
 		build="gcc make pkgconf lua54 libarchive openssl curl zlib libdeflate zstd jansson lmdb isa-l
