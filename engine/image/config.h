@@ -10,6 +10,8 @@ struct image_config {
 	json_t *root;   /* whole document; owned */
 };
 
+/* Text given to the setters should be UTF-8; other bytes are stored as U+FFFD. */
+
 struct history {
 	const char *created_by;
 	const char *comment;    /* or NULL */

@@ -13,8 +13,12 @@ struct manifest {
 	struct descriptor config;
 	struct descriptor *layers;
 	size_t n_layers;
-	json_t *annotations;       /* object or NULL; owned */
-	char artifact_type[128];   /* "" if none */
+	json_t **layer_annotations;   /* one a layer, or NULL; owned. NULL in whole: none */
+	struct descriptor subject;    /* what it refers to; media_type "" if nothing */
+	json_t *annotations;          /* object or NULL; owned */
+	/* What an artifact is: `artifactType`, else the type of a config that is no image's; "" for
+	 * images. */
+	char artifact_type[128];
 };
 
 struct image_index {
