@@ -1,8 +1,11 @@
 #ifndef IMAGE_TAR_READER_H
 #define IMAGE_TAR_READER_H
 
-/* Reads tar streams of strangers (layers, archives): headers are validated by us, then read by
- * libarchive with all filters off. 5-safety.md, "Hostile input", lists what is refused. */
+/* Reads tar streams of strangers (layers, archives): headers are parsed and judged by us, then read by
+ * libarchive with all filters off; 5-safety.md, "Hostile input", lists what is refused. Formats: v7,
+ * ustar, pax, GNU; sparse files are expanded. Names are bytes, whatever the locale. Of extended
+ * attributes, SCHILY.xattr.* and LIBARCHIVE.xattr.* are read; ACLs as text, user names, atime and ctime
+ * are not. ERR_LIMIT: larger than `l` allows; ERR_INVALID: refused; ERR_CORRUPT: damaged. */
 #include "image/codec.h"
 #include "image/toc.h"
 
@@ -10,7 +13,8 @@ struct tar_reader;
 /* `in` is borrowed and gives the plain tar stream. `layer`: ".wh." names are whiteouts; otherwise
  * such names are refused. `l` may be NULL for the defaults. */
 struct tar_reader *tar_reader_new(struct source *in, bool layer, const struct image_limits *l);
-/* 1: *entry is the next (borrowed until the next call; its digest is zero), 0: end, -1: error. */
+/* 1: *entry is the next (borrowed until the next call; its digest is zero); 0: the end, with the stream
+ * read to its last byte and only zeros behind the archive; -1: error, and so at every later call. */
 MUST_CHECK int tar_reader_next(struct tar_reader *t, struct toc_entry *entry, struct err *e);
 /* Bytes of the current file: count, 0 at its end, -1. */
 MUST_CHECK ssize_t tar_reader_data(struct tar_reader *t, void *data, size_t n, struct err *e);

@@ -190,6 +190,8 @@ static void decode_content(struct cursor *c, struct toc_entry *e, int64_t tar_si
 	case TOC_BLOCK:
 		e->dev_major = get_u32(c);
 		e->dev_minor = get_u32(c);
+		/* What the kernel's dev_t holds; a larger one would be cut, to 0:0 perhaps. */
+		require(c, e->dev_major <= 0xfff && e->dev_minor <= 0xfffff);
 		require(c, e->type == TOC_BLOCK || e->dev_major || e->dev_minor);
 		break;
 	case TOC_DIR:
