@@ -206,13 +206,18 @@ what() {
 # --- Registries -------------------------------------------------------------------------------------
 
 # Each registry has a directory below $REGISTRIES with data/, log and pid. Call from setup_file.
-# start_registry NAME [open|htpasswd|token]; sets $REGISTRY to its host:port.
+# start_registry NAME [open|htpasswd]; sets $REGISTRY to its host:port.
 start_registry() {
 	local name=$1 kind=${2:-open} d
 	[ -n "${REGISTRIES:-}" ] || { REGISTRIES=$(new_dir); export REGISTRIES; }
 	d=$REGISTRIES/$name
 	mkdir -p "$d/data"
-	registry_config "$kind" "$d" "${3:-127.0.0.1:0}" >"$d/config.yml"
+	registry_config "$kind" "$d" 127.0.0.1:0 >"$d/config.yml"
+	start_registry_with "$d"
+}
+
+start_registry_with() {   # DIR, with a config.yml
+	local d=$1
 	docker-registry serve "$d/config.yml" >"$d/log" 2>&1 3>&- &
 	echo $! >"$d/pid"
 	wait_until grep -q 'listening on' "$d/log"
