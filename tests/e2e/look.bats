@@ -96,7 +96,6 @@ json() {   # COMMAND…: standard output is one JSON document
 @test "foreign text reaches the terminal without its escapes" {
 	local esc
 	esc=$(printf '\033')
-	mkdir "evil${esc}[31m"
 	recipe <<-EOF
 		image "x" { copy { "nope${esc}[31m", to = "/" } }
 	EOF

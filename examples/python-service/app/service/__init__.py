@@ -1,0 +1,1 @@
+"""Answers every GET with the path that was asked for."""
