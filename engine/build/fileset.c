@@ -31,6 +31,7 @@ void fileset_free(struct fileset *f)
 	if (!f)
 		return;
 	arena_fini(&f->arena);
+	toc_fini(&f->held);
 	vec_fini(&f->files);
 	free(f);
 }
@@ -246,8 +247,7 @@ static int visit_match(struct finder *f, const char *path, const struct stat *st
 	return add(f, path, f->deep ? path + f->keep : path_base(path), st, e);
 }
 
-/* Bytes of the directories in front of the first component with a wildcard. */
-static size_t fixed_part(const char *pattern)
+size_t fileset_fixed_part(const char *pattern)
 {
 	size_t n = strcspn(pattern, "*?[\\");
 
@@ -258,7 +258,7 @@ static size_t fixed_part(const char *pattern)
 
 static int find_pattern(struct finder *f, const char *text, struct err *e)
 {
-	AUTO_FREE char *dir = mem_strndup(text, fixed_part(text));
+	AUTO_FREE char *dir = mem_strndup(text, fileset_fixed_part(text));
 	size_t before = f->found, n = strlen(dir);
 	int rc;
 
@@ -381,6 +381,14 @@ static void link_names(struct fileset *set)
 	vec_fini(&shared);
 }
 
+int fileset_settle(struct fileset *set, struct err *e)
+{
+	if (merge(set, e) < 0)
+		return -1;
+	link_names(set);
+	return 0;
+}
+
 static int collect(struct fileset **out, struct finder *f, const struct strings *sources,
                    bool optional, struct err *e)
 {
@@ -395,12 +403,11 @@ static int collect(struct fileset **out, struct finder *f, const struct strings 
 	}
 	set->single = set->single && sources->n == 1;
 	if (rc == 0)
-		rc = merge(set, e);
+		rc = fileset_settle(set, e);
 	if (rc < 0) {
 		fileset_free(set);
 		return -1;
 	}
-	link_names(set);
 	*out = set;
 	return 0;
 }

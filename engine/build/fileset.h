@@ -32,11 +32,16 @@ struct project_file {
 	const char *link;             /* text of a symlink; `path` of a hard link's first source */
 	const void *capability;       /* security.capability, or NULL */
 	size_t capability_size;
-	uint64_t dev, ino;            /* of files with several names, else 0 */
+	uint64_t dev, ino;            /* same for names of one file; ino 0: it has one name */
+	/* Of files that come from an image or an archive, with metadata of their own: */
+	const struct toc_entry *entry;   /* NULL: of the project */
+	size_t layer;                    /* of an image: where its content is */
+	int64_t offset;                  /* of an archive: in the spool; -1: not there */
 };
 
 struct fileset {
 	struct arena arena;
+	struct toc held;              /* of archives: what `entry` points into */
 	VEC(struct project_file) files;     /* sorted by dest; unique */
 	bool single;                  /* one source that is no directory: `to` may be its name */
 };
@@ -49,6 +54,16 @@ MUST_CHECK int fileset_collect(struct fileset **out, const struct context *c,
 /* The same for plain patterns (deps of host rules): paths kept whole, hashed like the others. */
 MUST_CHECK int fileset_glob(struct fileset **out, const struct context *c,
                             const struct strings *patterns, struct err *e);
+/* The same for what a copy names in another image, whose tables of contents are `v`. */
+MUST_CHECK int fileset_collect_image(struct fileset **out, const struct toc_view *v,
+                                     const struct step_copy *copy, struct err *e);
+/* For those who fill a set: sorts by dest, and makes the names of one file after the first hard links to
+ * it. A place that two different files want is an error. */
+MUST_CHECK int fileset_settle(struct fileset *f, struct err *e);
+
+/* Bytes of the directories in front of a pattern's first component with a wildcard. */
+size_t fileset_fixed_part(const char *pattern);
+
 /* Fills the digests, on several threads. */
 MUST_CHECK int fileset_hash(struct fileset *f, const struct context *c, struct pool *pool,
                             struct err *e);

@@ -284,12 +284,16 @@ static int pack_path(struct packer *p, const struct tree_entry *x, char *chunk, 
 	struct stat st;
 
 	if (fd < 0 && (errno == ENOENT || errno == ELOOP))
-		return err_set(e, ERR_CORRUPT, "%s vanished while it was packed", x->content.path);
+		return err_set(e, ERR_CHANGED, "%s vanished while it was packed", x->content.path);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_sys(e, "open %s", x->content.path);
 	if (!S_ISREG(st.st_mode) || st.st_size != x->toc.size)
-		return err_set(e, ERR_CORRUPT, "%s changed while it was packed", x->content.path);
-	return pack_fd(p, fd, 0, x->toc.size, x->content.path, chunk, e);
+		return err_set(e, ERR_CHANGED, "%s changed while it was packed", x->content.path);
+	if (pack_fd(p, fd, 0, x->toc.size, x->content.path, chunk, e) == 0)
+		return 0;
+	if (e->code == ERR_CORRUPT)
+		return err_set(e, ERR_CHANGED, "%s changed while it was packed", x->content.path);
+	return -1;
 }
 
 static int pack_entry(struct packer *p, const struct tree_entry *x, char *chunk, struct err *e)

@@ -57,7 +57,7 @@ MUST_CHECK int tree_remove(struct tree *t, const char *path, struct err *e);
 bool tree_is_empty(const struct tree *t);
 /* Digest of all that the layer's bytes depend on. Sorts. */
 void tree_key(struct tree *t, enum codec codec, struct digest *out);
-/* ERR_CORRUPT if a file's bytes are no longer those of its digest. */
+/* ERR_CHANGED if a project file's bytes are no longer those of its digest. */
 MUST_CHECK int tree_pack(struct tree *t, struct blobs *store, enum codec codec, struct pool *pool,
                          struct layer *out, struct err *e);
 

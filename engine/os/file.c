@@ -60,6 +60,20 @@ int file_read(int dir, const char *path, struct buf *out, size_t limit, struct e
 	return fd_read_all(fd, out, limit, path, e);
 }
 
+int file_read_beneath(int dir, const char *path, struct buf *out, size_t limit, struct err *e)
+{
+	AUTO_CLOSE int fd = file_open_beneath(dir, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
+	struct stat st;
+
+	if (fd < 0 && errno == ENOENT)
+		return err_set(e, ERR_NOT_FOUND, "%s: no such file", path);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_sys(e, "open %s", path);
+	if (!S_ISREG(st.st_mode))
+		return err_set(e, ERR_INVALID, "%s is not a regular file", path);
+	return fd_read_all(fd, out, limit, path, e);
+}
+
 static int sync_directory_of(int dir, const char *path, struct err *e)
 {
 	const char *slash = strrchr(path, '/');

@@ -20,6 +20,10 @@ MUST_CHECK int file_open_regular(int dir, const char *path, struct stat *st, str
 MUST_CHECK int file_read(int dir, const char *path, struct buf *out, size_t limit,
                          struct err *e);
 
+/* Like it, with file_open_beneath. */
+MUST_CHECK int file_read_beneath(int dir, const char *path, struct buf *out, size_t limit,
+                                 struct err *e);
+
 /* Replaces `path` (its directory exists) whole or not at all, and durably: temporary file,
  * fsync, rename, fsync of the directory. */
 MUST_CHECK int file_replace(int dir, const char *path, const void *data, size_t n, mode_t mode,

@@ -1,0 +1,103 @@
+#include "build/account.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#define ID_MAX 4294967294u   /* 2^32 - 1 means "leave it" to chown */
+
+static bool read_id(const char *s, size_t n, uint32_t *out)
+{
+	uint64_t v = 0;
+
+	if (!n || n > 10)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		if (s[i] < '0' || s[i] > '9')
+			return false;
+		v = v * 10 + (uint64_t)(s[i] - '0');
+	}
+	*out = (uint32_t)v;
+	return v <= ID_MAX;
+}
+
+/* Field i of a line of colon-separated fields. */
+static bool field(const char *line, size_t n, int i, const char **out, size_t *len)
+{
+	const char *end = line + n;
+
+	for (;; i--) {
+		const char *colon = memchr(line, ':', (size_t)(end - line));
+		const char *stop = colon ? colon : end;
+
+		if (i == 0) {
+			*out = line;
+			*len = (size_t)(stop - line);
+			return true;
+		}
+		if (!colon)
+			return false;
+		line = colon + 1;
+	}
+}
+
+/* The line whose first field is `name`. */
+static bool find_line(const struct buf *text, const char *name, size_t n, const char **line,
+                      size_t *len)
+{
+	const char *p = text->s, *end = text->s + text->len;
+
+	while (p < end) {
+		const char *nl = memchr(p, '\n', (size_t)(end - p));
+		const char *first;
+		size_t first_len;
+
+		*line = p;
+		*len = (size_t)((nl ? nl : end) - p);
+		if (field(*line, *len, 0, &first, &first_len) && first_len == n &&
+		    !memcmp(first, name, n))
+			return true;
+		p = nl ? nl + 1 : end;
+	}
+	return false;
+}
+
+static int look_up(const char *path, const char *what, const char *name, size_t n, int id_field,
+                   account_reader *read, void *self, uint32_t *id, uint32_t *group,
+                   struct err *e)
+{
+	AUTO_BUF text = BUF_INIT;
+	const char *line, *f;
+	size_t len, flen;
+
+	if (read(self, path, &text, e) < 0)
+		return -1;
+	if (!find_line(&text, name, n, &line, &len))
+		return err_set(e, ERR_INVALID,
+		               "the image has no %s '%.*s' in %s; write a number, or add the %s first",
+		               what, (int)n, name, path, what);
+	if (!field(line, len, id_field, &f, &flen) || !read_id(f, flen, id))
+		return err_set(e, ERR_INVALID, "%s '%.*s' has no valid number in %s", what, (int)n,
+		               name, path);
+	if (group && (!field(line, len, id_field + 1, &f, &flen) || !read_id(f, flen, group)))
+		return err_set(e, ERR_INVALID, "%s '%.*s' has no valid group in %s", what, (int)n,
+		               name, path);
+	return 0;
+}
+
+int account_resolve(const char *spec, account_reader *read, void *self, struct owner *out,
+                    struct err *e)
+{
+	const char *colon = strchr(spec, ':');
+	size_t n = colon ? (size_t)(colon - spec) : strlen(spec);
+
+	if (!n || (colon && !colon[1]))
+		return err_set(e, ERR_INVALID, "owner '%s' is not USER or USER:GROUP", spec);
+	if (read_id(spec, n, &out->uid))
+		out->gid = out->uid;
+	else if (look_up("/etc/passwd", "user", spec, n, 2, read, self, &out->uid, &out->gid, e) < 0)
+		return -1;
+	if (!colon || read_id(colon + 1, strlen(colon + 1), &out->gid))
+		return 0;
+	return look_up("/etc/group", "group", colon + 1, strlen(colon + 1), 2, read, self,
+	               &out->gid, NULL, e);
+}

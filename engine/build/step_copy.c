@@ -1,0 +1,229 @@
+/* Where copied files go, and with which metadata. */
+#include <string.h>
+
+#include "base/path.h"
+#include "build/work.h"
+
+/* One placing under way. */
+struct place_work {
+	struct work *w;
+	const struct placing *p;
+	struct fileset *set;
+	struct owner owner;          /* where one was given */
+	const char *base;            /* resolved `to`: a directory, or the name of the single file */
+	bool base_exists;
+	bool rename;                 /* the single file is to be called `base` */
+	struct map dirs;             /* dest of a directory → resolved path */
+};
+
+static bool asks_for_directory(const char *to)
+{
+	const char *last = path_base(to);
+
+	return !*last || !strcmp(last, ".") || !strcmp(last, "..");
+}
+
+static int find_base(struct place_work *pw, struct err *e)
+{
+	const struct toc_entry *entry = NULL;
+	AUTO_BUF at = BUF_INIT;
+	bool single = pw->set->single && pw->set->files.len == 1 &&
+	              pw->set->files.at[0].type != TOC_DIR;
+	bool is_dir;
+
+	if (work_resolve(pw->w, pw->p->to, true, &at, &entry, e) < 0)
+		return -1;
+	is_dir = !at.len || (entry && entry->type == TOC_DIR);
+	pw->base = work_keep(pw->w, at.s);
+	pw->base_exists = is_dir;
+	pw->rename = single && !is_dir && !asks_for_directory(pw->p->to);
+	if (!pw->rename && entry && !is_dir)
+		return err_set(e, ERR_INVALID, "/%s is a file in the image, not a directory", at.s);
+	return 0;
+}
+
+/* The resolved path of a directory of the set; links of the image on the way are followed. */
+static int resolve_dir(struct place_work *pw, const char *dest, const char **out, struct err *e)
+{
+	AUTO_BUF whole = BUF_INIT, at = BUF_INIT;
+
+	*out = map_get(&pw->dirs, dest);
+	if (*out)
+		return 0;
+	buf_addf(&whole, "/%s/%s", pw->base, dest);
+	if (tree_resolve(&pw->w->tree, whole.s, true, &at, NULL, e) < 0)
+		return -1;
+	*out = work_keep(pw->w, at.s);
+	map_put(&pw->dirs, dest, (void *)*out);
+	return 0;
+}
+
+static int path_for(struct place_work *pw, const char *dest, bool is_dir, const char **out,
+                    struct err *e)
+{
+	AUTO_FREE char *dir = NULL;
+	const char *parent;
+
+	if (pw->rename) {
+		*out = pw->base;
+		return 0;
+	}
+	if (is_dir)
+		return resolve_dir(pw, dest, out, e);
+	dir = path_dir(dest);
+	if (resolve_dir(pw, dir, &parent, e) < 0)
+		return -1;
+	*out = arena_printf(&pw->w->arena, "%s%s%s", parent, *parent ? "/" : "", path_base(dest));
+	return 0;
+}
+
+static void set_owner(struct place_work *pw, struct toc_entry *x, const struct toc_entry *own)
+{
+	if (*pw->p->owner || !own) {
+		x->uid = pw->owner.uid;
+		x->gid = pw->owner.gid;
+	} else {
+		x->uid = own->uid;
+		x->gid = own->gid;
+	}
+}
+
+/* A directory that the image has keeps what it is: a project's modes and owners say nothing. What comes
+ * from an image or an archive does. */
+static void set_directory(struct place_work *pw, struct toc_entry *x,
+                          const struct project_file *f, const struct toc_entry *old)
+{
+	const struct toc_entry *own = f->entry ? f->entry : old;
+
+	x->mode = own ? own->mode : 0755;
+	if (pw->p->dir_mode >= 0)
+		x->mode = (uint32_t)pw->p->dir_mode;
+	set_owner(pw, x, own);
+	if (own) {
+		x->xattrs = own->xattrs;
+		x->n_xattrs = own->n_xattrs;
+	}
+}
+
+static void set_file(struct place_work *pw, struct toc_entry *x, const struct project_file *f)
+{
+	struct toc_xattr *cap;
+
+	x->size = f->size;
+	x->digest = f->digest;
+	x->link = f->link;
+	set_owner(pw, x, f->entry);
+	if (f->entry) {
+		x->mode = f->entry->mode;
+		x->xattrs = f->entry->xattrs;
+		x->n_xattrs = f->entry->n_xattrs;
+		x->dev_major = f->entry->dev_major;
+		x->dev_minor = f->entry->dev_minor;
+	} else {
+		x->mode = f->executable ? 0755 : 0644;
+	}
+	if (pw->p->mode >= 0)
+		x->mode = (uint32_t)pw->p->mode;
+	if (f->type == TOC_SYMLINK)
+		x->mode = 0777;
+	if (f->capability) {
+		cap = arena_alloc(&pw->w->arena, sizeof(*cap));
+		*cap = (struct toc_xattr){ "security.capability", f->capability,
+			                   f->capability_size };
+		x->xattrs = cap;
+		x->n_xattrs = 1;
+	}
+}
+
+static struct content content_of(struct place_work *pw, const struct project_file *f,
+                                 const char *path)
+{
+	struct pending later = { pw->p->from, f->layer, f->entry ? f->entry->path : NULL, path, 0 };
+
+	if (f->type != TOC_FILE)
+		return (struct content){ .kind = CONTENT_NONE };
+	if (!f->entry)
+		return (struct content){ .kind = CONTENT_PATH, .fd = pw->w->node->context->fd,
+			                 .path = f->path };
+	if (!pw->p->from)
+		return (struct content){ .kind = CONTENT_FD, .fd = pw->p->spool,
+			                 .offset = f->offset };
+	vec_push(&pw->w->pending, later);
+	return (struct content){ .kind = CONTENT_NONE };
+}
+
+/* The digest that `mtime = "content"` derives a hard link's time from is its first name's. */
+static const struct digest *content_digest(const struct place_work *pw,
+                                           const struct project_file *f)
+{
+	if (f->type == TOC_HARDLINK)
+		for (size_t i = 0; i < pw->set->files.len; i++)
+			if (!strcmp(pw->set->files.at[i].dest, f->link))
+				return &pw->set->files.at[i].digest;
+	return &f->digest;
+}
+
+static int put(struct place_work *pw, const struct project_file *f, struct err *e)
+{
+	bool is_dir = f->type == TOC_DIR;
+	struct toc_view v = tree_view(&pw->w->tree);
+	const struct toc_entry *old = NULL;
+	struct toc_entry x = { .type = f->type };
+	struct content c;
+
+	if (path_for(pw, f->dest, is_dir, &x.path, e) < 0)
+		return -1;
+	/* `to` itself, where it exists, is not the source directory: it keeps what it is. */
+	if (is_dir && (!*x.path || (pw->base_exists && !strcmp(f->dest, "."))))
+		return 0;
+	if (is_dir)
+		old = toc_view_find(&v, x.path, NULL);
+	if (old && old->type != TOC_DIR)
+		old = NULL;
+	if (is_dir)
+		set_directory(pw, &x, f, old);
+	else
+		set_file(pw, &x, f);
+	x.mtime = work_mtime(pw->w, is_dir && pw->p->mtime == MTIME_CONTENT ? MTIME_FIXED
+	                                                                    : pw->p->mtime,
+	                     pw->p->mtime_value, content_digest(pw, f), f->mtime);
+	if (f->type == TOC_HARDLINK && path_for(pw, f->link, false, &x.link, e) < 0)
+		return -1;
+	c = content_of(pw, f, x.path);
+	return tree_put(&pw->w->tree, &x, &c,
+	                pw->p->dir_mode < 0 ? 0755 : (uint32_t)pw->p->dir_mode, e);
+}
+
+int work_place(struct work *w, struct fileset *set, const struct placing *p, struct err *e)
+{
+	struct place_work pw = { .w = w, .p = p, .set = set, .dirs = MAP_INIT };
+	int rc = work_owner(w, p->owner, &pw.owner, e);
+
+	if (rc == 0)
+		rc = find_base(&pw, e);
+	for (size_t i = 0; rc == 0 && i < set->files.len; i++)
+		rc = put(&pw, &set->files.at[i], e);
+	map_fini(&pw.dirs);
+	return rc;
+}
+
+int work_copy(struct work *w, const struct step_copy *c, const struct step_plan *p, struct err *e)
+{
+	struct placing placing = { .to = c->to, .mode = c->mode, .dir_mode = c->dir_mode,
+		                   .owner = c->owner, .mtime = c->mtime,
+		                   .mtime_value = c->mtime_value };
+	AUTO_FREE const struct toc **tocs = NULL;
+	struct fileset *set;
+	struct toc_view v;
+
+	if (!c->from)
+		return work_place(w, p->files, &placing, e);
+	placing.from = node_get(w->node->build, c->from, &w->node->platform);
+	if (node_tocs(placing.from, &placing.from->result, &tocs, e) < 0)
+		return -1;
+	v = (struct toc_view){ tocs, placing.from->result.layers.len };
+	if (fileset_collect_image(&set, &v, c, e) < 0)
+		return -1;
+	vec_push(&w->sets, set);
+	return work_place(w, set, &placing, e);
+}
