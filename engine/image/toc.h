@@ -74,25 +74,33 @@ void toc_encode(const struct toc *t, struct buf *out);
  * unique, keeps every rule above, and encodes to the very same bytes. */
 MUST_CHECK int toc_decode(struct toc *t, const void *data, size_t n, struct err *e);
 
-/* Several layers seen as one file system, lowest first. Borrows the tables. */
+/* Several layers seen as one file system, lowest first. Borrows the tables. What a layer says of a
+ * path replaces what lower layers say; its whiteouts, its opaque marks, and what it puts in the place
+ * of a directory hide lower layers, never itself (OCI image-spec 1.1, layer.md). Paths are taken
+ * lexically but for toc_view_resolve. */
 struct toc_view {
 	const struct toc *const *layers;
 	size_t n;
 };
+
+/* What toc_view_find returns for a directory, the root also, that no layer has an entry for but that
+ * exists by what is in it: 0755, owner 0:0, path "". */
+extern const struct toc_entry toc_implied_dir;
 
 /* The visible entry at exactly `path` (symlinks not followed), or NULL. *layer (may be NULL) gets
  * the index of the layer that it comes from. A TOC_HARDLINK entry is returned as it is. */
 const struct toc_entry *toc_view_find(const struct toc_view *v, const char *path, size_t *layer);
 
 /* Resolves symlinks inside the root as a kernel would after chroot; components that do not exist are
- * appended lexically. `out` gets the canonical path without leading slash. With `last` the final
- * component is followed too. *entry (may be NULL) is what is there, or NULL. More than 40 links, or a
- * component that is no directory, is ERR_INVALID. */
+ * appended lexically. `out` gets the canonical path without leading slash. With `last`, or a slash
+ * behind it, the final component is followed too. *entry (may be NULL) is what is there, or NULL. More
+ * than 40 links, or a component that is no directory, is ERR_INVALID. */
 MUST_CHECK int toc_view_resolve(const struct toc_view *v, const char *path, bool last,
                                 struct buf *out, const struct toc_entry **entry, struct err *e);
 
 /* Calls fn for each visible entry at or below `path` in bytewise order; fn returns nonzero to stop,
- * which is returned. `layer` is the index of the entry's layer. */
+ * which is returned. `layer` is the index of the entry's layer. Implied directories have no entry, so
+ * they do not come. */
 int toc_view_walk(const struct toc_view *v, const char *path,
                   int (*fn)(void *self, const struct toc_entry *entry, size_t layer), void *self);
 
