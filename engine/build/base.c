@@ -2,13 +2,12 @@
  * list of layers. Layers themselves stay where they are until someone needs their files. */
 #include <string.h>
 
+#include "build/fileset.h"
 #include "build/node.h"
 #include "image/image.h"
 #include "image/layout.h"
 #include "store/blobs.h"
 #include "store/sources.h"
-
-enum { DOWNLOAD_LIMIT = INT32_MAX };
 
 struct where {
 	bool local;                  /* a layout or archive */
@@ -129,7 +128,7 @@ static int fetch_registry(struct build *b, const struct node *n, struct where *w
 	if (resolve_digest(b, &w->ref, e) < 0)
 		return -1;
 	if (have(b, &w->ref.digest) && image_peek(b->o.store->blobs, &w->ref.digest, root, e) == 0 &&
-	    image_is_whole(b->o.store->blobs, root, &n->platform))
+	    image_can_open(b->o.store->blobs, root, &n->platform))
 		return 0;
 	if (b->o.dry_run)
 		return err_set(e, ERR_NOT_FOUND, "it has not been pulled yet");
@@ -177,7 +176,7 @@ static int take_layers(struct node *n, const struct image *im, const struct wher
 		config_diff_id(&im->config, i, &l.diff_id);
 		if (media_layer_codec(l.blob.media_type, &codec, e) < 0 ||
 		    (repo && write &&
-		     sources_add(n->build->o.store->state, &l.blob.digest, repo, e) < 0))
+		     blob_sources_add(n->build->o.store->state, &l.blob.digest, repo, e) < 0))
 			return -1;
 		vec_push(&n->result.layers, l);
 	}
@@ -274,7 +273,7 @@ int base_fetch_layer(struct build *b, const struct node *n, const struct layer *
 
 	if (have(b, &l->blob.digest))
 		return 0;
-	if (sources_get(b->o.store->state, &l->blob.digest, &repos, e) < 0)
+	if (blob_sources_get(b->o.store->state, &l->blob.digest, &repos, e) < 0)
 		return -1;
 	for (size_t i = 0; i < repos.len; i++)
 		if (fetch_from(b, repos.at[i], l, e) == 0)
@@ -290,7 +289,7 @@ int download_lock(struct build *b, const char *url, struct digest *out, struct e
 {
 	int64_t size;
 
-	if (registry_fetch_url(b->o.registry, url, DOWNLOAD_LIMIT, b->o.store->blobs, out, &size,
+	if (registry_fetch_url(b->o.registry, url, DOWNLOAD_MAX, b->o.store->blobs, out, &size,
 	                       e) < 0)
 		return -1;
 	pthread_mutex_lock(&b->lock);

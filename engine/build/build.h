@@ -49,6 +49,8 @@ MUST_CHECK int build_plan(struct build *b, struct target *const *targets, size_t
 MUST_CHECK int build_make(struct build *b, struct err *e);
 /* Runs the checks of `targets` (checks themselves, or images: all checks of them) on what was made. */
 MUST_CHECK int build_check(struct build *b, struct target *const *targets, size_t n, struct err *e);
+/* Puts the base layers of a made image into the store, where only the registry had them: for export. */
+MUST_CHECK int build_complete(struct build *b, const struct target *t, struct err *e);
 /* Makes calls under way stop soon, with ERR_CANCELLED. Async-signal-safe. */
 void build_cancel(struct build *b);
 
@@ -58,6 +60,10 @@ enum status build_status(const struct build *b, const struct target *t);
 const struct descriptor *build_root(const struct build *b, const struct target *t);
 /* Failures, beyond the first that build_make returned (-k). Each with its target; NULL at the end. */
 const struct err *build_failure(const struct build *b, size_t i, const struct target **t);
+
+/* What was last built under this name in this project, current or not. 1: found, 0: never. */
+MUST_CHECK int build_last(struct store *s, const struct recipe *r, const struct target *t,
+                          struct descriptor *out, struct err *e);
 
 /* Calls fn for every planned target in the order of the recipe. */
 void build_each(const struct build *b, void (*fn)(void *self, const struct target *t, enum status s),

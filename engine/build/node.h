@@ -13,6 +13,8 @@
 #include "build/schedule.h"
 #include "os/pool.h"
 
+#define DOWNLOAD_MAX ((int64_t)16 << 30)   /* bytes of one `add` */
+
 /* What planning a step found out, for making it. */
 struct step_plan {
 	struct digest plan_key;       /* of everything up to and with this step */
@@ -35,7 +37,8 @@ struct node {
 	enum status status;
 	bool forced;                  /* -W, or it needs a node that is */
 	bool gone;                    /* a result was known, but gc took its layers */
-	bool wanted;                  /* in this round: something to be made needs it */
+	bool asked;                   /* for itself, not because something needs it */
+	bool wanted;                  /* something to be made needs it */
 	struct result result;
 	bool has_result;
 	const char *base_name;        /* of the base at the bottom, or NULL */
@@ -66,7 +69,12 @@ bool build_cancelled(void *b);
 void target_platforms(const struct build *b, const struct target *t, struct platform **out,
                       size_t *n);
 
+/* In a dry run: a host rule that it needs has not run, so its files cannot be judged. */
+bool node_waits_for_rule(const struct node *n);
+
 /* plan.c: keys and look-ups. */
+/* -W names this file, relative to the node's directory. */
+bool node_touched(const struct node *n, const char *path);
 MUST_CHECK int node_plan(struct node *n, struct err *e);
 
 /* base.c: resolves a base to a manifest of the node's platform and fills key, result, base_name. */
@@ -91,7 +99,19 @@ MUST_CHECK int node_assemble(struct node *n, bool write, struct err *e);
 MUST_CHECK int assemble_index(struct build *b, const struct target *t, bool write,
                               struct descriptor *out, struct err *e);
 
-/* rule.c: host rules, tasks and checks. */
+/* rule.c: host rules and tasks. */
 MUST_CHECK int rule_plan(struct node *n, struct err *e);
+MUST_CHECK int task_run(struct node *n, struct err *e);
+/* Runs the lines as one script below `dir`; output goes to the progress. ERR_FAILED. `env` may be NULL. */
+MUST_CHECK int host_run(struct build *b, const char *target, const struct strings *lines, int dir,
+                        const char *const *env, struct err *e);
+
+/* record.c: what the last build of a target came to, for `why` and for people who name it. */
+MUST_CHECK int record_target(struct node *n, struct err *e);
+MUST_CHECK int record_image(struct build *b, const struct target *t, const struct descriptor *d,
+                            struct err *e);
+/* 1: *out and *count are the components of the last build, in the arena; 0: never built. */
+MUST_CHECK int record_components(const struct node *n, struct arena *a, struct component **out,
+                                 size_t *count, struct err *e);
 
 #endif

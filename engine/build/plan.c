@@ -46,7 +46,7 @@ static void key_source(struct key *k, const struct project_file *s)
 	key_digest(k, arena_printf(k->arena, "file %s", s->path), &d);
 }
 
-static bool touched(const struct node *n, const char *path)
+bool node_touched(const struct node *n, const char *path)
 {
 	for (size_t i = 0; i < n->build->o.n_touched; i++) {
 		const char *want = n->build->o.touched[i];
@@ -70,7 +70,7 @@ static int key_fileset(struct node *n, struct fileset *set, bool with_mtime, str
 		key_source(&n->key, s);
 		if (with_mtime)
 			key_int(&n->key, arena_printf(n->key.arena, "time of %s", s->path), s->mtime);
-		if (touched(n, s->path))
+		if (node_touched(n, s->path))
 			n->forced = true;
 	}
 	return 0;
@@ -120,7 +120,7 @@ static int key_unpack(struct node *n, const struct step_unpack *u, struct step_p
 	}
 	if (file_digest(n->context, u->source, &p->source, e) < 0)
 		return -1;
-	if (touched(n, u->source))
+	if (node_touched(n, u->source))
 		n->forced = true;
 	key_digest(&n->key, arena_printf(n->key.arena, "file %s", u->source), &p->source);
 	return 0;
@@ -293,6 +293,12 @@ static int plan_filesystem(struct node *n, struct err *e)
 	if (n->from) {
 		n->base_name = n->from->base_name;
 		n->base_digest = n->from->base_digest;
+	}
+	if (node_waits_for_rule(n)) {
+		n->status = STATUS_STALE;
+		n->forced = true;
+		key_value(&n->key, &n->plan_key);
+		return 0;
 	}
 	key_start(n);
 	n->steps = arena_alloc(&n->arena, (t->n_steps + 1) * sizeof(*n->steps));

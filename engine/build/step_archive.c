@@ -201,7 +201,7 @@ static int fetch(struct work *w, const struct step_add *a, const struct digest *
 
 	if (blobs_has(b->o.store->blobs, want, NULL))
 		return 0;
-	if (registry_fetch_url(b->o.registry, a->url, INT32_MAX, b->o.store->blobs, &got, &size,
+	if (registry_fetch_url(b->o.registry, a->url, DOWNLOAD_MAX, b->o.store->blobs, &got, &size,
 	                       e) < 0)
 		return -1;
 	if (digest_equal(&got, want))

@@ -4,6 +4,7 @@
 
 #include "base/path.h"
 #include "os/fd.h"
+#include "os/file.h"
 
 int64_t build_epoch(const struct build *b)
 {

@@ -1,0 +1,126 @@
+/* Checks of images on the host: a pass is remembered by (image digest, the check's own key). */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "build/fileset.h"
+#include "build/node.h"
+#include "image/layout.h"
+#include "os/clock.h"
+#include "os/file.h"
+#include "store/state.h"
+
+static void check_key(const struct target *t, const struct descriptor *image, struct digest *out)
+{
+	struct hasher h;
+
+	hasher_init(&h);
+	hasher_str(&h, "check");
+	hasher_digest(&h, &image->digest);
+	for (size_t i = 0; i < t->run.n; i++)
+		hasher_str(&h, t->run.at[i]);
+	hasher_end(&h, out);
+}
+
+static int passed_before(struct build *b, const struct target *t, const struct digest *key,
+                         struct err *e)
+{
+	AUTO_BUF when = BUF_INIT;
+	int found = state_get(b->o.store->state, STATE_CHECKS, key->b, DIGEST_SIZE, &when, e);
+	int64_t age;
+
+	if (found <= 0 || b->o.always)
+		return found < 0 ? -1 : 0;
+	age = clock_wall_s() - strtoll(when.s, NULL, 10);
+	return t->fresh < 0 || (age >= 0 && age < t->fresh);
+}
+
+static int remember_pass(struct build *b, const struct digest *key, struct err *e)
+{
+	AUTO_BUF when = BUF_INIT;
+
+	buf_addf(&when, "%lld", (long long)clock_wall_s());
+	return state_put(b->o.store->state, STATE_CHECKS, key->b, DIGEST_SIZE, when.s, when.len, e);
+}
+
+/* The environment of the process, with IMAGE. Caller frees the array, not the strings. */
+static const char **environment(const char *image)
+{
+	const char **env;
+	size_t n = 0;
+
+	while (environ[n])
+		n++;
+	env = mem_alloc((n + 2) * sizeof(*env));
+	env[0] = image;
+	for (size_t i = 0, k = 1; i < n; i++)
+		if (strncmp(environ[i], "IMAGE=", 6) != 0)
+			env[k++] = environ[i];
+	return env;
+}
+
+static int run_with_layout(struct build *b, const struct target *t, const struct descriptor *image,
+                           struct err *e)
+{
+	struct node *n = node_get(b, t, NULL);
+	AUTO_FREE const char **env = NULL;
+	AUTO_BUF name = BUF_INIT, var = BUF_INIT;
+	struct err ignored;
+	int rc;
+
+	buf_addf(&name, "tmp/check.%d.%zu", (int)getpid(), t->index);
+	if (build_complete(b, t->image, e) < 0 ||
+	    layout_export(b->o.store->blobs, b->o.store->dir, LAYOUT_OCI_DIR, name.s, NULL, image,
+	                  e) < 0)
+		return -1;
+	buf_addf(&var, "IMAGE=%s/%s", b->o.store->path, name.s);
+	env = environment(var.s);
+	rc = host_run(b, t->name, &t->run, n->context->fd, env, e);
+	if (file_remove_tree(b->o.store->dir, name.s, &ignored) < 0)
+		progress_warning(b->o.progress, "%s", ignored.msg);
+	return rc;
+}
+
+static int check_one(struct build *b, const struct target *t, struct err *e)
+{
+	const struct descriptor *image = build_root(b, t->image);
+	struct digest key;
+	int passed;
+
+	if (!t->on_host)
+		return err_set(e, ERR_INVALID,
+		               "checks that run in the image need the sandbox, which this version "
+		               "does not have yet; host = true runs it on the host, with the image "
+		               "as an OCI layout in $IMAGE");
+	if (!image)
+		return err_set(e, ERR_FAILED, "image '%s' was not built", t->image->name);
+	check_key(t, image, &key);
+	passed = passed_before(b, t, &key, e);
+	if (passed) {
+		if (passed > 0)
+			progress_step(b->o.progress, t->name, "passed before");
+		return passed < 0 ? -1 : 0;
+	}
+	if (run_with_layout(b, t, image, e) < 0)
+		return -1;
+	progress_step(b->o.progress, t->name, "passed");
+	return remember_pass(b, &key, e);
+}
+
+int build_check(struct build *b, struct target *const *targets, size_t n, struct err *e)
+{
+	const struct recipe *r = b->recipe;
+
+	for (size_t i = 0; i < r->n_targets; i++) {
+		const struct target *t = r->targets[i];
+		bool asked = false;
+
+		for (size_t k = 0; k < n; k++)
+			asked |= t->kind == TARGET_CHECK && (targets[k] == t || targets[k] == t->image);
+		if (asked && check_one(b, t, e) < 0)
+			return err_wrap(e, PLACE_FMT "check '%s'", PLACE_ARG(t->place), t->name);
+	}
+	return 0;
+}

@@ -1,0 +1,89 @@
+#include <string.h>
+
+#include "build/node.h"
+#include "store/state.h"
+
+static void target_key(const struct recipe *r, const struct target *t, struct buf *out)
+{
+	buf_adds(out, r->root);
+	buf_addc(out, '\0');
+	buf_adds(out, t->name);
+}
+
+static void node_key(const struct node *n, struct buf *out)
+{
+	char platform[100];
+
+	target_key(n->build->recipe, n->target, out);
+	buf_addc(out, '\0');
+	buf_adds(out, platform_text(&n->platform, platform));
+}
+
+/* Plan key, then components. Unchanged records are not written again: a no-change build writes
+ * nothing. */
+int record_target(struct node *n, struct err *e)
+{
+	AUTO_BUF key = BUF_INIT, old = BUF_INIT, record = BUF_INIT;
+	struct state *s = n->build->o.store->state;
+	int found;
+
+	node_key(n, &key);
+	found = state_get(s, STATE_TARGETS, key.s, key.len, &old, e);
+	if (found < 0)
+		return -1;
+	if (found && old.len >= DIGEST_SIZE && !memcmp(old.s, n->plan_key.b, DIGEST_SIZE))
+		return 0;
+	buf_add(&record, n->plan_key.b, DIGEST_SIZE);
+	components_encode(n->key.parts.at, n->key.parts.len, &record);
+	return state_put(s, STATE_TARGETS, key.s, key.len, record.s, record.len, e);
+}
+
+int record_components(const struct node *n, struct arena *a, struct component **out,
+                      size_t *count, struct err *e)
+{
+	AUTO_BUF key = BUF_INIT, record = BUF_INIT;
+	const char *kept;
+	int found;
+
+	node_key(n, &key);
+	found = state_get(n->build->o.store->state, STATE_TARGETS, key.s, key.len, &record, e);
+	if (found <= 0)
+		return found;
+	if (record.len < DIGEST_SIZE)
+		return err_set(e, ERR_CORRUPT, "a record of the store's state is damaged");
+	kept = arena_memdup(a, record.s + DIGEST_SIZE, record.len - DIGEST_SIZE);
+	return components_decode(a, kept, record.len - DIGEST_SIZE, out, count, e) < 0 ? -1 : 1;
+}
+
+int record_image(struct build *b, const struct target *t, const struct descriptor *d,
+                 struct err *e)
+{
+	AUTO_BUF key = BUF_INIT, old = BUF_INIT, text = BUF_INIT;
+	AUTO_JSON *j = descriptor_json(d);
+	int found;
+
+	target_key(b->recipe, t, &key);
+	json_write(&text, j);
+	found = state_get(b->o.store->state, STATE_IMAGES, key.s, key.len, &old, e);
+	if (found < 0)
+		return -1;
+	if (found && old.len == text.len && !memcmp(old.s, text.s, text.len))
+		return 0;
+	return state_put(b->o.store->state, STATE_IMAGES, key.s, key.len, text.s, text.len, e);
+}
+
+int build_last(struct store *s, const struct recipe *r, const struct target *t,
+               struct descriptor *out, struct err *e)
+{
+	AUTO_BUF key = BUF_INIT, text = BUF_INIT;
+	AUTO_JSON *j = NULL;
+	int found;
+
+	target_key(r, t, &key);
+	found = state_get(s->state, STATE_IMAGES, key.s, key.len, &text, e);
+	if (found <= 0)
+		return found;
+	if (json_read(&j, text.s, text.len, e) < 0 || descriptor_read(out, j, e) < 0)
+		return -1;
+	return 1;
+}

@@ -1,0 +1,62 @@
+/* Why something is stale: the components of its key, then and now. */
+#include <string.h>
+
+#include "build/node.h"
+
+typedef void why_fn(void *self, const char *name, const char *was, const char *is);
+
+static const char *shown(const struct component *c, char space[DIGEST_TEXT])
+{
+	return c->text ? c->text : digest_text(&c->digest, space);
+}
+
+static void compare(struct key *now, const struct component *then, size_t n, why_fn *fn, void *self)
+{
+	AUTO(map_fini) struct map old = MAP_INIT, seen = MAP_INIT;
+	char a[DIGEST_TEXT], b[DIGEST_TEXT];
+
+	for (size_t i = 0; i < n; i++)
+		map_put(&old, then[i].name, (void *)&then[i]);
+	for (size_t i = 0; i < now->parts.len; i++) {
+		const struct component *c = &now->parts.at[i], *was = map_get(&old, c->name);
+
+		map_put(&seen, c->name, (void *)c);
+		if (!was)
+			fn(self, c->name, NULL, shown(c, b));
+		else if (!digest_equal(&was->digest, &c->digest))
+			fn(self, c->name, shown(was, a), shown(c, b));
+	}
+	for (size_t i = 0; i < n; i++)
+		if (!map_get(&seen, then[i].name))
+			fn(self, then[i].name, shown(&then[i], a), NULL);
+}
+
+static int why_node(struct node *n, why_fn *fn, void *self, struct err *e)
+{
+	AUTO(arena_fini) struct arena a = ARENA_INIT;
+	struct component *then;
+	size_t count;
+	int known = record_components(n, &a, &then, &count, e);
+
+	if (known < 0)
+		return -1;
+	if (!known)
+		fn(self, "never built before", NULL, NULL);
+	else
+		compare(&n->key, then, count, fn, self);
+	if (known && n->gone)
+		fn(self, "its result is no longer in the store", NULL, NULL);
+	if (n->forced)
+		fn(self, "a file was named by -W, or a base is not pulled yet", NULL, NULL);
+	if (n->build->o.always)
+		fn(self, "-B rebuilds everything", NULL, NULL);
+	return 0;
+}
+
+int build_why(struct build *b, const struct target *t, why_fn *fn, void *self, struct err *e)
+{
+	for (size_t i = 0; i < b->nodes.len; i++)
+		if (b->nodes.at[i]->target == t && why_node(b->nodes.at[i], fn, self, e) < 0)
+			return -1;
+	return 0;
+}
