@@ -107,9 +107,12 @@ needs_root() {
 needs_user() {
 	needs_root
 	id "$E2E_USER" >/dev/null 2>&1 || skip "needs the user $E2E_USER"
-	# The binary may lie where that user cannot reach.
+	# Binary and base may lie where that user cannot reach.
 	install -m755 "$IMGMAKE" "$DIR/imgmake"
 	IMGMAKE=$DIR/imgmake
+	cp -r "$PREPARED/busybox" "$DIR/busybox"
+	chmod -R a+rX "$DIR/busybox"
+	BUSYBOX=oci:$DIR/busybox:1
 }
 
 # --- Assertions -------------------------------------------------------------------------------------
