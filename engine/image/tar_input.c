@@ -98,7 +98,7 @@ int tar_input_body(struct tar_input *in, int64_t size, struct buf *out, struct e
 	if (got != size)
 		return cut(e);
 	buf_truncate(out, out->len + (size_t)size);
-	return tar_input_skip(in, tar_padding(size), e);
+	return tar_input_skip(in, tar_input_padding(size), e);
 }
 
 int tar_input_drain(struct tar_input *in, struct err *e)
@@ -118,7 +118,7 @@ int tar_input_drain(struct tar_input *in, struct err *e)
 	}
 }
 
-int64_t tar_padding(int64_t size)
+int64_t tar_input_padding(int64_t size)
 {
 	return -size & (TAR_BLOCK - 1);
 }

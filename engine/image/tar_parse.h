@@ -32,7 +32,7 @@ MUST_CHECK int tar_input_body(struct tar_input *in, int64_t size, struct buf *ou
 MUST_CHECK int tar_input_skip(struct tar_input *in, int64_t n, struct err *e);
 /* Reads to the very end, where only zeros may be. */
 MUST_CHECK int tar_input_drain(struct tar_input *in, struct err *e);
-int64_t tar_padding(int64_t size);                     /* to a full block */
+int64_t tar_input_padding(int64_t size);                     /* to a full block */
 
 enum tar_format { TAR_V7, TAR_USTAR, TAR_GNU };
 

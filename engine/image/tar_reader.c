@@ -89,7 +89,7 @@ static void put_pax(struct buf *out, const char *name, const char *link)
 	put_checksum(block);
 	put_block(out, block);
 	buf_add(out, body.s, body.len);
-	buf_add(out, zeros, (size_t)tar_padding((int64_t)body.len));
+	buf_add(out, zeros, (size_t)tar_input_padding((int64_t)body.len));
 }
 
 static char type_flag(enum toc_type type)
@@ -151,7 +151,7 @@ static ssize_t next_piece(struct tar_reader *t, const void **piece, struct err *
 	if (t->stage == IN_DATA && t->left == 0)
 		t->stage = IN_PADDING;
 	if (t->stage == IN_PADDING) {
-		n = (ssize_t)tar_padding(t->member.stored);
+		n = (ssize_t)tar_input_padding(t->member.stored);
 		if (tar_input_skip(&t->in, n, e) < 0)
 			return -1;
 		t->stage = AT_HEADER;
