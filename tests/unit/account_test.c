@@ -1,0 +1,99 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "build/account.h"
+
+static const char passwd[] = "root:x:0:0:root:/root:/bin/sh\n"
+			     "app:x:1000:1001::/home/app:/bin/false\n"
+			     "broken:x:99999999999:0::/:/bin/sh\n"
+			     "short:x\n";
+static const char group[] = "root:x:0:\nstaff:x:50:app\n";
+
+static int files(void *self, const char *path, struct buf *text, struct err *e)
+{
+	(void)self;
+	(void)e;
+	buf_adds(text, !strcmp(path, "/etc/passwd") ? passwd : group);
+	return 0;
+}
+
+static int no_files(void *self, const char *path, struct buf *text, struct err *e)
+{
+	(void)self;
+	(void)path;
+	(void)text;
+	(void)e;
+	return 0;
+}
+
+static void gives(const char *spec, uint32_t uid, uint32_t gid)
+{
+	struct owner o = { 7, 7 };
+	struct err e;
+
+	assert_int_equal(account_resolve(spec, files, NULL, &o, &e), 0);
+	assert_int_equal(o.uid, uid);
+	assert_int_equal(o.gid, gid);
+}
+
+static void refused(const char *spec, const char *says)
+{
+	struct owner o;
+	struct err e;
+
+	assert_int_equal(account_resolve(spec, files, NULL, &o, &e), -1);
+	if (!strstr(e.msg, says))
+		fail_msg("'%s' gave: %s", spec, e.msg);
+}
+
+static void names_and_numbers_are_resolved(void **state)
+{
+	(void)state;
+	gives("0:0", 0, 0);
+	gives("65534", 65534, 65534);
+	gives("app", 1000, 1001);
+	gives("app:staff", 1000, 50);
+	gives("app:0", 1000, 0);
+	gives("12:staff", 12, 50);
+	gives("4294967294:1", 4294967294u, 1);
+}
+
+static void what_cannot_be_an_owner_is_refused(void **state)
+{
+	(void)state;
+	refused("", "USER:GROUP");
+	refused("app:", "USER:GROUP");
+	refused(":0", "USER:GROUP");
+	refused("nobody", "no user 'nobody'");
+	refused("app:wheel", "no group 'wheel'");
+	refused("broken", "no valid number");
+	refused("short", "no valid number");
+	refused("4294967295", "no user");
+	refused("ap", "no user 'ap'");
+}
+
+static void an_image_without_files_takes_numbers_only(void **state)
+{
+	struct owner o;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(account_resolve("1:2", no_files, NULL, &o, &e), 0);
+	assert_int_equal(account_resolve("app", no_files, NULL, &o, &e), -1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(names_and_numbers_are_resolved),
+		cmocka_unit_test(what_cannot_be_an_owner_is_refused),
+		cmocka_unit_test(an_image_without_files_takes_numbers_only),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
