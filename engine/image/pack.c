@@ -67,7 +67,7 @@ static int emit(struct packer *p, const void *data, size_t n, struct err *e)
 
 static int emit_zeros(struct packer *p, size_t n, struct err *e)
 {
-	static const char zeros[TAR_END];
+	static const char zeros[TAR_WRITE_END];
 
 	return emit(p, zeros, n, e);
 }
@@ -88,7 +88,7 @@ static int end_file(struct packer *p, struct err *e)
 		return err_set(e, ERR_CORRUPT, "'%s' is %s, but should be %s", t->path,
 		               DIGEST_STR(&got), DIGEST_STR(&t->digest));
 	t->digest = got;
-	return emit_zeros(p, tar_padding(t->size), e);
+	return emit_zeros(p, tar_write_padding(t->size), e);
 }
 
 static int check_complete(struct packer *p, struct err *e)
@@ -131,7 +131,7 @@ static int add_entry(struct packer *p, const struct toc_entry *entry, struct err
 	if (check_usable(p, e) < 0 || check_complete(p, e) < 0)
 		return -1;
 	buf_reset(&p->header);
-	if (tar_header(&p->header, &t, e) < 0 || emit(p, p->header.s, p->header.len, e) < 0)
+	if (tar_write_header(&p->header, &t, e) < 0 || emit(p, p->header.s, p->header.len, e) < 0)
 		return -1;
 	if (t.type == TOC_FILE)
 		t.offset = p->toc.tar_size;
@@ -197,7 +197,7 @@ static int finish(struct packer *p, struct layer *out, struct err *e)
 	*out = (struct layer){ 0 };
 	if (check_usable(p, e) < 0 || check_complete(p, e) < 0)
 		return -1;
-	if (emit_zeros(p, TAR_END, e) < 0 || encoder_end(p->encoder, e) < 0)
+	if (emit_zeros(p, TAR_WRITE_END, e) < 0 || encoder_end(p->encoder, e) < 0)
 		return -1;
 	/* The table first: a layer that is there without its table would have to be read again. */
 	if (store_toc(p, &out->toc, e) < 0)

@@ -41,11 +41,11 @@ struct ustar {
 	char unused[12];
 };
 
-_Static_assert(sizeof(struct ustar) == TAR_BLOCK, "a tar header is one block");
+_Static_assert(sizeof(struct ustar) == TAR_WRITE_BLOCK, "a tar header is one block");
 
-size_t tar_padding(int64_t size)
+size_t tar_write_padding(int64_t size)
 {
-	return (size_t)(-size & (TAR_BLOCK - 1));
+	return (size_t)(-size & (TAR_WRITE_BLOCK - 1));
 }
 
 static bool is_mark(const struct toc_entry *t)
@@ -243,7 +243,7 @@ static void seal(struct ustar *h, struct buf *out)
 
 static void add_pax(struct buf *out, const struct buf *pax)
 {
-	static const char zeros[TAR_BLOCK];
+	static const char zeros[TAR_WRITE_BLOCK];
 	struct ustar h = { .name = "././@PaxHeader", .type = 'x' };
 
 	OCTAL(h.mode, MARK_MODE);
@@ -255,7 +255,7 @@ static void add_pax(struct buf *out, const struct buf *pax)
 	OCTAL(h.minor, 0);
 	seal(&h, out);
 	buf_add(out, pax->s, pax->len);
-	buf_add(out, zeros, tar_padding((int64_t)pax->len));
+	buf_add(out, zeros, tar_write_padding((int64_t)pax->len));
 }
 
 static int check_path(const struct toc_entry *t, struct err *e)
@@ -312,7 +312,7 @@ static int check_numbers(const struct toc_entry *t, struct err *e)
 	return 0;
 }
 
-int tar_header(struct buf *out, const struct toc_entry *t, struct err *e)
+int tar_write_header(struct buf *out, const struct toc_entry *t, struct err *e)
 {
 	const char *link = t->type == TOC_SYMLINK || t->type == TOC_HARDLINK ? t->link : "";
 	struct ustar h = { .type = type_flag(t->type) };

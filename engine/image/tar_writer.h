@@ -7,13 +7,13 @@
 #include "image/toc.h"
 
 enum {
-	TAR_BLOCK = 512,
-	TAR_END = 2 * TAR_BLOCK,   /* zero bytes that end an archive; it is not padded to a record */
+	TAR_WRITE_BLOCK = 512,
+	TAR_WRITE_END = 2 * TAR_WRITE_BLOCK,   /* zeros that end an archive; no more blocking */
 };
 
 /* Appends the header blocks of an entry. What no reader of ours would take back is ERR_INVALID: odd
  * paths, names that look like whiteouts, ids above 2^32-2, device numbers above 2^21-1. */
-MUST_CHECK int tar_header(struct buf *out, const struct toc_entry *entry, struct err *e);
-size_t tar_padding(int64_t size);   /* zero bytes after a file's data */
+MUST_CHECK int tar_write_header(struct buf *out, const struct toc_entry *entry, struct err *e);
+size_t tar_write_padding(int64_t size);   /* zero bytes after a file's data */
 
 #endif
