@@ -5,7 +5,7 @@
 
 #include "base/nearest.h"
 #include "base/path.h"
-#include "recipe/graph.h"
+#include "base/vec.h"
 
 struct recipe *recipe_new(void)
 {
@@ -40,14 +40,6 @@ void recipe_index(struct recipe *r)
 		if (!old || (old->kind == TARGET_BASE && t->kind != TARGET_BASE))
 			map_put(&r->by_name, t->name, t);
 	}
-}
-
-char *target_output(const struct target *t)
-{
-	AUTO_BUF path = BUF_INIT;
-
-	path_clean(&path, t->name);
-	return buf_take(&path);
 }
 
 static int not_found(const struct recipe *r, const char *name, struct err *e)

@@ -197,6 +197,10 @@ struct target {
 	bool on_host;
 	int64_t fresh;             /* seconds that a pass is remembered for; -1: for ever */
 
+	/* file */
+	const char *output;        /* relative to the root, cleaned; NULL of other kinds. The name of a
+	                            * rule that makes a directory ends in '/' */
+
 	/* check, file, task */
 	struct strings run;        /* lines of one script */
 	struct strings deps;       /* patterns below `dir` */
@@ -248,7 +252,5 @@ MUST_CHECK int recipe_find(const struct recipe *r, const char *name, struct targ
 const char *target_kind_text(enum target_kind k);   /* "image" */
 const char *step_kind_text(enum step_kind k);       /* "copy" */
 bool step_changes_files(const struct step *s);
-/* A file rule's output relative to the root, without trailing slash. Caller frees. */
-char *target_output(const struct target *t);
 
 #endif

@@ -1,0 +1,190 @@
+/* Loading chunks, and what recipes ask about themselves. */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/nearest.h"
+#include "lua/bind.h"
+#include "lua/embed.h"
+#include "os/file.h"
+#include "recipe/source.h"
+
+/* The line of the last text: where a `return` that left no frame must be. */
+static int last_line(const struct buf *text)
+{
+	size_t n = text->len;
+	int line = 1;
+
+	while (n > 0 && strchr(" \t\r\n", text->s[n - 1]))
+		n--;
+	for (size_t i = 0; i < n; i++)
+		line += text->s[i] == '\n';
+	return line;
+}
+
+/* Pushes the function of a file of the project; returns its chunk's index. */
+static size_t push_chunk(lua_State *L, const char *path)
+{
+	struct eval *ev = eval_of(L);
+	struct buf *text = anchor_buf(L);
+	char name[32];
+	struct err e;
+	int status;
+
+	if (source_read(ev->recipe->root_fd, path, text, &e) < 0)
+		place_raise_err(L, &e);
+	lua_pushfstring(L, "recipe %s", path);
+	bind_record(L, lua_tostring(L, -1), text->s, text->len);
+	lua_pop(L, 1);
+	state_account(L, strlen(path) + 64);
+	vec_push(&ev->chunks, ((struct chunk){ arena_strdup(&ev->recipe->arena, path),
+	                                       last_line(text) }));
+	snprintf(name, sizeof(name), "@#%zu", ev->chunks.len - 1);
+	status = luaL_loadbufferx(L, text->s, text->len, name, "t");
+	if (status != LUA_OK) {
+		if (stop_reached(L, status))
+			lua_error(L);
+		place_expand(L);
+		place_raise(L);
+	}
+	buf_fini(text);
+	lua_remove(L, -2);
+	return ev->chunks.len - 1;
+}
+
+/* run(path, environment) -> what the chunk returns */
+static int l_run(lua_State *L)
+{
+	struct eval *ev = eval_of(L);
+	const char *path = luaL_checkstring(L, 1);
+	size_t before = ev->running, chunk;
+
+	luaL_checktype(L, 2, LUA_TTABLE);
+	chunk = push_chunk(L, path);
+	lua_pushvalue(L, 2);
+	lua_setupvalue(L, -2, 1);
+	ev->running = chunk;
+	lua_call(L, 0, 1);
+	ev->running = before;
+	return 1;
+}
+
+/* exists(path) -> boolean: a file of the project, relative to the root */
+static int l_exists(lua_State *L)
+{
+	const char *path = luaL_checkstring(L, 1);
+	int fd = file_open_beneath(eval_of(L)->recipe->root_fd, path, O_PATH, 0);
+
+	if (fd >= 0)
+		close(fd);
+	lua_pushfstring(L, "exists %s", path);
+	bind_record(L, lua_tostring(L, -1), fd >= 0 ? "1" : "0", 1);
+	lua_pushboolean(L, fd >= 0);
+	return 1;
+}
+
+/* place() -> file, line of the user's code that is running */
+static int l_place(lua_State *L)
+{
+	struct place p = place_find(L, 1);
+
+	lua_pushstring(L, p.file);
+	lua_pushinteger(L, p.line);
+	return 2;
+}
+
+/* raise(message, file, line) */
+static int l_raise(lua_State *L)
+{
+	lua_pushfstring(L, PLACE_FMT "%s", luaL_checkstring(L, 2), (int)luaL_checkinteger(L, 3),
+	                luaL_checkstring(L, 1));
+	return place_raise(L);
+}
+
+/* nearest(name, { candidate, ... }) -> candidate or nil */
+static int l_nearest(lua_State *L)
+{
+	const char *name = luaL_checkstring(L, 1), **names, *found;
+	size_t n;
+
+	luaL_checktype(L, 2, LUA_TTABLE);
+	n = lua_rawlen(L, 2);
+	names = lua_newuserdatauv(L, n * sizeof(*names) + 1, 0);
+	for (size_t i = 0; i < n; i++) {   /* the table keeps the strings alive */
+		lua_rawgeti(L, 2, (lua_Integer)i + 1);
+		names[i] = luaL_checkstring(L, -1);
+		lua_pop(L, 1);
+	}
+	found = nearest_name(name, names, n);
+	lua_pushstring(L, found);
+	return 1;
+}
+
+/* overrides() -> { NAME, ... } of the command line */
+static int l_overrides(lua_State *L)
+{
+	const struct eval_options *o = eval_of(L)->options;
+
+	lua_createtable(L, (int)o->n_overrides, 0);
+	for (size_t i = 0; i < o->n_overrides; i++) {
+		lua_pushstring(L, o->overrides[i].key);
+		lua_rawseti(L, -2, (lua_Integer)i + 1);
+	}
+	return 1;
+}
+
+/* override(name) -> value, "command line" | "environment"; nil if neither gives one */
+static int l_override(lua_State *L)
+{
+	const struct eval_options *o = eval_of(L)->options;
+	const char *name = luaL_checkstring(L, 1), *value = NULL, *origin = "command line";
+
+	for (size_t i = 0; i < o->n_overrides; i++)
+		if (!strcmp(o->overrides[i].key, name))
+			value = o->overrides[i].value;   /* the last one wins, as in make */
+	if (!value && !o->no_env) {
+		origin = "environment";
+		value = getenv(lua_pushfstring(L, "IMGMAKE_VAR_%s", name));
+	}
+	if (!value)
+		return 0;
+	lua_pushstring(L, value);
+	lua_pushstring(L, origin);
+	return 2;
+}
+
+/* module(name, environment) -> function of a module of the standard library, or nil */
+static int l_module(lua_State *L)
+{
+	const char *name = luaL_checkstring(L, 1);
+
+	for (size_t i = 0; i < embedded_count; i++) {
+		const struct embedded *m = &embedded_modules[i];
+
+		if (strcmp(m->name, name) != 0)
+			continue;
+		lua_pushfstring(L, "=#%s", name);
+		if (luaL_loadbufferx(L, (const char *)m->text, m->size, lua_tostring(L, -1),
+		                     "t") != LUA_OK)
+			return lua_error(L);
+		lua_pushvalue(L, 2);
+		lua_setupvalue(L, -2, 1);
+		return 1;
+	}
+	return 0;
+}
+
+int bind_module(lua_State *L)
+{
+	static const luaL_Reg own[] = {
+		{ "exists", l_exists },       { "module", l_module },
+		{ "nearest", l_nearest },     { "override", l_override },
+		{ "overrides", l_overrides }, { "place", l_place },
+		{ "raise", l_raise },         { "run", l_run },
+		{ NULL, NULL },
+	};
+
+	luaL_setfuncs(L, own, 0);
+	return 0;
+}

@@ -1,0 +1,16 @@
+#ifndef LUA_EMBED_H
+#define LUA_EMBED_H
+
+/* The standard library as text: made by embed.sh from stdlib/, sorted by name. */
+#include <stddef.h>
+
+struct embedded {
+	const char *name;    /* as `require` wants it: "imgmake.step" */
+	const unsigned char *text;
+	size_t size;
+};
+
+extern const struct embedded embedded_modules[];
+extern const size_t embedded_count;
+
+#endif

@@ -1,0 +1,278 @@
+--- The steps of stages and images.
+local check = require "imgmake.check"
+local config = require "imgmake.config"
+local engine = require "imgmake.engine"
+local object = require "imgmake.object"
+local run = require "imgmake.run"
+local step = {}
+
+local function make(kind, record)
+  record.kind = kind
+  record.file, record.line = engine.place()
+  return object.new(record)
+end
+
+--- Sources in the project are relative and stay below the Imagefile; of a target anything goes.
+local function check_sources(who, sources, from)
+  for _, source in ipairs(sources) do
+    local clean = engine.path_clean(source)
+    if from then
+      goto continue
+    elseif source:sub(1, 1) == "/" then
+      error(("%s: '%s' is absolute; files of the project are named relative to the Imagefile"):format(who, source))
+    elseif clean == ".." or clean:sub(1, 3) == "../" then
+      error(("%s: '%s' is above the Imagefile's directory"):format(who, source))
+    end
+    ::continue::
+  end
+end
+
+--- Names of file rules stand for their outputs.
+local function source_names(who, items)
+  local out = {}
+  for i, v in ipairs(items) do
+    local record = object.target(v)
+    if record and record.kind == "file" then
+      out[i] = record.path
+    elseif record then
+      error(("%s: %s is not a file; copy from it with from = …"):format(who, object.describe(v)))
+    else
+      out[i] = v
+    end
+  end
+  return check.strings(who, out, "sources")
+end
+
+local function mtime(v)
+  if v == "content" or v == "keep" or math.type(v) == "integer" then
+    return v
+  end
+  return nil, '"content", "keep" or seconds since 1970'
+end
+
+local function split(v)
+  if v == false then
+    return v
+  end
+  error("copy: 'split' other than false is not available in this version; a copy makes one layer")
+end
+
+---@class imgmake.Copy
+---@field [integer] string|imgmake.Target  sources: files, directories, patterns; or file rules
+---@field to string                        where to; ending in "/" a directory
+---@field from? imgmake.Target             copy from a base, stage or image instead of the project
+---@field exclude? string|string[]         patterns to leave out
+---@field mode? string                     of files, as "0644"
+---@field dir_mode? string                 of directories, as "0755"
+---@field owner? string|integer            "uid", "uid:gid" or names
+---@field parents? boolean                 keep the directories of the sources' names
+---@field optional? boolean                matching nothing is no error
+---@field mtime? "content"|"keep"|integer  times of files in the layer
+---@field split? false                     one layer, however large
+
+---Copies files of the project, or of another target, into the image.
+---@param body imgmake.Copy
+---@return imgmake.Step
+function step.copy(body)
+  local o, items = check.options("copy", body, {
+    to = "name", from = "file_system", exclude = "names", mode = "mode", dir_mode = "mode",
+    owner = "owner", parents = "boolean", optional = "boolean", mtime = mtime, split = split,
+  })
+  local sources = source_names("copy", items)
+  check.need("copy", o, "to")
+  check_sources("copy", sources, o.from)
+  o.sources, o.split = sources, nil
+  if math.type(o.mtime) == "integer" then
+    o.mtime, o.mtime_value = "number", o.mtime
+  end
+  return make("copy", o)
+end
+
+---@class imgmake.Write
+---@field [1] string              path in the image
+---@field [2] string              what the file holds
+---@field mode? string            as "0644"
+---@field owner? string|integer
+
+---Writes a small file.
+---@param body imgmake.Write
+---@return imgmake.Step
+function step.write(body)
+  local o, items = check.options("write", body, { mode = "mode", owner = "owner" })
+  local path, text = items[1], items[2]
+  if #items ~= 2 or type(path) ~= "string" or type(text) ~= "string" then
+    error('write: expected { "PATH", "TEXT" }')
+  end
+  check.value("write", "path", path, "name")
+  if path:sub(-1) == "/" then
+    error(("write: '%s' names a directory"):format(path))
+  end
+  o.path, o.text = path, text
+  return make("write", o)
+end
+
+---Makes directories, with their parents.
+---@param body string|{ [integer]: string, mode?: string, owner?: string|integer }
+---@return imgmake.Step
+function step.mkdir(body)
+  local o, items = check.options("mkdir", body, { mode = "mode", owner = "owner" })
+  o.paths = check.strings("mkdir", items, "paths")
+  return make("mkdir", o)
+end
+
+---Makes a symbolic link: symlink { "/usr/bin/python", target = "python3" }.
+---@param body { [1]: string, target: string, owner?: string|integer }
+---@return imgmake.Step
+function step.symlink(body)
+  local o, items = check.options("symlink", body, { target = "name", owner = "owner" })
+  if #check.strings("symlink", items, "paths") ~= 1 then
+    error('symlink: expected { "PATH", target = "TEXT" }')
+  end
+  check.need("symlink", o, "target")
+  o.path = items[1]
+  return make("symlink", o)
+end
+
+---Removes files and directories of the image so far; patterns are allowed.
+---@param body string|{ [integer]: string, optional?: boolean }
+---@return imgmake.Step
+function step.remove(body)
+  local o, items = check.options("remove", body, { optional = "boolean" })
+  o.paths = check.strings("remove", items, "paths")
+  return make("remove", o)
+end
+
+---@class imgmake.Unpack
+---@field [1] string|imgmake.Target  the archive: of the project, or what a file rule makes
+---@field to string
+---@field from? imgmake.Target
+---@field owner? string|integer
+
+---Unpacks an archive of the project.
+---@param body imgmake.Unpack
+---@return imgmake.Step
+function step.unpack(body)
+  local o, items = check.options("unpack", body, { to = "name", from = "file_system", owner = "owner" })
+  local sources = source_names("unpack", items)
+  if #sources ~= 1 then
+    error("unpack: expected one archive")
+  end
+  check.need("unpack", o, "to")
+  check_sources("unpack", sources, o.from)
+  o.source = sources[1]
+  return make("unpack", o)
+end
+
+local function sha256(v)
+  local hex = type(v) == "string" and v:lower():gsub("^sha256:", "") or ""
+  if #hex == 64 and not hex:find("[^0-9a-f]") then
+    return hex
+  end
+  return nil, "64 hexadecimal digits"
+end
+
+---@class imgmake.Add
+---@field [1] string            URL
+---@field to string
+---@field sha256? string        of the file; without it the lock remembers it
+---@field unpack? boolean       it is an archive to be unpacked in `to`
+---@field mode? string
+---@field owner? string|integer
+
+---Adds a file from the network.
+---@param body imgmake.Add
+---@return imgmake.Step
+function step.add(body)
+  local o, items = check.options("add", body, {
+    to = "name", sha256 = sha256, unpack = "boolean", mode = "mode", owner = "owner",
+  })
+  local url = check.strings("add", items, "URLs")[1]
+  if #items ~= 1 or not url:find("^https?://[^/%s]+/%S+$") then
+    error("add: expected one URL, as \"https://example.com/tool\"; files of the project are copied")
+  end
+  check.need("add", o, "to")
+  o.url = url
+  return make("add", o)
+end
+
+---Sets environment variables, for the steps after it and in the image.
+---@param body table<string, string|integer>
+---@return imgmake.Step
+function step.env(body)
+  local env = check.value("env", "the argument", body, "map")
+  for name in pairs(env) do
+    if name:find("=", 1, true) then
+      error(("env: '%s' is no name of a variable"):format(name))
+    end
+  end
+  return make("env", { env = env })
+end
+
+---Sets the working directory, for the steps after it and in the image.
+---@param path string
+---@return imgmake.Step
+function step.workdir(path)
+  return make("workdir", { workdir = check.value("workdir", "the path", path, "name") })
+end
+
+---Sets the user, for the steps after it and in the image.
+---@param user string|integer  "uid", "uid:gid" or names
+---@return imgmake.Step
+function step.user(user)
+  return make("user", { user = check.value("user", "the user", user, "owner") })
+end
+
+---Configuration of the image.
+---@param body imgmake.Config
+---@return imgmake.Step
+function step.config(body)
+  return make("config", { config = config.read(body) })
+end
+
+---Runs commands in the image so far.
+---@param body string|imgmake.Run
+---@return imgmake.Step
+function step.run(body)
+  return make("run", run.read(body))
+end
+
+local configures = { env = true, workdir = true, user = true, config = true }
+
+--- The records of a list of steps; anything else in it is an error.
+function step.records(who, items)
+  local out = {}
+  for i, v in ipairs(items) do
+    local record = object.step(v)
+    if not record then
+      local why = type(v) == "function" and " (is its { … } missing?)" or ""
+      if object.target(v) then
+        why = ", which is a target: give it as from = … , or copy from it"
+      end
+      error(("%s: entry %d is no step but %s%s"):format(who, i, object.describe(v), why))
+    end
+    out[i] = record
+  end
+  return out
+end
+
+---One layer of several steps.
+---@param body imgmake.Step[]
+---@return imgmake.Step
+function step.layer(body)
+  local _, items = check.options("layer", body, {})
+  local steps = {}
+  for _, record in ipairs(step.records("layer", items)) do
+    if configures[record.kind] then
+      error(("layer: '%s' changes no files; put it before the layer"):format(record.kind))
+    end
+    for _, inner in ipairs(record.kind == "layer" and record.steps or { record }) do
+      steps[#steps + 1] = inner
+    end
+  end
+  if #steps == 0 then
+    error("layer: no steps given")
+  end
+  return make("layer", { steps = steps })
+end
+
+return step
