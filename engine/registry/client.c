@@ -1,0 +1,61 @@
+#include "registry/client.h"
+
+#include <string.h>
+
+#include "registry/host.h"
+
+static void copy_list(struct strlist *to, const struct strlist *from)
+{
+	for (size_t i = 0; i < from->len; i++)
+		strlist_add(to, from->at[i]);
+}
+
+int registry_new(struct registry **out, const struct registry_options *o, struct err *e)
+{
+	struct registry *r;
+
+	for (size_t i = 0; i < o->mirrors.len; i++) {
+		const char *rule = o->mirrors.at[i], *eq = strchr(rule, '=');
+
+		if (!eq || eq == rule || !eq[1] || eq[1] == '/')
+			return err_set(e, ERR_INVALID, "mirror '%s' is not HOST=MIRROR[/prefix]", rule);
+	}
+	r = mem_alloc(sizeof(*r));
+	if (http_open(&r->http, &o->insecure, o->user_agent, o->connections, e) < 0) {
+		free(r);
+		return -1;
+	}
+	pthread_mutex_init(&r->lock, NULL);
+	r->progress = o->progress;
+	r->credentials = credentials_new(o->progress);
+	copy_list(&r->mirrors, &o->mirrors);
+	*out = r;
+	return 0;
+}
+
+void registry_free(struct registry *r)
+{
+	if (!r)
+		return;
+	for (size_t i = 0; i < r->hosts.len; i++)
+		host_free(r->hosts.at[i].value);
+	map_fini(&r->hosts);
+	credentials_free(r->credentials);
+	strlist_fini(&r->mirrors);
+	http_close(&r->http);
+	pthread_mutex_destroy(&r->lock);
+	free(r);
+}
+
+void registry_counts(struct registry *r, struct registry_counts *out)
+{
+	out->requests = atomic_load(&r->http.requests);
+	out->retries = atomic_load(&r->retries);
+	out->bytes_sent = atomic_load(&r->http.sent);
+	out->bytes_received = atomic_load(&r->http.received);
+}
+
+void registry_cancel(struct registry *r)
+{
+	atomic_store(&r->http.cancelled, true);
+}
