@@ -48,42 +48,61 @@ static void trim(const char **s, size_t *n)
 	}
 }
 
-/* Cleans one pattern as moby does when it reads the file, and once more when it compiles it. */
-static int add_rule(struct ignore *ig, const char *s, size_t n, struct err *e)
+/* A line as moby's reader of ignore files hands it on. */
+static void read_line(struct buf *out, const char *s, size_t n)
+{
+	AUTO_BUF raw = BUF_INIT;
+	AUTO_BUF clean = BUF_INIT;
+
+	trim(&s, &n);
+	if (n && *s == '!') {
+		buf_addc(out, *s++);
+		n--;
+		trim(&s, &n);
+	}
+	if (!n)
+		return;
+	buf_add(&raw, s, n);
+	path_clean(&clean, raw.s);
+	buf_adds(out, clean.s + (clean.s[0] == '/' && clean.len > 1));
+}
+
+/* And as its matcher takes it from there: with the same steps once more, and only now is a `!`
+ * looked at, so that "/ foo" is "foo" and "/!foo" an exception. */
+static int compile_line(struct ignore *ig, const char *line, struct err *e)
 {
 	AUTO_BUF raw = BUF_INIT;
 	AUTO_BUF clean = BUF_INIT;
 	struct rule r = { 0 };
-	const char *text;
+	size_t n = strlen(line);
 
-	if (n > LINE_BYTES_MAX)
-		return err_set(e, ERR_LIMIT, "a pattern of more than %d bytes", LINE_BYTES_MAX);
-	if (memchr(s, '\0', n))
-		return err_set(e, ERR_INVALID, "a NUL byte, which no path can hold");
-	trim(&s, &n);
+	trim(&line, &n);
 	if (!n)
 		return 0;
-	r.exception = *s == '!';
-	if (r.exception) {
-		s++;
-		n--;
-		trim(&s, &n);
-	}
-	buf_add(&raw, s, n);
-	if (n)
-		path_clean(&clean, raw.s);
-	text = clean.s;
-	if (text[0] == '/' && (text[1] || r.exception))
-		text++;
-	if (!*text)
+	buf_add(&raw, line, n);
+	path_clean(&clean, raw.s);
+	r.exception = clean.s[0] == '!';
+	if (r.exception && clean.len == 1)
 		return err_set(e, ERR_INVALID, "'!' without a pattern");
-	if (moby_pattern(&r.glob, text, e) < 0) {
+	if (moby_pattern(&r.glob, clean.s + r.exception, e) < 0) {
 		glob_fini(&r.glob);
 		return -1;
 	}
 	ig->exceptions |= r.exception;
 	vec_push(&ig->rules, r);
 	return 0;
+}
+
+static int add_rule(struct ignore *ig, const char *s, size_t n, struct err *e)
+{
+	AUTO_BUF line = BUF_INIT;
+
+	if (n > LINE_BYTES_MAX)
+		return err_set(e, ERR_LIMIT, "a pattern of more than %d bytes", LINE_BYTES_MAX);
+	if (memchr(s, '\0', n))
+		return err_set(e, ERR_INVALID, "a NUL byte, which no path can hold");
+	read_line(&line, s, n);
+	return compile_line(ig, line.s, e);
 }
 
 int ignore_parse(struct ignore **out, const char *text, size_t n, const char *name,
