@@ -24,6 +24,7 @@ teardown_file() {
 @test "a file with its digest" {
 	recipe <<-EOF
 		image "x" {
+		  from = "scratch",
 		  add { "$URL/file.txt", sha256 = "$(sha256sum <"$WEB/file.txt" | cut -d' ' -f1)", to = "/etc/" },
 		  add { "$URL/file.txt", sha256 = "$(sha256sum <"$WEB/file.txt" | cut -d' ' -f1)", to = "/opt/name", mode = "0600" },
 		}
@@ -36,7 +37,7 @@ teardown_file() {
 
 @test "a file without digest is locked on first use" {
 	recipe <<-EOF
-		image "x" { add { "$URL/file.txt", to = "/f" } }
+		image "x" { from = "scratch", add { "$URL/file.txt", to = "/f" } }
 	EOF
 	ok imgmake
 	equal "$(jq -r --arg u "$URL/file.txt" '.downloads[$u].sha256' Imagefile.lock)" \
@@ -50,7 +51,7 @@ teardown_file() {
 
 @test "a wrong digest is one line with both" {
 	recipe <<-EOF
-		image "x" { add { "$URL/file.txt", sha256 = "$(printf 0%.0s {1..64})", to = "/f" } }
+		image "x" { from = "scratch", add { "$URL/file.txt", sha256 = "$(printf 0%.0s {1..64})", to = "/f" } }
 	EOF
 	fails '0000000' imgmake
 	store_is_whole
@@ -58,7 +59,7 @@ teardown_file() {
 
 @test "an archive is unpacked when asked for" {
 	recipe <<-EOF
-		image "x" { add { "$URL/t.tar.gz", to = "/t/", unpack = true } }
+		image "x" { from = "scratch", add { "$URL/t.tar.gz", to = "/t/", unpack = true } }
 	EOF
 	ok imgmake export x dir:d
 	equal "$(cat d/t/inner)" inner
@@ -66,7 +67,7 @@ teardown_file() {
 
 @test "what is not there" {
 	recipe <<-EOF
-		image "x" { add { "$URL/nothing", to = "/f" } }
+		image "x" { from = "scratch", add { "$URL/nothing", to = "/f" } }
 	EOF
 	fails "404|not found" imgmake
 }

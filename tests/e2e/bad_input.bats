@@ -32,27 +32,28 @@ bad() {   # PATTERN OPTION…: the recipe on standard input
 }
 
 @test "an unknown option" {
-	recipe <<<'image "x" {}'
+	recipe <<<'image "x" { from = "scratch" }'
 	fails 'no-such-option' imgmake --no-such-option
 	fails '-j' imgmake -j many
 }
 
 @test "an unknown target has a suggestion" {
 	bad "wbe.*web" wbe <<-'EOF'
-		image "web" { write { "/a", "" } }
+		image "web" { from = "scratch", write { "/a", "" } }
 	EOF
 }
 
 @test "an unknown variable on the command line has a suggestion" {
 	bad "VERSOIN.*VERSION" VERSOIN=1 <<-'EOF'
 		local v = var { "VERSION", default = "1" }
-		image "web" { write { "/a", v } }
+		image "web" { from = "scratch", write { "/a", v } }
 	EOF
 }
 
 @test "a missing file" {
-	bad "Imagefile:2: image 'x': copy: nope\.txt: no such file" <<-'EOF'
+	bad "Imagefile:3: image 'x': copy: nope\.txt: no such file" <<-'EOF'
 		image "x" {
+		  from = "scratch",
 		  copy { "nope.txt", to = "/" },
 		}
 	EOF
@@ -60,21 +61,21 @@ bad() {   # PATTERN OPTION…: the recipe on standard input
 
 @test "a pattern that matches nothing" {
 	bad 'Imagefile:1: .*\*\.nope' <<-'EOF'
-		image "x" { copy { "*.nope", to = "/" } }
+		image "x" { from = "scratch", copy { "*.nope", to = "/" } }
 	EOF
 }
 
 @test "a file above the Imagefile" {
 	echo secret >../secret
 	bad 'Imagefile:1: .*\.\./secret' <<-'EOF'
-		image "x" { copy { "../secret", to = "/" } }
+		image "x" { from = "scratch", copy { "../secret", to = "/" } }
 	EOF
 }
 
 @test "a link that leads out of the project is not followed" {
 	ln -s / out
 	bad 'Imagefile:1: .*out/etc/passwd' <<-'EOF'
-		image "x" { copy { "out/etc/passwd", to = "/" } }
+		image "x" { from = "scratch", copy { "out/etc/passwd", to = "/" } }
 	EOF
 }
 
@@ -87,19 +88,20 @@ bad() {   # PATTERN OPTION…: the recipe on standard input
 
 @test "a misspelt option of a step" {
 	bad "Imagefile:1: .*'?ot'?.*to" <<-'EOF'
-		image "x" { copy { "a", ot = "/" } }
+		image "x" { from = "scratch", copy { "a", ot = "/" } }
 	EOF
 }
 
 @test "a misspelt property of a target" {
 	bad "Imagefile:1: .*form.*from" <<-'EOF'
-		image "x" { form = base "scratch" }
+		image "x" { from = "scratch", form = base "scratch" }
 	EOF
 }
 
 @test "a syntax error" {
-	bad 'Imagefile:2: ' <<-'EOF'
+	bad 'Imagefile:3: ' <<-'EOF'
 		image "x" {
+		  from = "scratch",
 		  copy { "a" to = "/" },
 		}
 	EOF
@@ -119,7 +121,7 @@ bad() {   # PATTERN OPTION…: the recipe on standard input
 
 @test "an error in an imported file names that file" {
 	mkdir sub
-	echo 'image "a" { copy { "nope", to = "/" } }' >sub/Imagefile
+	echo 'image "a" { from = "scratch", copy { "nope", to = "/" } }' >sub/Imagefile
 	bad 'sub/Imagefile:1: .*nope' <<<'import "sub"'
 }
 
@@ -144,8 +146,8 @@ bad() {   # PATTERN OPTION…: the recipe on standard input
 	bad "'?load'?" <<<'load("return 1")()'
 	bad "'?debug'?" <<<'debug.getinfo(1)'
 	bad "'?package'?" <<<'package.loadlib("x", "y")'
-	bad '/etc/passwd' <<<'image "x" { write { "/a", read "/etc/passwd" } }'
-	bad 'passwd' <<<'image "x" { write { "/a", read "../../../../../etc/passwd" } }'
+	bad '/etc/passwd' <<<'image "x" { from = "scratch", write { "/a", read "/etc/passwd" } }'
+	bad 'passwd' <<<'image "x" { from = "scratch", write { "/a", read "../../../../../etc/passwd" } }'
 }
 
 @test "imports in a circle" {
@@ -165,17 +167,17 @@ bad() {   # PATTERN OPTION…: the recipe on standard input
 
 @test "a name twice, a command's name, a name of odd letters" {
 	bad "Imagefile:2: .*'x'" <<-'EOF'
-		image "x" { write { "/a", "" } }
-		image "x" { write { "/b", "" } }
+		image "x" { from = "scratch", write { "/a", "" } }
+		image "x" { from = "scratch", write { "/b", "" } }
 	EOF
-	bad "deploy" <<<'image "deploy" {}'
-	bad "Imagefile:1" <<<'image "a b\n" {}'
+	bad "deploy" <<<'image "deploy" { from = "scratch" }'
+	bad "Imagefile:1" <<<'image "a b\n" { from = "scratch" }'
 }
 
 @test "two targets that publish the same tag" {
 	bad 'registry\.example\.com/app.*1\.2|1\.2.*registry\.example\.com/app' <<-'EOF'
-		image "a" { publish = { "registry.example.com/app", version = "1.2.3" } }
-		image "b" { publish = { "registry.example.com/app", version = "1.2.3" } }
+		image "a" { from = "scratch", publish = { "registry.example.com/app", version = "1.2.3" } }
+		image "b" { from = "scratch", publish = { "registry.example.com/app", version = "1.2.3" } }
 	EOF
 }
 
@@ -239,14 +241,14 @@ bad() {   # PATTERN OPTION…: the recipe on standard input
 
 @test "an archive that is none" {
 	head -c 5000 /dev/urandom >r.tar
-	bad 'Imagefile:1: .*r\.tar' <<<'image "x" { unpack { "r.tar", to = "/" } }'
+	bad 'Imagefile:1: .*r\.tar' <<<'image "x" { from = "scratch", unpack { "r.tar", to = "/" } }'
 }
 
 @test "an archive that climbs out" {
 	mkdir t
 	echo x >evil
 	(cd t && tar -Pcf ../r.tar ../evil)
-	bad 'r\.tar.*evil' <<<'image "x" { unpack { "r.tar", to = "/" } }'
+	bad 'r\.tar.*evil' <<<'image "x" { from = "scratch", unpack { "r.tar", to = "/" } }'
 }
 
 @test "a damaged lock file" {
@@ -256,7 +258,7 @@ bad() {   # PATTERN OPTION…: the recipe on standard input
 }
 
 @test "an export to a place that is taken or cannot be" {
-	recipe <<<'image "x" { write { "/a", "" } }'
+	recipe <<<'image "x" { from = "scratch", write { "/a", "" } }'
 	touch taken
 	fails 'taken' imgmake export x dir:taken
 	fails 'nowhere' imgmake export x tar:nowhere/o.tar

@@ -91,7 +91,7 @@ push_base() {   # SKOPEO-OPTION…
 @test "from scratch" {
 	recipe <<-'EOF'
 		image "x" { from = base "scratch", write { "/a", "x" } }
-		image "y" { write { "/a", "x" } }
+		image "y" { from = "scratch", write { "/a", "x" } }
 	EOF
 	equal "$(exported x)" "$(exported y)"
 	equal "$(n_layers out-x)" 1
@@ -103,7 +103,7 @@ push_index() {
 	for a in amd64 arm64; do
 		mkdir "idx-$a"
 		recipe "idx-$a" <<-EOF
-			image "p" { platforms = { "linux/$a" }, write { "/arch", "$a" }, publish = { "$(repo "$a")", tags = { "1" } } }
+			image "p" { from = "scratch", platforms = { "linux/$a" }, write { "/arch", "$a" }, publish = { "$(repo "$a")", tags = { "1" } } }
 		EOF
 		imgmake -C "idx-$a" deploy
 	done

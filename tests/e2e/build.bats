@@ -6,9 +6,9 @@ two_images() {
 	echo other >app/other.txt
 	echo lib >lib/lib.txt
 	recipe <<-'EOF'
-		local lib = image "lib" { copy { "lib", to = "/lib" } }
+		local lib = image "lib" { from = "scratch", copy { "lib", to = "/lib" } }
 		image "app" { from = lib, copy { "app", to = "/app" }, config { cmd = { "x" } } }
-		image "alone" { write { "/a", "alone" } }
+		image "alone" { from = "scratch", write { "/a", "alone" } }
 	EOF
 }
 
@@ -175,8 +175,8 @@ two_images() {
 @test "-k goes on with what does not depend on the failure" {
 	recipe <<-'EOF'
 		file "gen" { run = { "echo broken >&2; exit 7" } }
-		image "bad" { copy { "gen", to = "/" } }
-		image "good" { write { "/g", "g" } }
+		image "bad" { from = "scratch", copy { "gen", to = "/" } }
+		image "good" { from = "scratch", write { "/g", "g" } }
 		default { "bad", "good" }
 	EOF
 	go imgmake -k
@@ -190,7 +190,7 @@ two_images() {
 @test "a failing host rule shows its output, and is never remembered as done" {
 	recipe <<-'EOF'
 		file "gen" { run = { "echo half >gen", "echo why it failed", "exit 3" } }
-		image "x" { copy { "gen", to = "/" } }
+		image "x" { from = "scratch", copy { "gen", to = "/" } }
 	EOF
 	go imgmake
 	equal "$status" 2
@@ -205,7 +205,7 @@ two_images() {
 	echo 1 >in
 	recipe <<-'EOF'
 		file "out.txt" { deps = { "in" }, run = { "echo run >>log", "cp in out.txt" } }
-		image "x" { copy { "out.txt", to = "/" } }
+		image "x" { from = "scratch", copy { "out.txt", to = "/" } }
 	EOF
 	ok imgmake
 	ok imgmake
@@ -228,7 +228,7 @@ two_images() {
 	recipe <<-'EOF'
 		task "hi" { run = { "echo run >>log" } }
 		file "made" { run = { "echo x >made" } }
-		image "x" { copy { "made", to = "/" } }
+		image "x" { from = "scratch", copy { "made", to = "/" } }
 	EOF
 	ok imgmake hi
 	ok imgmake hi
@@ -244,7 +244,7 @@ two_images() {
 	echo made >.dockerignore
 	recipe <<-'EOF'
 		file "made" { run = { "echo x >made" } }
-		image "x" { copy { "made", to = "/" } }
+		image "x" { from = "scratch", copy { "made", to = "/" } }
 	EOF
 	exported x >/dev/null
 	contains "$(last_layer out-x)" '^made$'
@@ -253,7 +253,7 @@ two_images() {
 @test "--no-host refuses host rules" {
 	recipe <<-'EOF'
 		file "made" { run = { "echo x >made" } }
-		image "x" { copy { "made", to = "/" } }
+		image "x" { from = "scratch", copy { "made", to = "/" } }
 	EOF
 	fails 'no-host' imgmake --no-host
 	[ ! -e made ]
@@ -271,7 +271,7 @@ two_images() {
 @test "why names the variable's new value, the base that moved, and what was never built" {
 	recipe <<-'EOF'
 		local v = var { "MODE", default = "debug" }
-		image "x" { env { MODE = v }, write { "/mode", v } }
+		image "x" { from = "scratch", env { MODE = v }, write { "/mode", v } }
 	EOF
 	ok imgmake why x
 	contains "$output" 'x'
@@ -284,8 +284,8 @@ two_images() {
 
 @test "default, and targets by name" {
 	recipe <<-'EOF'
-		image "a" { write { "/a", "" } }
-		local b = image "b" { write { "/b", "" } }
+		image "a" { from = "scratch", write { "/a", "" } }
+		local b = image "b" { from = "scratch", write { "/b", "" } }
 		default { b }
 	EOF
 	ok imgmake
@@ -299,8 +299,8 @@ two_images() {
 @test "a stage is built only when something needs it" {
 	recipe <<-'EOF'
 		file "never" { run = { "echo ran >>log", "touch never" } }
-		stage "unused" { copy { "never", to = "/" } }
-		image "x" { write { "/a", "" } }
+		stage "unused" { from = "scratch", copy { "never", to = "/" } }
+		image "x" { from = "scratch", write { "/a", "" } }
 	EOF
 	ok imgmake
 	[ ! -e log ]
@@ -311,7 +311,7 @@ two_images() {
 @test "variables: command line over environment over default" {
 	recipe <<-'EOF'
 		local v = var { "V", default = "d" }
-		image "x" { write { "/v", v } }
+		image "x" { from = "scratch", write { "/v", v } }
 	EOF
 	value() {
 		imgmake export x "dir:out" "$@" >&2 && cat out/v && rm -rf out

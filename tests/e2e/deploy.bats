@@ -19,8 +19,9 @@ holds() {
 release() {   # VERSION LUA-OPTIONS
 	recipe <<-EOF
 		image "app" {
+		  from = "scratch",
 		  write { "/version", "$1" },
-		  publish = { "$(repo)", version = "$1", $2 },
+		  publish = { "$(repo)", version = "$1"${2:+, $2} },
 		}
 	EOF
 }
@@ -162,7 +163,7 @@ publishes() {
 
 @test "plain moving tags" {
 	recipe <<-EOF
-		image "app" { write { "/a", "1" }, publish = { "$(repo)", tags = { "edge", "dev" } } }
+		image "app" { from = "scratch", write { "/a", "1" }, publish = { "$(repo)", tags = { "edge", "dev" } } }
 	EOF
 	ok imgmake deploy
 	equal "$(tags_of "$(repo)")" "dev edge"
@@ -210,6 +211,7 @@ publishes() {
 	head -c 300000 /dev/urandom >data
 	recipe <<-EOF
 		image "app" {
+		  from = "scratch",
 		  copy { "data", to = "/" },
 		  publish = { "$(repo one)", "$(repo two)", tags = { "1" } },
 		}
@@ -224,8 +226,8 @@ publishes() {
 
 @test "deploy publishes the targets that are named, and others not" {
 	recipe <<-EOF
-		image "a" { write { "/a", "" }, publish = { "$(repo a)", tags = { "1" } } }
-		image "b" { write { "/b", "" }, publish = { "$(repo b)", tags = { "1" } } }
+		image "a" { from = "scratch", write { "/a", "" }, publish = { "$(repo a)", tags = { "1" } } }
+		image "b" { from = "scratch", write { "/b", "" }, publish = { "$(repo b)", tags = { "1" } } }
 	EOF
 	ok imgmake deploy b
 	equal "$(tags_of "$(repo b)")" 1
@@ -236,7 +238,7 @@ publishes() {
 
 @test "a failing host check keeps deploy from pushing anything" {
 	recipe <<-EOF
-		local app = image "app" { write { "/a", "" }, publish = { "$(repo)", tags = { "1" } } }
+		local app = image "app" { from = "scratch", write { "/a", "" }, publish = { "$(repo)", tags = { "1" } } }
 		check "scan" { image = app, host = true, run = { "test -e \$IMAGE/index.json", "exit 3" } }
 	EOF
 	fails "scan" imgmake deploy
@@ -261,7 +263,7 @@ publishes() {
 @test "a version given on the command line" {
 	recipe <<-EOF
 		local v = var { "VERSION", default = "0.0.1" }
-		image "app" { write { "/v", v }, publish = { "$(repo)", version = v } }
+		image "app" { from = "scratch", write { "/v", v }, publish = { "$(repo)", version = v } }
 	EOF
 	ok imgmake deploy VERSION=1.2.3
 	equal "$(tags_of "$(repo)")" "1 1.2 1.2.3 latest"
@@ -270,6 +272,7 @@ publishes() {
 @test "an image for several platforms is an index under each tag" {
 	recipe <<-EOF
 		image "app" {
+		  from = "scratch",
 		  platforms = { "linux/amd64", "linux/arm64" },
 		  write { "/a", "x" },
 		  publish = { "$(repo)", version = "1.2.3" },

@@ -23,6 +23,7 @@ big_image() {   # MEGABYTES
 	seq 300000 >numbers
 	recipe <<-EOF
 		image "x" {
+		  from = "scratch",
 		  copy { "numbers", to = "/" },
 		  copy { "big", to = "/" },
 		  publish = { "$(repo)", tags = { "1" } },
@@ -94,7 +95,7 @@ upload_begun() {
 @test "an interrupted host rule takes its children along" {
 	recipe <<-'EOF'
 		file "never" { run = { "echo $$ >pid", "read x <fifo" } }
-		image "x" { copy { "never", to = "/" } }
+		image "x" { from = "scratch", copy { "never", to = "/" } }
 	EOF
 	mkfifo fifo
 	"$IMGMAKE" build >/dev/null 2>&1 3>&- &
@@ -149,7 +150,7 @@ upload_begun() {
 
 @test "a store that cannot be written" {
 	needs_user
-	recipe <<<'image "x" { write { "/a", "" } }'
+	recipe <<<'image "x" { from = "scratch", write { "/a", "" } }'
 	mkdir -p "$DIR/ro"
 	chmod 555 "$DIR/ro"
 	export IMGMAKE_STORE=$DIR/ro/store
@@ -200,7 +201,7 @@ upload_begun() {
 
 @test "a file of 2 GB in a layer, in 64 MB of memory" {
 	truncate -s 2G big
-	recipe <<<'image "x" { copy { "big", to = "/" } }'
+	recipe <<<'image "x" { from = "scratch", copy { "big", to = "/" } }'
 	local peak
 	peak=$(peak_kib "$IMGMAKE" build)
 	echo "peak: $peak KiB"

@@ -21,6 +21,7 @@ tree() {   # DIR: types, modes, owners and names
 	echo hello >a.txt
 	recipe <<-'EOF'
 		image "x" {
+		  from = "scratch",
 		  copy { "a.txt", to = "/etc/" },
 		  copy { "a.txt", to = "/opt/b.txt" },
 		  workdir "/srv/app",
@@ -41,7 +42,7 @@ tree() {   # DIR: types, modes, owners and names
 	echo 1 >src/one
 	echo 2 >src/deep/er/two
 	recipe <<-'EOF'
-		image "x" { copy { "src", to = "/app" } }
+		image "x" { from = "scratch", copy { "src", to = "/app" } }
 	EOF
 	build_and_extract x
 	equal "$(cd tree/app && find . -type f | sort | paste -sd' ')" "./deep/er/two ./one"
@@ -53,6 +54,7 @@ tree() {   # DIR: types, modes, owners and names
 	touch s/x1.c s/x2.c s/y.h s/a/z.c s/a/b/w.c s/a/b/w_test.c
 	recipe <<-'EOF'
 		image "x" {
+		  from = "scratch",
 		  copy { "s/x[0-9].c", "s/?.h", to = "/flat/" },
 		  copy { "s", to = "/tree", exclude = { "**/*_test.c", "*.h" } },
 		  copy { "s/**/*.c", to = "/all/", parents = true },
@@ -74,6 +76,7 @@ tree() {   # DIR: types, modes, owners and names
 	chmod 4711 d/tool
 	recipe <<-'EOF'
 		image "x" {
+		  from = "scratch",
 		  copy { "d", to = "/norm" },
 		  copy { "d", to = "/given", mode = "0640", dir_mode = "0700" },
 		  copy { "d/tool", to = "/suid", mode = "4755" },
@@ -128,7 +131,7 @@ tree() {   # DIR: types, modes, owners and names
 	touch $'dir\n\xe9/inner'
 	cd ..
 	recipe <<-'EOF'
-		image "x" { copy { "odd", to = "/odd" } }
+		image "x" { from = "scratch", copy { "odd", to = "/odd" } }
 	EOF
 	build_and_extract x
 	equal "$(cd tree/odd && find . -print0 | sort -z | sha256sum)" "$(cd odd && find . -print0 | sort -z | sha256sum)"
@@ -147,7 +150,7 @@ tree() {   # DIR: types, modes, owners and names
 		echo bottom >file
 	)
 	recipe <<-'EOF'
-		image "x" { copy { "deep", to = "/d" } }
+		image "x" { from = "scratch", copy { "deep", to = "/d" } }
 	EOF
 	build_and_extract x
 	(
@@ -165,7 +168,7 @@ tree() {   # DIR: types, modes, owners and names
 	ln -s /etc/passwd s/absolute
 	ln -s ../.. s/up
 	recipe <<-'EOF'
-		image "x" { copy { "s", to = "/s" }, symlink { "/lib64", "usr/lib64" } }
+		image "x" { from = "scratch", copy { "s", to = "/s" }, symlink { "/lib64", target = "usr/lib64" } }
 	EOF
 	build_and_extract x
 	equal "$(readlink tree/s/dangling tree/s/absolute tree/s/up | paste -sd' ')" "target /etc/passwd ../.."
@@ -179,7 +182,7 @@ tree() {   # DIR: types, modes, owners and names
 	mkdir s/sub
 	ln s/a s/sub/c
 	recipe <<-'EOF'
-		image "x" { copy { "s", to = "/s" } }
+		image "x" { from = "scratch", copy { "s", to = "/s" } }
 	EOF
 	build_and_extract x
 	equal "$(stat -c %h tree/s/a)" 3
@@ -191,7 +194,7 @@ tree() {   # DIR: types, modes, owners and names
 	cp "$(command -v true)" tool
 	setcap cap_net_bind_service=ep tool
 	recipe <<-'EOF'
-		image "x" { copy { "tool", to = "/" } }
+		image "x" { from = "scratch", copy { "tool", to = "/" } }
 	EOF
 	exported x >/dev/null
 	unpacked out-x b
@@ -202,7 +205,7 @@ tree() {   # DIR: types, modes, owners and names
 	truncate -s 5M s
 	echo end >>s
 	recipe <<-'EOF'
-		image "x" { copy { "s", to = "/" } }
+		image "x" { from = "scratch", copy { "s", to = "/" } }
 	EOF
 	build_and_extract x
 	cmp s tree/s
@@ -246,6 +249,7 @@ tree() {   # DIR: types, modes, owners and names
 	touch a b
 	recipe <<-'EOF'
 		image "x" {
+		  from = "scratch",
 		  layer { copy { "a", to = "/" }, copy { "b", to = "/" }, write { "/c", "" } },
 		  env { A = "1" },
 		  user "1000:1000",
@@ -283,6 +287,7 @@ tree() {   # DIR: types, modes, owners and names
 	zstd -q r.tar -o r.tar.zst
 	recipe <<-'EOF'
 		image "x" {
+		  from = "scratch",
 		  unpack { "r.tar", to = "/1" },
 		  unpack { "r.tar.gz", to = "/2" },
 		  unpack { "r.tar.zst", to = "/3" },
@@ -295,8 +300,9 @@ tree() {   # DIR: types, modes, owners and names
 @test "copy from a stage, and from a base" {
 	echo built >artifact
 	recipe <<-EOF
-		local s = stage "s" { copy { "artifact", to = "/out/bin/app" } }
+		local s = stage "s" { from = "scratch", copy { "artifact", to = "/out/bin/app" } }
 		image "x" {
+		  from = "scratch",
 		  copy { "/out/bin/app", from = s, to = "/app" },
 		  copy { "/etc/passwd", from = base "$BUSYBOX", to = "/etc/" },
 		}
@@ -310,6 +316,7 @@ tree() {   # DIR: types, modes, owners and names
 	touch -d @1000000000 f
 	recipe <<-'EOF'
 		image "x" {
+		  from = "scratch",
 		  copy { "f", to = "/fixed" },
 		  copy { "f", to = "/kept", mtime = "keep" },
 		  copy { "f", to = "/number", mtime = 1234567890 },
@@ -327,7 +334,7 @@ tree() {   # DIR: types, modes, owners and names
 	echo a >b
 	echo c >c
 	recipe <<-'EOF'
-		image "x" { copy { "a", "b", "c", to = "/", mtime = "content" } }
+		image "x" { from = "scratch", copy { "a", "b", "c", to = "/", mtime = "content" } }
 	EOF
 	build_and_extract x
 	equal "$(stat -c %Y tree/a)" "$(stat -c %Y tree/b)"
@@ -337,35 +344,18 @@ tree() {   # DIR: types, modes, owners and names
 @test "zstd layers on request" {
 	head -c 100000 /dev/urandom >f
 	recipe <<-'EOF'
-		image "x" { compression = "zstd", copy { "f", to = "/" } }
+		image "x" { from = "scratch", compression = "zstd", copy { "f", to = "/" } }
 	EOF
 	exported x >/dev/null
 	equal "$(manifest_of out-x | jq -r '.layers[0].mediaType')" application/vnd.oci.image.layer.v1.tar+zstd
 	blob out-x "$(manifest_of out-x | jq -r '.layers[0].digest')" | zstd -dq | tar -xf - -O f | cmp - f
 }
 
-@test "a large copy is split, and one changed file changes one shard" {
-	mkdir big
-	local i
-	for i in {1..64}; do
-		head -c 1000000 /dev/urandom >"big/$i"
-	done
-	recipe <<-'EOF'
-		image "x" { copy { "big", to = "/big", split = 8 } }
-	EOF
-	exported x before >/dev/null
-	[ "$(n_layers before)" -gt 1 ]
-	echo changed >>big/17
-	exported x after >/dev/null
-	equal "$(diff <(manifest_of before | jq -r '.layers[].digest') <(manifest_of after | jq -r '.layers[].digest') |
-		grep -c '^>')" 1
-}
-
 @test "a socket in a copy is refused" {
 	mkdir s
 	python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("s/sock")'
 	recipe <<-'EOF'
-		image "x" { copy { "s", to = "/s" } }
+		image "x" { from = "scratch", copy { "s", to = "/s" } }
 	EOF
 	fails 'sock' imgmake
 }
@@ -374,7 +364,7 @@ tree() {   # DIR: types, modes, owners and names
 	mkdir s
 	touch s/.wh.etc
 	recipe <<-'EOF'
-		image "x" { copy { "s", to = "/s" } }
+		image "x" { from = "scratch", copy { "s", to = "/s" } }
 	EOF
 	fails '\.wh\.etc' imgmake
 }
@@ -392,7 +382,7 @@ same_as_buildah() {   # the ignore file on standard input
 	ignore_cases
 	printf 'FROM scratch\nCOPY . /\n' >Containerfile
 	recipe <<-'EOF'
-		image "x" { copy { ".", to = "/" } }
+		image "x" { from = "scratch", copy { ".", to = "/" } }
 	EOF
 	bud bud -q --isolation chroot -t theirs . >/dev/null
 	bud push -q theirs oci:theirs:t
@@ -451,7 +441,7 @@ same_as_buildah() {   # the ignore file on standard input
 	echo 's/a' >.imgmakeignore
 	echo 's/b' >.dockerignore
 	recipe <<-'EOF'
-		image "x" { copy { "s", to = "/s" } }
+		image "x" { from = "scratch", copy { "s", to = "/s" } }
 	EOF
 	build_and_extract x
 	equal "$(ls tree/s)" b

@@ -15,7 +15,7 @@ project() {
 		  config { cmd = { "x" } },
 		  publish = { "registry.example.com/team/app", version = "1.2.3" },
 		}
-		stage "helper" { write { "/h", "" } }
+		stage "helper" { from = "scratch", write { "/h", "" } }
 	EOF
 }
 
@@ -97,7 +97,7 @@ json() {   # COMMAND…: standard output is one JSON document
 	local esc
 	esc=$(printf '\033')
 	recipe <<-EOF
-		image "x" { copy { "nope${esc}[31m", to = "/" } }
+		image "x" { from = "scratch", copy { "nope${esc}[31m", to = "/" } }
 	EOF
 	go imgmake
 	equal "$status" 2

@@ -15,6 +15,7 @@ built() {   # TARGET FILE
 		end
 		for _, d in ipairs(glob "services/*") do
 		  image(path.name(d)) {
+		    from = "scratch",
 		    debug and write { "/debug", "x" },
 		    nil,
 		    both "f",
@@ -35,7 +36,7 @@ built() {   # TARGET FILE
 	echo '{"name": "thing", "list": [1, 2, 3]}' >package.json
 	recipe <<-'EOF'
 		local p = json.read "package.json"
-		image "x" { write { "/a", read "VERSION" .. "|" .. p.name .. "|" .. #p.list } }
+		image "x" { from = "scratch", write { "/a", read "VERSION" .. "|" .. p.name .. "|" .. #p.list } }
 	EOF
 	equal "$(built x a)" "1.2.3|thing|3"
 	echo 1.2.4 >VERSION
@@ -46,7 +47,7 @@ built() {   # TARGET FILE
 	recipe <<-'EOF'
 		local t, out = { z = 1, a = 2, m = 3 }, {}
 		for k in pairs(t) do out[#out + 1] = k end
-		image "x" { write { "/a", table.concat(out, "") .. tostring({}):gsub("0x%x+", "ADDRESS") } }
+		image "x" { from = "scratch", write { "/a", table.concat(out, "") .. tostring({}):gsub("0x%x+", "ADDRESS") } }
 	EOF
 	contains "$(built x a)" '^amz'
 	lacks "$(cat tree/a)" 'ADDRESS'
@@ -57,7 +58,7 @@ built() {   # TARGET FILE
 	touch Imagefile.lock
 	echo '{"imgmake": 1}' >Imagefile.lock
 	recipe base <<-'EOF'
-		image "shared" { write { "/shared", "s" } }
+		image "shared" { from = "scratch", write { "/shared", "s" } }
 	EOF
 	recipe svc/one <<-'EOF'
 		local b = import "//base"
@@ -82,11 +83,11 @@ built() {   # TARGET FILE
 	mkdir a
 	recipe a <<-'EOF'
 		leaked = "x"
-		image "a" { write { "/a", "a" } }
+		image "a" { from = "scratch", write { "/a", "a" } }
 	EOF
 	recipe <<-'EOF'
 		import "a"
-		image "x" { write { "/x", leaked } }
+		image "x" { from = "scratch", write { "/x", leaked } }
 	EOF
 	fails "leaked" imgmake
 }
@@ -96,7 +97,7 @@ built() {   # TARGET FILE
 	echo 'return { greeting = "hi" }' >lib/words.lua
 	recipe <<-'EOF'
 		local w = require "lib.words"
-		image "x" { write { "/a", w.greeting } }
+		image "x" { from = "scratch", write { "/a", w.greeting } }
 	EOF
 	equal "$(built x a)" hi
 }
@@ -105,7 +106,7 @@ built() {   # TARGET FILE
 	mkdir -p sub/src
 	echo deep >sub/src/f
 	recipe sub <<-'EOF'
-		image "s" { copy { "src/f", to = "/f" } }
+		image "s" { from = "scratch", copy { "src/f", to = "/f" } }
 	EOF
 	recipe <<-'EOF'
 		import "sub"
@@ -118,7 +119,7 @@ built() {   # TARGET FILE
 	git config user.email e2e@example.com
 	git config user.name e2e
 	recipe <<-'EOF'
-		image "x" { write { "/a", git.version() } }
+		image "x" { from = "scratch", write { "/a", git.version() } }
 	EOF
 	git add .
 	git commit -qm one
@@ -129,7 +130,7 @@ built() {   # TARGET FILE
 @test "choices of a variable" {
 	recipe <<-'EOF'
 		local v = var { "MODE", default = "debug", choices = { "debug", "release" } }
-		image "x" { write { "/a", v } }
+		image "x" { from = "scratch", write { "/a", v } }
 	EOF
 	equal "$(imgmake export x dir:t MODE=release >&2 && cat t/a)" release
 	fails 'MODE' imgmake MODE=fast

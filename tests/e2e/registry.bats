@@ -14,7 +14,7 @@ teardown_file() {
 
 app() {   # REPOSITORY
 	recipe <<-EOF
-		image "app" { write { "/a", "$BATS_TEST_NUMBER" }, publish = { "$1", tags = { "1" } } }
+		image "app" { from = "scratch", write { "/a", "$BATS_TEST_NUMBER" }, publish = { "$1", tags = { "1" } } }
 	EOF
 }
 
@@ -139,7 +139,7 @@ pushed_to_tls() {
 
 @test "push, pull and copy" {
 	recipe <<-EOF
-		image "app" { write { "/a", "pushed" } }
+		image "app" { from = "scratch", write { "/a", "pushed" } }
 	EOF
 	local digest
 	digest=$(exported app)
@@ -157,6 +157,7 @@ pushed_to_tls() {
 @test "copy carries an index with all its platforms" {
 	recipe <<-EOF
 		image "app" {
+		  from = "scratch",
 		  platforms = { "linux/amd64", "linux/arm64" },
 		  write { "/a", "x" },
 		  publish = { "$OPEN/i/app", tags = { "1" } },
@@ -174,7 +175,7 @@ pushed_to_tls() {
 		seed "$OPEN/many/app" "0.0.$i"
 	done
 	recipe <<-EOF
-		image "app" { write { "/a", "x" }, publish = { "$OPEN/many/app", version = "0.0.7-rc.1" } }
+		image "app" { from = "scratch", write { "/a", "x" }, publish = { "$OPEN/many/app", version = "0.0.7-rc.1" } }
 	EOF
 	ok imgmake deploy
 	sed -i 's/0.0.7-rc.1/0.0.121/' Imagefile
