@@ -1,0 +1,324 @@
+#include "recipe/graph.h"
+
+#include <string.h>
+
+#include "base/path.h"
+#include "base/pattern.h"
+#include "base/vec.h"
+
+/* --- What a name of files has to do with a rule's output -------------------------------------------- */
+
+enum relation { UNRELATED, CONTAINS, INSIDE, SAME };   /* the later the closer */
+
+static enum relation relation_of(const char *path, const char *output)
+{
+	if (!strcmp(path, output))
+		return SAME;
+	if (path_below(path, output))
+		return INSIDE;
+	if (!strcmp(path, ".") || path_below(output, path))
+		return CONTAINS;
+	return UNRELATED;
+}
+
+struct target *graph_rule_for(const struct recipe *r, const char *path)
+{
+	AUTO_BUF clean = BUF_INIT;
+	enum relation best = UNRELATED;
+	struct target *found = NULL;
+
+	path_clean(&clean, path);
+	for (size_t i = 0; i < r->n_targets; i++) {
+		enum relation now = r->targets[i]->output
+		                            ? relation_of(clean.s, r->targets[i]->output)
+		                            : UNRELATED;
+
+		if (now > best) {
+			best = now;
+			found = r->targets[i];
+		}
+	}
+	return found;
+}
+
+/* A directory that holds `path` matches. */
+static bool parent_matches(const struct pattern *p, const char *path)
+{
+	AUTO_FREE char *at = mem_strdup(path);
+	char *slash;
+
+	while ((slash = strrchr(at, '/'))) {
+		*slash = '\0';
+		if (pattern_match(p, at))
+			return true;
+	}
+	return false;
+}
+
+static bool is_directory_rule(const struct target *rule)
+{
+	size_t n = strlen(rule->name);
+
+	return n > 0 && rule->name[n - 1] == '/';
+}
+
+/* `output` is relative to where the pattern is. */
+static bool pattern_names(const char *text, const struct target *rule, const char *output)
+{
+	AUTO_BUF clean = BUF_INIT;
+	struct pattern *p = NULL;
+	struct err ignored;
+	bool yes;
+
+	if (pattern_is_literal(text)) {
+		path_clean(&clean, text);
+		return relation_of(clean.s, output) != UNRELATED;
+	}
+	if (pattern_new(&p, text, &ignored) < 0)
+		return false;   /* whoever uses the pattern says what is wrong with it */
+	yes = pattern_match(p, output) || parent_matches(p, output) ||
+	      (is_directory_rule(rule) && pattern_may_match_below(p, output));
+	pattern_free(p);
+	return yes;
+}
+
+/* --- Needs ------------------------------------------------------------------------------------------ */
+
+struct needs {
+	const struct recipe *recipe;
+	const struct target *of;
+	bool *marked;   /* by index */
+};
+
+static void mark(struct needs *s, const struct target *t)
+{
+	if (t && t != s->of)
+		s->marked[t->index] = true;
+}
+
+/* The rule's output relative to `dir`, or NULL if it is elsewhere. */
+static const char *output_below(const struct target *rule, const char *dir)
+{
+	size_t n = strlen(dir);
+
+	if (!rule->output || n == 0)
+		return rule->output;
+	return path_below(rule->output, dir) && rule->output[n] == '/' ? rule->output + n + 1 : NULL;
+}
+
+static void mark_rules(struct needs *s, const char *pattern)
+{
+	const struct recipe *r = s->recipe;
+
+	for (size_t i = 0; i < r->n_targets; i++) {
+		const char *output = output_below(r->targets[i], s->of->dir);
+
+		if (output && pattern_names(pattern, r->targets[i], output))
+			mark(s, r->targets[i]);
+	}
+}
+
+static void mark_patterns(struct needs *s, const struct strings *patterns)
+{
+	for (size_t i = 0; i < patterns->n; i++)
+		mark_rules(s, patterns->at[i]);
+}
+
+static void mark_run(struct needs *s, const struct step_run *run)
+{
+	mark_patterns(s, &run->inputs);
+	for (size_t i = 0; i < run->n_mounts; i++) {
+		const struct run_mount *m = &run->mounts[i];
+
+		mark(s, m->from);
+		if (m->type == MOUNT_BIND && !m->from)
+			mark_rules(s, m->source);
+	}
+}
+
+static void mark_step(struct needs *s, const struct step *step)
+{
+	switch (step->kind) {
+	case STEP_COPY:
+		mark(s, step->copy.from);
+		if (!step->copy.from)
+			mark_patterns(s, &step->copy.sources);
+		break;
+	case STEP_UNPACK:
+		mark(s, step->unpack.from);
+		if (!step->unpack.from)
+			mark_rules(s, step->unpack.source);
+		break;
+	case STEP_RUN:
+		mark_run(s, &step->run);
+		break;
+	case STEP_LAYER:
+		for (size_t i = 0; i < step->layer.n; i++)
+			mark_step(s, &step->layer.at[i]);
+		break;
+	default:
+		break;
+	}
+}
+
+void graph_needs(const struct recipe *r, const struct target *t, struct target ***out, size_t *n)
+{
+	AUTO_FREE bool *marked = mem_alloc(r->n_targets + 1);
+	struct needs s = { r, t, marked };
+	VEC(struct target *) found = { 0 };
+
+	mark(&s, t->from);
+	mark(&s, t->image);
+	for (size_t i = 0; i < t->n_steps; i++)
+		mark_step(&s, &t->steps[i]);
+	mark_patterns(&s, &t->deps);
+	for (size_t i = 0; i < t->n_needs; i++)
+		mark(&s, t->needs[i]);
+	for (size_t i = 0; i < r->n_targets; i++)
+		if (marked[i])
+			vec_push(&found, r->targets[i]);
+	*out = found.at;
+	*n = found.len;
+}
+
+/* --- Checks ----------------------------------------------------------------------------------------- */
+
+static int check_name(const struct recipe *r, const struct target *t, const char *const *reserved,
+                      struct err *e)
+{
+	const struct target *first = map_get(&r->by_name, t->name);
+
+	if (t->kind == TARGET_BASE)
+		return 0;
+	if (first != t)
+		return err_set(e, ERR_INVALID, PLACE_FMT "%s '%s': the name is taken, at %s:%d",
+		               PLACE_ARG(t->place), target_kind_text(t->kind), t->name,
+		               first->place.file, first->place.line);
+	for (; reserved && *reserved; reserved++)
+		if (!strcmp(*reserved, t->name))
+			return err_set(e, ERR_INVALID,
+			               PLACE_FMT "%s '%s': that is the name of a command",
+			               PLACE_ARG(t->place), target_kind_text(t->kind), t->name);
+	if (!strcmp(t->name, "default"))
+		return err_set(e, ERR_INVALID,
+		               PLACE_FMT "%s 'default': the word stands for the default targets",
+		               PLACE_ARG(t->place), target_kind_text(t->kind));
+	return 0;
+}
+
+static bool has_files(const struct target *t)
+{
+	return t->kind == TARGET_BASE || t->kind == TARGET_STAGE || t->kind == TARGET_IMAGE;
+}
+
+static int check_source(const struct target *from, struct place at, const char *what, struct err *e)
+{
+	if (!from || has_files(from))
+		return 0;
+	return err_set(e, ERR_INVALID, PLACE_FMT "%s: %s '%s' is no base, stage or image",
+	               PLACE_ARG(at), what, target_kind_text(from->kind), from->name);
+}
+
+static int check_steps(const struct step *s, size_t n, struct err *e)
+{
+	for (size_t i = 0; i < n; i++) {
+		const char *what = step_kind_text(s[i].kind);
+		int rc = 0;
+
+		if (s[i].kind == STEP_COPY)
+			rc = check_source(s[i].copy.from, s[i].place, what, e);
+		else if (s[i].kind == STEP_UNPACK)
+			rc = check_source(s[i].unpack.from, s[i].place, what, e);
+		else if (s[i].kind == STEP_LAYER)
+			rc = check_steps(s[i].layer.at, s[i].layer.n, e);
+		for (size_t k = 0; rc == 0 && s[i].kind == STEP_RUN && k < s[i].run.n_mounts; k++)
+			rc = check_source(s[i].run.mounts[k].from, s[i].place, what, e);
+		if (rc < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Two rules for one output, or for one inside of what another makes. */
+static int check_output(const struct recipe *r, const struct target *t, struct err *e)
+{
+	for (size_t i = 0; t->output && i < t->index; i++) {
+		const struct target *other = r->targets[i];
+
+		if (!other->output || relation_of(t->output, other->output) == UNRELATED)
+			continue;
+		return err_set(e, ERR_INVALID,
+		               PLACE_FMT "file '%s': the rule for '%s' at %s:%d makes it too",
+		               PLACE_ARG(t->place), t->name, other->name, other->place.file,
+		               other->place.line);
+	}
+	return 0;
+}
+
+struct visit {
+	const struct recipe *recipe;
+	enum { UNSEEN, OPEN, DONE } *state;   /* by index */
+	VEC(const struct target *) path;      /* the targets that are OPEN */
+};
+
+static int report_cycle(const struct visit *v, const struct target *t, struct err *e)
+{
+	AUTO_BUF way = BUF_INIT;
+	size_t i = 0;
+
+	while (v->path.at[i] != t)
+		i++;
+	for (; i < v->path.len; i++)
+		buf_addf(&way, "%s → ", v->path.at[i]->name);
+	return err_set(e, ERR_INVALID, PLACE_FMT "%s '%s' needs itself: %s%s", PLACE_ARG(t->place),
+	               target_kind_text(t->kind), t->name, way.s, t->name);
+}
+
+static int visit(struct visit *v, const struct target *t, struct err *e)
+{
+	AUTO_FREE struct target **needs = NULL;
+	size_t n = 0;
+
+	if (v->state[t->index] == DONE)
+		return 0;
+	if (v->state[t->index] == OPEN)
+		return report_cycle(v, t, e);
+	if (v->path.len > 1000)
+		return err_set(e, ERR_LIMIT, PLACE_FMT "%s '%s' stands on more than 1000 others",
+		               PLACE_ARG(t->place), target_kind_text(t->kind), t->name);
+	v->state[t->index] = OPEN;
+	vec_push(&v->path, t);
+	graph_needs(v->recipe, t, &needs, &n);
+	for (size_t i = 0; i < n; i++)
+		if (visit(v, needs[i], e) < 0)
+			return -1;
+	v->path.len--;
+	v->state[t->index] = DONE;
+	return 0;
+}
+
+static int check_cycles(const struct recipe *r, struct err *e)
+{
+	struct visit v = { .recipe = r };
+	int rc = 0;
+
+	v.state = mem_alloc((r->n_targets + 1) * sizeof(*v.state));
+	for (size_t i = 0; rc == 0 && i < r->n_targets; i++)
+		rc = visit(&v, r->targets[i], e);
+	vec_fini(&v.path);
+	free(v.state);
+	return rc;
+}
+
+int graph_check(const struct recipe *r, const char *const *reserved, struct err *e)
+{
+	for (size_t i = 0; i < r->n_targets; i++) {
+		const struct target *t = r->targets[i];
+
+		if (check_name(r, t, reserved, e) < 0 ||
+		    check_source(t->from, t->place, "from", e) < 0 ||
+		    check_steps(t->steps, t->n_steps, e) < 0 || check_output(r, t, e) < 0)
+			return -1;
+	}
+	return check_cycles(r, e);
+}
