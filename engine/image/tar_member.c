@@ -276,6 +276,8 @@ static int set_path(struct tar_member *m, bool layer, struct err *e)
 		return err_set(e, ERR_INVALID, "not a name that an entry may have");
 	if (m->entry.type == TOC_HARDLINK && !toc_path_valid(m->link.s, m->link.len))
 		return err_set(e, ERR_INVALID, "a hard link to a whiteout");
+	if (m->entry.type == TOC_HARDLINK && !strcmp(m->link.s, m->name.s))
+		return err_set(e, ERR_INVALID, "a hard link to itself");
 	return 0;
 }
 

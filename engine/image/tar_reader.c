@@ -28,7 +28,10 @@ struct tar_reader {
 	struct err why;         /* of what failed below libarchive */
 };
 
-enum { NAME_N = 100 };
+enum {
+	NAME_N = 100,
+	PATH_LIMIT = 4095,   /* of a table of contents: a larger setting does not raise it */
+};
 
 static void put_octal(char *field, size_t n, uint64_t v)
 {
@@ -204,6 +207,8 @@ struct tar_reader *tar_reader_new(struct source *in, bool layer, const struct im
 	struct tar_reader *t = mem_alloc(sizeof(*t));
 
 	t->rules.limits = l ? *l : image_limits_default;
+	if (t->rules.limits.path > PATH_LIMIT)
+		t->rules.limits.path = PATH_LIMIT;
 	t->rules.layer = layer;
 	tar_input_init(&t->in, in, t->rules.limits.unpacked);
 	tar_member_init(&t->member, &t->rules.limits);

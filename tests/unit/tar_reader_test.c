@@ -180,6 +180,7 @@ static void links_that_mean_nothing_are_refused(void **state)
 	} rows[] = {
 		{ '1', "../x", "'..'" },
 		{ '1', "/", "hard link to the root" },
+		{ '1', "./l", "hard link to itself" },
 		{ '1', "", "empty path" },
 		{ '1', "a/.wh.b", "hard link to a whiteout" },
 		{ '2', "", "empty symlink" },
