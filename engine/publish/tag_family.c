@@ -219,49 +219,66 @@ static int refuse_full(const struct member *m, const struct held_tag *h, struct 
 		m->tag, DIGEST_STR(&h->image));
 }
 
-/* Why a float stays where it is, or NULL. */
-static const char *reason_to_keep(struct arena *a, const struct family *f,
-				  const struct survey *s, const struct member *m)
+/* A release that a float holds has no tag of its own to name. */
+static const char *reason_of(struct arena *a, const struct release *r)
+{
+	const struct version *v = &r->version;
+	AUTO_BUF text = BUF_INIT;
+
+	if (!r->noted)
+		return arena_printf(a, "%s is newer", r->tag);
+	for (int i = 0; i < v->n; i++)
+		buf_addf(&text, "%s%.*s", i ? "." : "", (int)v->part[i].n, v->part[i].s);
+	if (v->pre.n)
+		buf_addf(&text, "-%.*s", (int)v->pre.n, v->pre.s);
+	return arena_printf(a, "%s, which %s holds, is newer", text.s, r->tag);
+}
+
+/* Why a float stays where it is: d->reason and, if it is for a newer release, d->holder.
+ */
+static bool keeps_back(struct tag_decision *d, struct arena *a, const struct family *f,
+		       const struct survey *s, const struct member *m)
 {
 	const struct release *r;
 
-	if (family_yanked(f, &f->version))
-		return arena_printf(a, "%s is yanked", f->o->version);
-	if (follows_line(f, m) && !in_line(f, &f->version))
-		return arena_printf(a, "%s follows %s, and %s is not under it", m->tag,
-				    f->o->latest_line, f->o->version);
+	if (family_yanked(f, &f->version)) {
+		d->reason = arena_printf(a, "%s is yanked", f->o->version);
+		return true;
+	}
+	if (follows_line(f, m) && !in_line(f, &f->version)) {
+		d->reason = arena_printf(a, "%s follows %s, and %s is not under it",
+					 m->tag, f->o->latest_line, f->o->version);
+		return true;
+	}
 	r = find_newer(f, s, m);
 	if (!r)
-		return NULL;
-	if (!r->noted)
-		return arena_printf(a, "%s is newer", r->tag);
-	/* What floats hold has no tag of its own to name. */
-	AUTO_BUF text = BUF_INIT;
-	for (int i = 0; i < r->version.n; i++)
-		buf_addf(&text, "%s%.*s", i ? "." : "", (int)r->version.part[i].n,
-			 r->version.part[i].s);
-	if (r->version.pre.n)
-		buf_addf(&text, "-%.*s", (int)r->version.pre.n, r->version.pre.s);
-	return arena_printf(a, "%s, which %s holds, is newer", text.s, r->tag);
+		return false;
+	d->reason = reason_of(a, r);
+	d->holder = arena_strdup(a, r->tag);
+	return true;
 }
 
 static int decide(struct tag_decision *d, struct arena *a, const struct family *f,
 		  const struct survey *s, const struct member *m,
 		  const struct held_tag *h, const struct digest *image, struct err *e)
 {
-	const char *keep = m->floating ? reason_to_keep(a, f, s, m) : NULL;
 	bool same = h && !digest_is_zero(&h->image) && digest_equal(&h->image, image);
 
 	*d = (struct tag_decision){ .tag = arena_strdup(a, m->tag),
 				    .floating = m->floating };
 	if (!m->floating && h && !same && f->o->immutable)
 		return refuse_full(m, h, e);
-	d->action = keep ? TAG_KEEP : same ? TAG_SAME : h ? TAG_MOVE : TAG_CREATE;
-	d->reason = keep          ? keep
-		    : same        ? "is this image already"
-		    : !h          ? "new"
-		    : m->floating ? "no release under it is newer"
-				  : "immutable = false";
+	if (m->floating && keeps_back(d, a, f, s, m)) {
+		d->action = TAG_KEEP;
+	} else if (same) {
+		d->action = TAG_SAME;
+		d->reason = "is this image already";
+	} else {
+		d->action = h ? TAG_MOVE : TAG_CREATE;
+		d->reason = !h            ? "new"
+			    : m->floating ? "no release under it is newer"
+					  : "immutable = false";
+	}
 	return 0;
 }
 

@@ -57,6 +57,8 @@ struct tag_decision {
 	enum tag_action action;
 	const char *reason; /* for people, never NULL: "1.3.0 is newer" */
 	bool floating;      /* not a full tag: may be moved by later releases */
+	const char *holder; /* kept back by a newer release: the tag that holds it; else
+			       NULL */
 };
 
 struct tag_plan {

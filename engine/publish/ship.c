@@ -1,0 +1,139 @@
+#include "publish/ship.h"
+
+#include <string.h>
+
+#include "publish/ship_job.h"
+
+enum { CONNECTIONS = 8 };
+
+static void init_job(struct ship *s, struct job *j, const struct ship_item *item,
+		     struct deploy_repo *out)
+{
+	AUTO_FREE char *repo = reference_repo_text(&item->to);
+	const struct closure *c = item->image;
+
+	*j = (struct job){ .ship = s, .item = item, .out = out };
+	out->arena = (struct arena)ARENA_INIT;
+	out->image = arena_strdup(&out->arena, item->name);
+	out->repo = arena_strdup(&out->arena, repo);
+	if (!c)
+		return;
+	out->has_root = true;
+	out->root = c->root;
+	j->root = c->documents.at[c->documents.len - 1];
+}
+
+static int decide(void *arg, struct err *e)
+{
+	return job_decide(arg, e);
+}
+
+static int tag(void *arg, struct err *e)
+{
+	return job_tag_all(arg, e);
+}
+
+/* Parts before the root, so that at no time a manifest refers to what is not there. */
+static int push_documents(void *arg, struct err *e)
+{
+	struct job *j = arg;
+	const struct closure *c = j->item->image;
+
+	for (size_t i = 0; i < c->documents.len; i++) {
+		const struct document *doc = &c->documents.at[i];
+		struct reference ref = job_ref(j, "");
+
+		ref.has_digest = true;
+		ref.digest = doc->d.digest;
+		if (registry_put_manifest(j->ship->o->registry, &ref, &doc->d, doc->body,
+					  e) < 0)
+			return job_wrap(j, e);
+		j->out->sent.bytes += doc->d.size;
+	}
+	return 0;
+}
+
+static int each_job(struct ship *s, int (*fn)(void *job, struct err *e),
+		    bool (*needs)(const struct job *j), struct err *e)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (!needs || needs(&s->jobs[i]))
+			batch_add(s->batch, fn, &s->jobs[i]);
+	return batch_wait(s->batch, e);
+}
+
+static bool is_absent(const struct job *j)
+{
+	return !j->present && j->item->image;
+}
+
+static bool is_open(const struct job *j)
+{
+	return !j->settled;
+}
+
+static int run(struct ship *s, struct err *e)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (job_expect(&s->jobs[i], e) < 0)
+			return -1;
+	if (ship_look(s, e) < 0 || each_job(s, decide, is_open, e) < 0 ||
+	    ship_blobs(s, e) < 0)
+		return -1;
+	if (s->o->plan_only)
+		return 0;
+	if (each_job(s, push_documents, is_absent, e) < 0)
+		return -1;
+	return each_job(s, tag, is_open, e);
+}
+
+static int check_items(const struct ship_item *items, size_t n,
+		       const struct ship_options *o, struct err *e)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!items[i].image && !o->plan_only)
+			return err_set(e, ERR_NOT_FOUND, "image '%s' is not built",
+				       items[i].name);
+	return 0;
+}
+
+int ship(struct deploy_result *out, const struct ship_item *items, size_t n,
+	 const struct ship_options *o, struct err *e)
+{
+	struct ship s = { .o = o, .n = n };
+	int rc;
+
+	*out = (struct deploy_result){ 0 };
+	if (check_items(items, n, o, e) < 0)
+		return -1;
+	out->at = mem_alloc((n + 1) * sizeof(*out->at));
+	out->n = n;
+	s.jobs = mem_alloc((n + 1) * sizeof(*s.jobs));
+	for (size_t i = 0; i < n; i++)
+		init_job(&s, &s.jobs[i], &items[i], &out->at[i]);
+	pthread_mutex_init(&s.lock, NULL);
+	s.batch = batch_new(o->connections > 0 ? o->connections : CONNECTIONS);
+	rc = run(&s, e);
+	batch_free(s.batch);
+	pthread_mutex_destroy(&s.lock);
+	free(s.jobs);
+	if (rc < 0)
+		deploy_result_fini(out);
+	return rc;
+}
+
+void deploy_result_fini(struct deploy_result *r)
+{
+	for (size_t i = 0; i < r->n; i++)
+		arena_fini(&r->at[i].arena);
+	free(r->at);
+	*r = (struct deploy_result){ 0 };
+}
+
+bool deploy_repo_changed(const struct deploy_repo *r)
+{
+	for (size_t i = 0; i < r->n_tags; i++)
+		if (r->tags[i].action == TAG_CREATE || r->tags[i].action == TAG_MOVE)
+			return true;
+	return r->sent.blobs || r->mounted.blobs;
+}

@@ -1,0 +1,318 @@
+#include <string.h>
+
+#include "base/map.h"
+#include "image/layout.h"
+#include "publish/ship_job.h"
+#include "store/sources.h"
+
+/* More places to mount from are not worth their requests, nor their records. */
+enum { MOUNTS_MAX = 3 };
+
+/* A blob on its way to one registry: to one repository first, from where the others mount
+ * it. */
+struct load {
+	struct ship *ship;
+	struct descriptor d;
+	VEC(struct job *) jobs; /* one a repository */
+};
+
+struct loads {
+	struct map by_key; /* "host sha256:…" → struct load * */
+	VEC(struct load *) all;
+};
+
+static void loads_fini(struct loads *l)
+{
+	for (size_t i = 0; i < l->all.len; i++) {
+		vec_fini(&l->all.at[i]->jobs);
+		free(l->all.at[i]);
+	}
+	vec_fini(&l->all);
+	map_fini(&l->by_key);
+}
+
+static void add_load(struct loads *l, struct job *j, const struct descriptor *d)
+{
+	AUTO_BUF key = BUF_INIT;
+	struct load *load;
+
+	buf_addf(&key, "%s %s", j->item->to.host, DIGEST_STR(&d->digest));
+	load = map_get(&l->by_key, key.s);
+	if (!load) {
+		load = mem_alloc(sizeof(*load));
+		load->ship = j->ship;
+		load->d = *d;
+		map_put(&l->by_key, key.s, load);
+		vec_push(&l->all, load);
+	}
+	for (size_t i = 0; i < load->jobs.len; i++)
+		if (!strcmp(load->jobs.at[i]->item->to.repo, j->item->to.repo))
+			return;
+	vec_push(&load->jobs, j);
+}
+
+static int larger_first(const void *a, const void *b)
+{
+	const struct load *x = *(struct load *const *)a, *y = *(struct load *const *)b;
+
+	return (y->d.size > x->d.size) - (y->d.size < x->d.size);
+}
+
+static void collect(struct loads *l, struct ship *s, bool configs)
+{
+	*l = (struct loads){ .by_key = MAP_INIT };
+	for (size_t i = 0; i < s->n; i++) {
+		struct job *j = &s->jobs[i];
+		const struct closure *c = j->item->image;
+
+		if (j->present || !c)
+			continue;
+		for (size_t k = 0; !configs && k < c->layers.len; k++)
+			add_load(l, j, &c->layers.at[k]);
+		for (size_t k = 0; configs && k < c->configs.len; k++)
+			add_load(l, j, &c->configs.at[k]);
+	}
+	if (l->all.len)
+		qsort(l->all.at, l->all.len, sizeof(*l->all.at), larger_first);
+}
+
+static void add_mount(struct strlist *from, const struct job *j, const char *repo)
+{
+	if (from->len < MOUNTS_MAX && strcmp(repo, j->item->to.repo) != 0 &&
+	    !strlist_has(from, repo))
+		strlist_add(from, repo);
+}
+
+/* The repository of the base that the image names, as far as it is one of a registry. */
+static bool base_repo(const struct job *j, struct reference *out)
+{
+	const char *name = j->item->image->base_name;
+	enum layout_kind kind;
+	struct err e;
+	char *path = NULL, *tag = NULL;
+	bool local;
+
+	if (!name)
+		return false;
+	local = layout_parse(name, &kind, &path, &tag) != 0;
+	free(path);
+	free(tag);
+	return !local && reference_parse(out, name, &e) == 0;
+}
+
+static void add_mount_of(struct strlist *from, const struct job *j,
+			 const struct reference *r)
+{
+	if (!strcmp(r->host, j->item->to.host))
+		add_mount(from, j, r->repo);
+}
+
+/* Where a blob may be found: repositories of the same host to mount from, and one of any
+ * host to stream from when the store has it not. */
+struct origins {
+	struct strlist from;
+	struct reference stream;
+	bool has_stream;
+};
+
+static void may_stream(struct origins *o, const struct reference *r)
+{
+	if (!o->has_stream)
+		o->stream = *r;
+	o->has_stream = true;
+}
+
+static int find_origins(struct origins *o, const struct load *l, const struct job *j,
+			struct err *e)
+{
+	struct store *store = l->ship->o->store;
+	AUTO_STRLIST known = STRLIST_INIT;
+	struct reference r;
+	struct err ignored;
+
+	if (j != l->jobs.at[0])
+		add_mount(&o->from, j, l->jobs.at[0]->item->to.repo);
+	if (j->item->origin) {
+		add_mount_of(&o->from, j, j->item->origin);
+		may_stream(o, j->item->origin);
+	}
+	if (blob_sources_get(store->state, &l->d.digest, &known, e) < 0)
+		return -1;
+	for (size_t i = 0; i < known.len; i++) {
+		if (reference_parse_repo(&r, known.at[i], &ignored) < 0)
+			continue;
+		add_mount_of(&o->from, j, &r);
+		may_stream(o, &r);
+	}
+	if (base_repo(j, &r)) {
+		add_mount_of(&o->from, j, &r);
+		may_stream(o, &r);
+	}
+	return 0;
+}
+
+static void account(struct job *j, const struct load *l, enum push_outcome how)
+{
+	struct deploy_amount *a = how == PUSH_SENT      ? &j->out->sent
+				  : how == PUSH_MOUNTED ? &j->out->mounted
+							: &j->out->present;
+
+	pthread_mutex_lock(&j->ship->lock);
+	a->blobs++;
+	a->bytes += l->d.size;
+	pthread_mutex_unlock(&j->ship->lock);
+}
+
+static int push_to(const struct load *l, struct job *j, struct err *e)
+{
+	const struct ship_options *o = l->ship->o;
+	struct origins origins = { .from = STRLIST_INIT };
+	struct reference ref = job_ref(j, "");
+	enum push_outcome how;
+	int rc = find_origins(&origins, l, j, e);
+
+	if (rc == 0)
+		rc = registry_push_blob(o->registry, &ref, &l->d, &origins.from,
+					origins.has_stream ? &origins.stream : NULL,
+					o->store->blobs, &how, e);
+	strlist_fini(&origins.from);
+	if (rc < 0)
+		return job_wrap(j, e);
+	account(j, l, how);
+	return 0;
+}
+
+struct follower {
+	struct load *load;
+	struct job *job;
+};
+
+static int push_follower(void *arg, struct err *e)
+{
+	struct follower f = *(struct follower *)arg;
+
+	free(arg);
+	return push_to(f.load, f.job, e);
+}
+
+static int push_load(void *arg, struct err *e)
+{
+	struct load *l = arg;
+
+	if (push_to(l, l->jobs.at[0], e) < 0)
+		return -1;
+	for (size_t i = 1; i < l->jobs.len; i++) {
+		struct follower *f = mem_alloc(sizeof(*f));
+
+		*f = (struct follower){ l, l->jobs.at[i] };
+		batch_add(l->ship->batch, push_follower, f);
+	}
+	return 0;
+}
+
+/* 1 if one of the repositories that could be mounted from has the blob. */
+static int can_mount(const struct load *l, const struct job *j, struct err *e)
+{
+	struct origins origins = { .from = STRLIST_INIT };
+	int found = find_origins(&origins, l, j, e);
+
+	for (size_t i = 0; found == 0 && i < origins.from.len; i++) {
+		struct reference ref = job_ref(j, "");
+		struct err ignored;
+
+		memset(ref.repo, 0, sizeof(ref.repo));
+		strncpy(ref.repo, origins.from.at[i], sizeof(ref.repo) - 1);
+		/* One that may not be asked cannot be mounted from: that is no failure.
+		 */
+		if (registry_has_blob(l->ship->o->registry, &ref, &l->d, &ignored) > 0)
+			found = 1;
+	}
+	strlist_fini(&origins.from);
+	return found;
+}
+
+static int probe_load(void *arg, struct err *e)
+{
+	struct load *l = arg;
+
+	for (size_t i = 0; i < l->jobs.len; i++) {
+		struct job *j = l->jobs.at[i];
+		struct reference ref = job_ref(j, "");
+		int has = registry_has_blob(l->ship->o->registry, &ref, &l->d, e);
+		int mount = has || i ? 1 : can_mount(l, j, e);
+
+		if (has < 0 || mount < 0)
+			return job_wrap(j, e);
+		account(j, l, has ? PUSH_PRESENT : mount ? PUSH_MOUNTED : PUSH_SENT);
+	}
+	return 0;
+}
+
+/* For the next deploy, perhaps of another image on the same base. */
+static int remember(const struct load *l, struct err *e)
+{
+	struct state *state = l->ship->o->store->state;
+	AUTO_STRLIST known = STRLIST_INIT;
+
+	if (blob_sources_get(state, &l->d.digest, &known, e) < 0)
+		return -1;
+	for (size_t i = 0; i < l->jobs.len && i < MOUNTS_MAX; i++) {
+		const char *repo = l->jobs.at[i]->out->repo;
+
+		if (!strlist_has(&known, repo) &&
+		    blob_sources_add(state, &l->d.digest, repo, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int run_wave(struct ship *s, bool configs, struct err *e)
+{
+	struct loads l;
+	struct err why;
+	int rc;
+
+	collect(&l, s, configs);
+	for (size_t i = 0; i < l.all.len; i++)
+		batch_add(s->batch, s->o->plan_only ? probe_load : push_load,
+			  l.all.at[i]);
+	rc = batch_wait(s->batch, e);
+	for (size_t i = 0; rc == 0 && !configs && !s->o->plan_only && i < l.all.len;
+	     i++) {
+		if (remember(l.all.at[i], &why) == 0)
+			continue;
+		/* Only the next deploy's speed depends on it. */
+		progress_warning(s->o->progress, "%s", why.msg);
+		break;
+	}
+	loads_fini(&l);
+	return rc;
+}
+
+/* What is up already is counted and not asked for. */
+static void account_present(struct ship *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		struct job *j = &s->jobs[i];
+		const struct closure *c = j->item->image;
+
+		if (!j->present || !c)
+			continue;
+		for (size_t k = 0; k < c->layers.len + c->configs.len; k++) {
+			const struct descriptor *d =
+				k < c->layers.len ? &c->layers.at[k]
+						  : &c->configs.at[k - c->layers.len];
+
+			j->out->present.blobs++;
+			j->out->present.bytes += d->size;
+		}
+	}
+}
+
+int ship_blobs(struct ship *s, struct err *e)
+{
+	account_present(s);
+	if (run_wave(s, false, e) < 0)
+		return -1;
+	return run_wave(s, true, e);
+}

@@ -1,0 +1,228 @@
+#include <string.h>
+
+#include "publish/ship_job.h"
+
+void job_held_fini(struct job_held *h)
+{
+	vec_fini(&h->tags);
+	vec_fini(&h->roots);
+}
+
+static void hold(struct job_held *h, const struct held_tag *t)
+{
+	vec_push(&h->tags, *t);
+	vec_push(&h->roots, (struct document){ 0 });
+}
+
+static size_t find_held(const struct job_held *h, const char *tag)
+{
+	size_t i = 0;
+
+	while (i < h->tags.len && strcmp(h->tags.at[i].tag, tag) != 0)
+		i++;
+	return i;
+}
+
+/* Releases of the same repository that this very deploy publishes count as if they were
+ * there: else 3.11 and 3.12 would both take "latest", and one give it back. */
+static void hold_siblings(const struct job *j, struct job_held *h)
+{
+	for (size_t i = 0; i < j->ship->n; i++) {
+		const struct job *other = &j->ship->jobs[i];
+
+		if (other == j || !other->item->family ||
+		    strcmp(other->out->repo, j->out->repo))
+			continue;
+		for (size_t k = 0; k < other->out->n_tags; k++) {
+			const struct deploy_tag *t = &other->out->tags[k];
+
+			if (!t->floating && find_held(h, t->tag) == h->tags.len)
+				hold(h, &(struct held_tag){ .tag = t->tag });
+		}
+	}
+}
+
+static const struct job_tag *find_tag(const struct job *j, const char *tag)
+{
+	for (size_t i = 0; i < j->out->n_tags; i++)
+		if (!strcmp(j->out->tags[i].tag, tag))
+			return &j->tags[i];
+	return NULL;
+}
+
+static void forget(struct job_held *h, size_t at)
+{
+	h->tags.at[at] = h->tags.at[--h->tags.len];
+	h->roots.at[at] = h->roots.at[--h->roots.len];
+}
+
+/* What the tag holds: known if it is what we set it to, else asked of the registry. */
+static int learn(struct job *j, struct job_held *h, const char *tag, struct err *e)
+{
+	size_t at = find_held(h, tag);
+	const struct job_tag *own = find_tag(j, tag);
+	struct reference ref = job_ref(j, tag);
+	struct content from = job_content(j, &ref);
+	struct held_tag *held = &h->tags.at[at];
+
+	if (own && j->out->has_root &&
+	    ((own->written && digest_equal(&own->out->now, &j->root.d.digest)) ||
+	     (own->out->has_old && digest_equal(&own->out->old, &j->root.d.digest)))) {
+		held->image = j->root.image;
+		held->version = j->root.version;
+		return 0;
+	}
+	if (closure_peek(&h->roots.at[at], &j->out->arena, &from,
+			 own && !own->out->floating, e) < 0) {
+		if (e->code != ERR_NOT_FOUND)
+			return err_wrap(e, "tag %s", tag);
+		forget(h, at); /* deleted since it was listed */
+		return 0;
+	}
+	held->image = h->roots.at[at].image;
+	held->version = h->roots.at[at].version;
+	return 0;
+}
+
+int job_hold(struct job *j, struct job_held *h, struct err *e)
+{
+	AUTO_STRLIST tags = STRLIST_INIT;
+	AUTO_STRLIST wants = STRLIST_INIT;
+	struct reference ref = job_ref(j, "");
+
+	*h = (struct job_held){ 0 };
+	if (registry_list_tags(j->ship->o->registry, &ref, &tags, e) < 0)
+		return -1;
+	for (size_t i = 0; i < tags.len; i++)
+		hold(h, &(struct held_tag){
+				.tag = arena_strdup(&j->out->arena, tags.at[i]) });
+	/* A list may lag behind what a HEAD has shown. */
+	for (size_t i = 0; i < j->out->n_tags; i++)
+		if (j->out->tags[i].has_old &&
+		    find_held(h, j->out->tags[i].tag) == h->tags.len)
+			hold(h, &(struct held_tag){ .tag = j->out->tags[i].tag });
+	if (family_wants(j->item->family, h->tags.at, h->tags.len, &wants, e) < 0)
+		return -1;
+	for (size_t i = 0; i < wants.len; i++)
+		if (learn(j, h, wants.at[i], e) < 0)
+			return -1;
+	hold_siblings(j, h);
+	return 0;
+}
+
+/* A full tag that holds the same image in another manifest (compressed anew, say) stays;
+ * then that manifest is what the floats are set to, and nothing need be sent. */
+static void adopt(struct job *j, const struct job_held *h, const struct tag_plan *p)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		size_t at = find_held(h, p->at[i].tag);
+
+		if (p->at[i].floating || p->at[i].action != TAG_SAME ||
+		    at == h->tags.len || !h->roots.at[at].d.media_type[0])
+			continue;
+		j->root = h->roots.at[at];
+		j->out->root = j->root.d;
+		j->present = true;
+		return;
+	}
+}
+
+static void set_action(struct deploy_tag *t, enum tag_action action, const char *reason)
+{
+	t->action = action;
+	t->reason = reason;
+}
+
+/* By manifest: an image of another version may have the same configuration. */
+static void judge_by_digest(struct job *j, struct deploy_tag *t)
+{
+	bool same = t->has_old && j->out->has_root &&
+		    digest_equal(&t->old, &j->root.d.digest);
+
+	if (t->action == TAG_KEEP)
+		return;
+	if (same)
+		set_action(t, TAG_SAME, "is this image already");
+	else if (t->floating && t->has_old && t->action != TAG_MOVE)
+		set_action(t, TAG_MOVE, "the same files, in another manifest");
+	t->has_now = j->out->has_root;
+	t->now = t->action == TAG_SAME ? t->old : j->root.d.digest;
+	j->present = j->present || same;
+}
+
+static int plan_family(struct job *j, struct tag_plan *p, const struct job_held *h,
+		       struct err *e)
+{
+	const struct digest none = { { 0 } };
+	struct family_options o = *j->item->family;
+
+	if (!j->out->has_root)
+		o.immutable = false; /* whether it is the same image is not known yet */
+	return family_plan(p, &o, j->out->has_root ? &j->root.image : &none, h->tags.at,
+			   h->tags.len, e);
+}
+
+static void take_decision(struct job *j, const struct tag_decision *d)
+{
+	const struct job_tag *t = find_tag(j, d->tag);
+
+	if (!t || t->fixed)
+		return;
+	set_action(t->out, d->action, arena_strdup(&j->out->arena, d->reason));
+	if (!j->out->has_root && !d->floating && d->action == TAG_MOVE &&
+	    j->item->family->immutable)
+		set_action(t->out, TAG_KEEP,
+			   "exists: an error, should the image turn out to be another");
+}
+
+static int decide_family(struct job *j, struct err *e)
+{
+	struct job_held h;
+	struct tag_plan p;
+	int rc = job_hold(j, &h, e);
+
+	if (rc == 0)
+		rc = plan_family(j, &p, &h, e);
+	if (rc == 0) {
+		if (j->out->has_root)
+			adopt(j, &h, &p);
+		for (size_t i = 0; i < p.n; i++)
+			take_decision(j, &p.at[i]);
+		tag_plan_fini(&p);
+	}
+	job_held_fini(&h);
+	return rc;
+}
+
+/* Whether all of the image is up already, under whatever name. */
+static int find_present(struct job *j, struct err *e)
+{
+	struct reference ref = job_ref(j, "");
+	struct descriptor d;
+
+	if (j->present || !j->out->has_root)
+		return 0;
+	ref.has_digest = true;
+	ref.digest = j->root.d.digest;
+	if (registry_head_manifest(j->ship->o->registry, &ref, &d, e) == 0)
+		j->present = true;
+	else if (e->code != ERR_NOT_FOUND)
+		return -1;
+	return 0;
+}
+
+int job_decide(struct job *j, struct err *e)
+{
+	if (j->settled)
+		return 0;
+	if (j->item->family && decide_family(j, e) < 0)
+		return job_wrap(j, e);
+	for (size_t i = 0; i < j->out->n_tags; i++) {
+		struct deploy_tag *t = &j->out->tags[i];
+
+		if (j->tags[i].plain && t->has_old)
+			set_action(t, TAG_MOVE, "a moving tag");
+		judge_by_digest(j, t);
+	}
+	return find_present(j, e) < 0 ? job_wrap(j, e) : 0;
+}

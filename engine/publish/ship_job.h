@@ -1,0 +1,63 @@
+#ifndef PUBLISH_SHIP_JOB_H
+#define PUBLISH_SHIP_JOB_H
+
+/* The private part of ship: one image on its way into one repository. */
+#include <pthread.h>
+
+#include "publish/batch.h"
+#include "publish/ship.h"
+
+/* A tag on its way. */
+struct job_tag {
+	struct deploy_tag *out;
+	bool plain;
+	bool fixed;   /* kept back whatever the registry holds */
+	bool written; /* by us */
+};
+
+struct job {
+	struct ship *ship;
+	const struct ship_item *item;
+	struct deploy_repo *out;
+	struct job_tag *tags;
+	struct document
+		root; /* what tags are set to; in the repository already if `present` */
+	bool present;
+	bool settled; /* each tag holds the image: nothing to do */
+};
+
+struct ship {
+	const struct ship_options *o;
+	struct batch *batch;
+	struct job *jobs;
+	size_t n;
+	pthread_mutex_t lock; /* for the amounts */
+};
+
+/* Which tags there would be, before the registry is asked. */
+MUST_CHECK int job_expect(struct job *j, struct err *e);
+/* One HEAD a tag, in parallel over all jobs; marks what is settled. */
+MUST_CHECK int ship_look(struct ship *s, struct err *e);
+/* Decides the tags of a job that is not settled, by what the repository holds. */
+MUST_CHECK int job_decide(struct job *j, struct err *e);
+/* Makes all blobs of all jobs exist where they are needed; of a plan: finds out what that
+ * takes. */
+MUST_CHECK int ship_blobs(struct ship *s, struct err *e);
+/* Sets the tags, then lets floats converge to releases that appeared meanwhile. */
+MUST_CHECK int job_tag_all(struct job *j, struct err *e);
+
+/* What the repository holds, as family_plan wants it. Strings live in the job's arena. */
+struct job_held {
+	VEC(struct held_tag) tags;
+	VEC(struct document)
+	roots; /* of the same index; d.media_type "" if not fetched */
+};
+/* Lists the tags and fetches those that the decision depends on. */
+MUST_CHECK int job_hold(struct job *j, struct job_held *h, struct err *e);
+void job_held_fini(struct job_held *h);
+
+struct reference job_ref(const struct job *j, const char *tag);
+struct content job_content(const struct job *j, const struct reference *ref);
+int job_wrap(const struct job *j, struct err *e); /* names image and repository */
+
+#endif

@@ -1,0 +1,144 @@
+#include "publish/ship_job.h"
+
+#include <string.h>
+
+/* Releases that appear while others are being pushed: more rounds than this are a war. */
+enum { ROUNDS_MAX = 5 };
+
+static int put_tag(struct job *j, struct job_tag *t, const struct document *root,
+		   struct err *e)
+{
+	struct reference ref = job_ref(j, t->out->tag);
+
+	if (registry_put_manifest(j->ship->o->registry, &ref, &root->d, root->body, e) <
+	    0)
+		return err_wrap(e, "tag %s", t->out->tag);
+	t->out->now = root->d.digest;
+	t->out->has_now = true;
+	t->written = true;
+	progress_step(j->ship->o->progress, j->item->name, "%s:%s is %s", j->out->repo,
+		      t->out->tag, DIGEST_STR(&root->d.digest));
+	return 0;
+}
+
+/* Uploading took its time: a full tag that has come into being is not overwritten unseen.
+ * 1: it holds this image; 0: it does not exist. */
+static int check_full(struct job *j, const struct job_tag *t, struct err *e)
+{
+	struct reference ref = job_ref(j, t->out->tag);
+	struct content from = job_content(j, &ref);
+	struct descriptor d;
+	struct document held;
+
+	if (registry_head_manifest(j->ship->o->registry, &ref, &d, e) < 0)
+		return e->code == ERR_NOT_FOUND ? 0 : -1;
+	if (digest_equal(&d.digest, &j->root.d.digest))
+		return 1;
+	if (closure_peek(&held, &j->out->arena, &from, true, e) < 0)
+		return -1;
+	if (digest_equal(&held.image, &j->root.image))
+		return 1;
+	return err_set(e, ERR_EXISTS, "tag %s was set to another image (%s) meanwhile",
+		       t->out->tag, DIGEST_STR(&d.digest));
+}
+
+static int set_tag(struct job *j, struct job_tag *t, struct err *e)
+{
+	const struct family_options *family = j->item->family;
+	int held;
+
+	if (t->out->action != TAG_CREATE && t->out->action != TAG_MOVE)
+		return 0;
+	if (!t->out->floating && !t->plain && family->immutable) {
+		held = check_full(j, t, e);
+		if (held != 0)
+			return held < 0 ? -1 : 0;
+	}
+	return put_tag(j, t, &j->root, e);
+}
+
+static int find_root(const struct job_held *h, const char *tag)
+{
+	for (size_t i = 0; i < h->tags.len; i++)
+		if (!strcmp(h->tags.at[i].tag, tag))
+			return (int)i;
+	return -1;
+}
+
+/* Sets one of our floats to the image of `holder`, which is newer. 1: it moved. */
+static int follow(struct job *j, struct job_tag *t, const struct tag_decision *d,
+		  const struct job_held *h, struct err *e)
+{
+	int at = find_root(h, d->holder);
+	struct reference ref = job_ref(j, d->holder);
+	struct content from = job_content(j, &ref);
+	struct document root = at >= 0 ? h->roots.at[at] : (struct document){ 0 };
+
+	if (!root.d.media_type[0] &&
+	    closure_peek(&root, &j->out->arena, &from, false, e) < 0)
+		return e->code == ERR_NOT_FOUND ? 0 : -1;
+	if (digest_equal(&root.d.digest, &t->out->now))
+		return 0;
+	if (put_tag(j, t, &root, e) < 0)
+		return -1;
+	t->out->reason = arena_printf(&j->out->arena, "%s appeared meanwhile", d->holder);
+	return 1;
+}
+
+static int converge_once(struct job *j, struct err *e)
+{
+	struct family_options o = *j->item->family;
+	struct job_held h;
+	struct tag_plan p;
+	int rc = job_hold(j, &h, e), moved = 0;
+
+	o.immutable = false; /* the full tags are as they were to be */
+	if (rc == 0)
+		rc = family_plan(&p, &o, &j->root.image, h.tags.at, h.tags.len, e);
+	for (size_t i = 0; rc == 0 && i < p.n; i++) {
+		for (size_t k = 0; rc == 0 && k < j->out->n_tags; k++) {
+			struct job_tag *t = &j->tags[k];
+
+			if (!t->written || !p.at[i].holder ||
+			    strcmp(t->out->tag, p.at[i].tag) != 0)
+				continue;
+			rc = follow(j, t, &p.at[i], &h, e);
+			moved += rc > 0;
+			rc = rc < 0 ? -1 : 0;
+		}
+	}
+	if (rc == 0)
+		tag_plan_fini(&p);
+	job_held_fini(&h);
+	return rc < 0 ? -1 : moved;
+}
+
+static bool wrote_float(const struct job *j)
+{
+	for (size_t i = 0; i < j->out->n_tags; i++)
+		if (j->tags[i].written && j->tags[i].out->floating && !j->tags[i].plain)
+			return true;
+	return false;
+}
+
+/* Who writes a float last has seen all full tags that were there before it: full tags go
+ * first, and everyone lists after writing. */
+static int converge(struct job *j, struct err *e)
+{
+	int moved = 1;
+
+	for (int round = 0; moved > 0 && round < ROUNDS_MAX; round++)
+		moved = wrote_float(j) ? converge_once(j, e) : 0;
+	return moved < 0 ? -1 : 0;
+}
+
+int job_tag_all(struct job *j, struct err *e)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < j->out->n_tags; i++)
+		rc = set_tag(j, &j->tags[i], e);
+	if (rc == 0 && j->item->family)
+		rc = converge(j, e);
+	return rc < 0 ? job_wrap(j, e) : 0;
+}
