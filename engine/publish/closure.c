@@ -9,27 +9,42 @@ enum { NESTING_MAX = 4, DOCUMENTS_MAX = 1000 };
 #define VERSION_ANNOTATION "org.opencontainers.image.version"
 #define BASE_ANNOTATION "org.opencontainers.image.base.name"
 
+static int read_remote(const struct content *from, const struct descriptor *d,
+		       struct buf *body, struct err *e)
+{
+	struct reference ref = *from->ref;
+	struct descriptor got;
+
+	ref.tag[0] = '\0';
+	ref.digest = d->digest;
+	ref.has_digest = true;
+	return registry_get_manifest(from->registry, &ref, &got, body, e);
+}
+
+static int read_any(const struct content *from, const struct descriptor *d,
+		    struct buf *body, struct err *e)
+{
+	size_t limit = (size_t)image_limits_default.manifest;
+
+	if (from->store && blobs_has(from->store, &d->digest, NULL)) {
+		if (blobs_read(from->store, &d->digest, limit, body, e) == 0)
+			return 0;
+		/* A rotten one is put aside by now, and may be had anew. */
+		if (e->code != ERR_CORRUPT || !from->registry)
+			return -1;
+		buf_reset(body);
+	}
+	if (from->registry)
+		return read_remote(from, d, body, e);
+	return err_set(e, ERR_NOT_FOUND, "manifest %s is not in the store",
+		       DIGEST_STR(&d->digest));
+}
+
 static int read_body(const struct content *from, const struct descriptor *d,
 		     struct buf *body, struct err *e)
 {
-	struct reference ref;
-	struct descriptor got;
-
-	if (from->store && blobs_has(from->store, &d->digest, NULL)) {
-		if (blobs_read(from->store, &d->digest,
-			       (size_t)image_limits_default.manifest, body, e) < 0)
-			return -1;
-	} else if (from->registry) {
-		ref = *from->ref;
-		ref.tag[0] = '\0';
-		ref.digest = d->digest;
-		ref.has_digest = true;
-		if (registry_get_manifest(from->registry, &ref, &got, body, e) < 0)
-			return -1;
-	} else {
-		return err_set(e, ERR_NOT_FOUND, "manifest %s is not in the store",
-			       DIGEST_STR(&d->digest));
-	}
+	if (read_any(from, d, body, e) < 0)
+		return -1;
 	if ((int64_t)body->len != d->size)
 		return err_set(e, ERR_CORRUPT,
 			       "manifest %s has %zu bytes, its descriptor says %lld",

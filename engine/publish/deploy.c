@@ -1,0 +1,81 @@
+#include "publish/deploy.h"
+
+#include <string.h>
+
+/* What ship() borrows while it works. */
+struct cargo {
+	struct closure *closures;        /* one an image; root.size 0: not built */
+	struct family_options *families; /* one an image */
+	VEC(struct ship_item) items;
+	size_t n;
+};
+
+static void cargo_fini(struct cargo *c)
+{
+	for (size_t i = 0; i < c->n; i++)
+		if (c->closures[i].documents.len)
+			closure_fini(&c->closures[i]);
+	free(c->closures);
+	free(c->families);
+	vec_fini(&c->items);
+}
+
+static int add_repo(struct cargo *c, size_t i, const struct deploy_image *image,
+		    const char *repo, struct err *e)
+{
+	struct strings tags = publish_tags(image->publish);
+	bool family = publish_family(image->publish, &c->families[i]);
+	struct ship_item item = {
+		.name = image->name,
+		.image = image->root ? &c->closures[i] : NULL,
+		.family = family ? &c->families[i] : NULL,
+		.tags = tags.at,
+		.n_tags = tags.n,
+	};
+
+	if (reference_parse_repo(&item.to, repo, e) < 0)
+		return -1;
+	/* The same repository in two spellings is one. */
+	for (size_t k = 0; k < c->items.len; k++) {
+		const struct ship_item *other = &c->items.at[k];
+
+		if (other->name == item.name && !strcmp(other->to.host, item.to.host) &&
+		    !strcmp(other->to.repo, item.to.repo))
+			return 0;
+	}
+	vec_push(&c->items, item);
+	return 0;
+}
+
+static int add_image(struct cargo *c, size_t i, const struct deploy_image *image,
+		     const struct ship_options *o, struct err *e)
+{
+	struct content from = { .store = o->store->blobs };
+
+	if (image->root && closure_load(&c->closures[i], &from, image->root, NULL, e) < 0)
+		return -1;
+	for (size_t k = 0; k < image->publish->repos.n; k++)
+		if (add_repo(c, i, image, image->publish->repos.at[k], e) < 0)
+			return -1;
+	return 0;
+}
+
+int deploy(struct deploy_result *out, const struct deploy_image *images, size_t n,
+	   const struct ship_options *o, struct err *e)
+{
+	struct cargo c = { .n = n };
+	int rc = 0;
+
+	*out = (struct deploy_result){ 0 };
+	c.closures = mem_alloc((n + 1) * sizeof(*c.closures));
+	c.families = mem_alloc((n + 1) * sizeof(*c.families));
+	for (size_t i = 0; rc == 0 && i < n; i++) {
+		rc = add_image(&c, i, &images[i], o, e);
+		if (rc < 0)
+			err_wrap(e, "image '%s'", images[i].name);
+	}
+	if (rc == 0)
+		rc = ship(out, c.items.at, c.items.len, o, e);
+	cargo_fini(&c);
+	return rc;
+}
