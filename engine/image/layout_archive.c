@@ -35,16 +35,16 @@ static int put_header(struct writing *w, const char *name, enum toc_type type, i
 	AUTO_BUF head = BUF_INIT;
 
 	entry.mode = type == TOC_DIR ? 0755 : 0644;
-	if (tar_header(&head, &entry, e) < 0)
+	if (tar_write_header(&head, &entry, e) < 0)
 		return -1;
 	return put_bytes(w, head.s, head.len, e);
 }
 
 static int put_padding(struct writing *w, int64_t size, struct err *e)
 {
-	static const char zeros[TAR_BLOCK];
+	static const char zeros[TAR_WRITE_BLOCK];
 
-	return put_bytes(w, zeros, (size_t)(-size & (TAR_BLOCK - 1)), e);
+	return put_bytes(w, zeros, tar_write_padding(size), e);
 }
 
 static int put_text(struct writing *w, const char *name, const void *data, size_t n, struct err *e)
@@ -194,7 +194,7 @@ static int write_docker(struct writing *w, const char *name, const struct descri
 static int write_archive(struct writing *w, enum layout_kind kind, const char *name,
                          const struct descriptor *root, struct err *e)
 {
-	static const char end[TAR_END];
+	static const char end[TAR_WRITE_END];
 
 	if ((kind == LAYOUT_OCI_ARCHIVE ? write_oci : write_docker)(w, name, root, e) < 0 ||
 	    put_bytes(w, end, sizeof(end), e) < 0)
