@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "base/progress.h"
+#include "cmd/human.h"
 
 enum terminal_mode {
 	TERMINAL_PLAIN,    /* a line now and then */
@@ -33,9 +34,5 @@ void terminal_note(struct terminal *t, const char *fmt, ...) PRINTF(2, 3);
 void terminal_print(struct terminal *t, const char *text, size_t n);
 /* -1 if something could not be written to standard output (a full disk, a closed pipe). */
 MUST_CHECK int terminal_flush(struct terminal *t, struct err *e);
-
-struct buf;
-void human_size(struct buf *out, int64_t bytes);      /* "77.4 MB", "812 B" */
-void human_duration(struct buf *out, int64_t ns);     /* "1.2 s", "3 min 20 s" */
 
 #endif

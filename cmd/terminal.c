@@ -1,0 +1,439 @@
+#include "cmd/terminal.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "base/vec.h"
+#include "cmd/table.h"
+#include "os/clock.h"
+
+static const int64_t second = 1000000000;
+static const int64_t say_every = 2000000000;     /* of one piece of work, in plain mode */
+static const int64_t draw_every = 100000000;
+enum { COLUMNS_DEFAULT = 80, COLUMNS_MIN = 20 };
+
+/* A piece of work that has begun. */
+struct work {
+	char *target, *what;
+	int64_t done, total;
+	int64_t began, said;   /* monotonic; said: when it last got a line */
+};
+
+struct terminal {
+	struct progress progress;   /* first: the sink is found from it */
+	pthread_mutex_t lock;
+	enum terminal_mode mode;
+	bool colour;
+	int out_fd, err_fd;
+	int out_errno;              /* of the first failed write to out_fd, or 0 */
+	bool drawn;                 /* a status line stands on the terminal */
+	int64_t drawn_at;
+	VEC(struct work) works;     /* oldest first */
+};
+
+enum terminal_mode terminal_mode_for(int fd)
+{
+	const char *term = getenv("TERM");
+
+	return isatty(fd) && term && *term && strcmp(term, "dumb") ? TERMINAL_TTY
+	                                                            : TERMINAL_PLAIN;
+}
+
+/* Returns 0 or the errno. Waits where somebody made the descriptor non-blocking. */
+static int write_all(int fd, const char *s, size_t n)
+{
+	while (n) {
+		ssize_t k = write(fd, s, n);
+
+		if (k < 0 && errno == EAGAIN) {
+			struct pollfd p = { .fd = fd, .events = POLLOUT };
+
+			poll(&p, 1, -1);
+		} else if (k < 0 && errno != EINTR) {
+			return errno;
+		} else if (k > 0) {
+			s += k;
+			n -= (size_t)k;
+		}
+	}
+	return 0;
+}
+
+/* Nothing better can be done when standard error is gone. */
+static void write_err(struct terminal *t, const struct buf *b)
+{
+	if (b->len)
+		write_all(t->err_fd, b->s, b->len);
+}
+
+static size_t columns(const struct terminal *t)
+{
+	struct winsize w;
+
+	if (ioctl(t->err_fd, TIOCGWINSZ, &w) < 0 || w.ws_col < COLUMNS_MIN)
+		return COLUMNS_DEFAULT;
+	return w.ws_col;
+}
+
+static void add_titled(struct buf *b, const char *target, const char *text)
+{
+	if (target && *target) {
+		human_line(b, target, strlen(target));
+		buf_adds(b, ": ");
+	}
+	human_line(b, text, strlen(text));
+}
+
+/* "12.3 MB of 77.4 MB, 10.2 MB/s" */
+static void add_amount(struct buf *b, const struct work *w, int64_t now)
+{
+	double seconds = (double)(now - w->began) / (double)second;
+
+	human_size(b, w->done);
+	if (w->total > w->done) {
+		buf_adds(b, " of ");
+		human_size(b, w->total);
+	}
+	if (seconds > 0.2 && w->done > 0) {
+		buf_adds(b, ", ");
+		human_size(b, (int64_t)((double)w->done / seconds));
+		buf_adds(b, "/s");
+	}
+}
+
+/* Cuts b, which began at `start`, to at most `width` columns, at a character. */
+static void fit(struct buf *b, size_t start, size_t width)
+{
+	while (b->len > start && text_width(b->s + start, b->len - start) > width) {
+		size_t at = b->len - 1;
+
+		while (at > start && ((unsigned char)b->s[at] & 0xc0) == 0x80)
+			at--;
+		buf_truncate(b, at);
+	}
+}
+
+static void add_clear(struct terminal *t, struct buf *b)
+{
+	if (t->drawn)
+		buf_adds(b, "\r\x1b[K");
+	t->drawn = false;
+}
+
+/* The oldest piece of work that is not over, and how many more there are. */
+static void add_status(struct terminal *t, struct buf *b, int64_t now)
+{
+	const struct work *w = t->works.at;
+	AUTO_BUF tail = BUF_INIT;
+	size_t start, width = columns(t) - 1;   /* the last column would wrap */
+
+	t->drawn_at = now;
+	if (t->mode != TERMINAL_TTY || !t->works.len)
+		return;
+	if (w->done > 0 || w->total > 0) {
+		buf_addc(&tail, ' ');
+		add_amount(&tail, w, now);
+	}
+	if (t->works.len > 1)
+		buf_addf(&tail, " (and %zu more)", t->works.len - 1);
+	fit(&tail, 0, width / 2 + 8);
+	buf_adds(b, "\r");
+	start = b->len;
+	add_titled(b, w->target, w->what);
+	fit(b, start, width - text_width(tail.s, tail.len));
+	buf_add(b, tail.s, tail.len);
+	buf_adds(b, "\x1b[K");
+	t->drawn = true;
+}
+
+/* One line above the status line, in one write so that nothing flickers. */
+static void put_line(struct terminal *t, const char *line)
+{
+	AUTO_BUF b = BUF_INIT;
+
+	add_clear(t, &b);
+	buf_addf(&b, "%s\n", line);
+	add_status(t, &b, clock_ns());
+	write_err(t, &b);
+}
+
+static void redraw(struct terminal *t, int64_t now)
+{
+	AUTO_BUF b = BUF_INIT;
+
+	if (!t->works.len)
+		add_clear(t, &b);
+	add_status(t, &b, now);
+	write_err(t, &b);
+}
+
+/* JSON has to be UTF-8; other bytes are shown escaped. */
+static json_t *json_text(const char *s)
+{
+	json_t *j = json_string(s);
+	AUTO_BUF b = BUF_INIT;
+
+	if (j)
+		return j;
+	for (; *s; s++)
+		buf_addf(&b, (unsigned char)*s < 0x80 ? "%c" : "\\x%02x", (unsigned char)*s);
+	return json_string(b.s);
+}
+
+static void put_json(struct terminal *t, const char *event, const char *target,
+                     const char *text_key, const char *text, int64_t done, int64_t total)
+{
+	AUTO_JSON *j = json_object();
+	AUTO_BUF b = BUF_INIT;
+
+	json_object_set_new(j, "event", json_string(event));
+	if (target)
+		json_object_set_new(j, "target", json_text(target));
+	json_object_set_new(j, text_key, json_text(text));
+	if (done >= 0)
+		json_object_set_new(j, "done", json_integer(done));
+	if (total >= 0)
+		json_object_set_new(j, "total", json_integer(total));
+	json_write(&b, j);
+	buf_addc(&b, '\n');
+	write_err(t, &b);
+}
+
+static bool same(const char *a, const char *b)
+{
+	return a == b || (a && b && !strcmp(a, b));
+}
+
+static struct work *find_work(struct terminal *t, const struct progress_event *ev)
+{
+	for (size_t i = 0; i < t->works.len; i++)
+		if (same(t->works.at[i].target, ev->target) &&
+		    !strcmp(t->works.at[i].what, ev->what))
+			return &t->works.at[i];
+	return NULL;
+}
+
+static void begin_work(struct terminal *t, const struct progress_event *ev, int64_t now)
+{
+	struct work w = {
+		.target = ev->target ? mem_strdup(ev->target) : NULL,
+		.what = mem_strdup(ev->what),
+		.total = ev->total, .began = now, .said = now,
+	};
+
+	vec_push(&t->works, w);
+}
+
+static void free_work(struct work *w)
+{
+	free(w->target);
+	free(w->what);
+}
+
+static void say_amount(struct terminal *t, struct work *w, bool over, int64_t now)
+{
+	AUTO_BUF b = BUF_INIT;
+
+	add_titled(&b, w->target, w->what);
+	buf_adds(&b, ": ");
+	add_amount(&b, w, now);
+	if (over) {
+		buf_adds(&b, ", done in ");
+		human_duration(&b, now - w->began);
+	}
+	w->said = now;
+	put_line(t, b.s);
+}
+
+static void end_work(struct terminal *t, struct work *w, int64_t done, int64_t now)
+{
+	size_t at = (size_t)(w - t->works.at);
+	struct work old = *w;
+
+	old.done = done;
+	t->works.len--;
+	memmove(w, w + 1, (t->works.len - at) * sizeof(*w));
+	/* A short piece of work has no line of its own; one that got lines gets a last one. */
+	if (t->mode == TERMINAL_PLAIN && old.said > old.began)
+		say_amount(t, &old, true, now);
+	free_work(&old);
+}
+
+/* What began, goes on or ends: shown as a whole, and not for each event. */
+static void on_work(struct terminal *t, const struct progress_event *ev)
+{
+	static const char *const names[] = { "begin", "bytes", "end" };
+	struct work *w = find_work(t, ev);
+	int64_t now = clock_ns();
+	bool rare = ev->kind != PROGRESS_BYTES || (w && now - w->said >= second);
+
+	if (ev->kind == PROGRESS_BEGIN)
+		begin_work(t, ev, now);
+	else if (ev->kind == PROGRESS_END && w)
+		end_work(t, w, ev->done, now);
+	else if (w) {
+		w->done = ev->done;
+		w->total = ev->total > 0 ? ev->total : w->total;
+		if (t->mode == TERMINAL_PLAIN && now - w->said >= say_every)
+			say_amount(t, w, false, now);
+	}
+	if (t->mode == TERMINAL_JSON && rare) {
+		put_json(t, names[ev->kind], ev->target, "what", ev->what,
+		         ev->kind == PROGRESS_BEGIN ? -1 : ev->done, ev->total);
+		if (ev->kind == PROGRESS_BYTES)
+			w->said = now;
+	}
+	if (t->mode == TERMINAL_TTY && (now - t->drawn_at >= draw_every || !t->works.len))
+		redraw(t, now);
+}
+
+static void on_line(struct terminal *t, const char *event, const char *target,
+                    const char *text, size_t n)
+{
+	AUTO_FREE char *line = mem_strndup(text, n);
+	AUTO_BUF b = BUF_INIT;
+
+	if (t->mode == TERMINAL_JSON) {
+		put_json(t, event, target, "text", line, -1, -1);
+		return;
+	}
+	add_titled(&b, target, line);
+	put_line(t, b.s);
+}
+
+static void on_output(struct terminal *t, const struct progress_event *ev)
+{
+	const char *s = ev->what;
+
+	while (*s) {
+		size_t n = strcspn(s, "\n");
+
+		on_line(t, "output", ev->target, s, n);
+		s += n + (s[n] != '\0');
+	}
+}
+
+/* "imgmake: warning: MESSAGE" */
+static void put_message(struct terminal *t, const char *colour, const char *kind,
+                        const char *text)
+{
+	AUTO_BUF b = BUF_INIT;
+
+	if (t->colour)
+		buf_adds(&b, colour);
+	buf_addf(&b, "imgmake:%s", kind);
+	if (t->colour)
+		buf_adds(&b, "\x1b[0m");
+	buf_addc(&b, ' ');
+	buf_add_printable(&b, text, strlen(text));
+	put_line(t, b.s);
+}
+
+static void emit(struct progress *self, const struct progress_event *ev)
+{
+	struct terminal *t = (struct terminal *)self;
+
+	pthread_mutex_lock(&t->lock);
+	if (ev->kind == PROGRESS_WARNING && t->mode == TERMINAL_JSON)
+		put_json(t, "warning", ev->target, "text", ev->what, -1, -1);
+	else if (ev->kind == PROGRESS_WARNING)
+		put_message(t, "\x1b[33m", " warning:", ev->what);
+	else if (t->mode == TERMINAL_SILENT)
+		;
+	else if (ev->kind == PROGRESS_STEP)
+		on_line(t, "step", ev->target, ev->what, strlen(ev->what));
+	else if (ev->kind == PROGRESS_OUTPUT)
+		on_output(t, ev);
+	else
+		on_work(t, ev);
+	pthread_mutex_unlock(&t->lock);
+}
+
+struct terminal *terminal_new(enum terminal_mode mode, int out_fd, int err_fd)
+{
+	struct terminal *t = mem_alloc(sizeof(*t));
+	const char *no_color = getenv("NO_COLOR");
+
+	t->progress.emit = emit;
+	pthread_mutex_init(&t->lock, NULL);
+	t->mode = mode;
+	t->colour = mode == TERMINAL_TTY && !(no_color && *no_color);
+	t->out_fd = out_fd;
+	t->err_fd = err_fd;
+	return t;
+}
+
+static void clear(struct terminal *t)
+{
+	AUTO_BUF b = BUF_INIT;
+
+	add_clear(t, &b);
+	write_err(t, &b);
+}
+
+void terminal_free(struct terminal *t)
+{
+	if (!t)
+		return;
+	clear(t);
+	for (size_t i = 0; i < t->works.len; i++)
+		free_work(&t->works.at[i]);
+	vec_fini(&t->works);
+	pthread_mutex_destroy(&t->lock);
+	free(t);
+}
+
+struct progress *terminal_progress(struct terminal *t)
+{
+	return &t->progress;
+}
+
+void terminal_error(struct terminal *t, const struct err *e)
+{
+	pthread_mutex_lock(&t->lock);
+	if (t->mode == TERMINAL_JSON)
+		put_json(t, "error", NULL, "text", e->msg, -1, -1);
+	else
+		put_message(t, "\x1b[31m", "", e->msg);
+	pthread_mutex_unlock(&t->lock);
+}
+
+void terminal_note(struct terminal *t, const char *fmt, ...)
+{
+	AUTO_BUF text = BUF_INIT;
+	va_list ap;
+
+	va_start(ap, fmt);
+	buf_vaddf(&text, fmt, ap);
+	va_end(ap);
+	pthread_mutex_lock(&t->lock);
+	if (t->mode != TERMINAL_SILENT)
+		on_line(t, "note", NULL, text.s, text.len);
+	pthread_mutex_unlock(&t->lock);
+}
+
+void terminal_print(struct terminal *t, const char *text, size_t n)
+{
+	pthread_mutex_lock(&t->lock);
+	clear(t);
+	if (!t->out_errno)
+		t->out_errno = write_all(t->out_fd, text, n);
+	pthread_mutex_unlock(&t->lock);
+}
+
+int terminal_flush(struct terminal *t, struct err *e)
+{
+	int failed;
+
+	pthread_mutex_lock(&t->lock);
+	failed = t->out_errno;
+	pthread_mutex_unlock(&t->lock);
+	errno = failed;
+	return failed ? err_sys(e, "write to standard output") : 0;
+}
