@@ -213,7 +213,7 @@ int registry_head_manifest(struct registry *r, const struct reference *ref,
 	rc = call_run(r, &w.call, &a, e);
 	if (rc < 0 && a.failure != HTTP_CUT)
 		return err_wrap(e, "look for %s of %s/%s", w.what.s, h->name, ref->repo);
-	if (rc == 0 && (a.status == 404 || a.status == 401))
+	if (rc == 0 && (a.status == 404 || a.status == 401 || retry_status(a.status)))
 		return call_refused(r, &w.call, "pull", w.what.s, &a, e);
 	rc = rc == 0 && a.status == 200 ? read_head(out, &a, h, ref, e) : 0;
 	if (rc)

@@ -1,0 +1,173 @@
+/* Making a blob exist in a repository: look, mount, upload. */
+#include <string.h>
+
+#include "registry/blob.h"
+#include "registry/url.h"
+
+int blob_exists(struct registry *r, struct host *h, const char *repo,
+                const struct strlist *scopes, const struct digest *d, struct err *e)
+{
+	AUTO_ANSWER a = HTTP_ANSWER_INIT;
+	AUTO_BUF path = BUF_INIT;
+	struct call c = { .method = "HEAD", .host = h, .repo = repo, .scopes = scopes,
+	                  .stay = true };
+
+	buf_addf(&path, "/v2/%s/blobs/%s", repo, DIGEST_STR(d));
+	c.path = path.s;
+	if (call_run(r, &c, &a, e) < 0)
+		/* ECR hangs up on what is missing. */
+		return a.failure == HTTP_CUT ? 0 : -1;
+	/* Nobody redirects to what is not there; a storage signed for GET would refuse our HEAD. */
+	if (a.status / 100 == 2 || a.status / 100 == 3)
+		return 1;
+	/* Artifactory says 403 and ECR 400 for what is missing; an upload finds out what they mean. */
+	if (a.status == 404 || a.status == 403 || a.status == 400 || a.status == 405)
+		return 0;
+	return call_refused(r, &c, "pull", "such blob", &a, e);
+}
+
+int registry_has_blob(struct registry *r, const struct reference *ref,
+                      const struct descriptor *d, struct err *e)
+{
+	AUTO_STRLIST scopes = STRLIST_INIT;
+	int rc;
+
+	call_scope(&scopes, ref->repo, "pull");
+	rc = blob_exists(r, host_get(r, ref->host), ref->repo, &scopes, &d->digest, e);
+	return rc < 0 ? err_wrap(e, "look for a blob in %s/%s", ref->host, ref->repo) : rc;
+}
+
+struct push {
+	struct registry *r;
+	struct host *host;
+	const struct reference *ref;
+	const struct descriptor *blob;
+	char *session;   /* that a mount has left open, or NULL */
+	struct err *e;
+};
+
+/* A session that is not needed after all; it would expire by itself. */
+static void drop_session(struct push *p)
+{
+	AUTO_STRLIST scopes = STRLIST_INIT;
+	AUTO_ANSWER a = HTTP_ANSWER_INIT;
+	struct call c = { .method = "DELETE", .host = p->host, .repo = p->ref->repo,
+	                  .url = p->session, .scopes = &scopes, .tries = 1 };
+	struct err ignored;
+
+	if (!p->session)
+		return;
+	call_scope(&scopes, p->ref->repo, "pull,push");
+	if (call_run(p->r, &c, &a, &ignored) < 0)
+		a.status = 0;
+	free(p->session);
+	p->session = NULL;
+}
+
+static void take_session(struct push *p, const struct http_answer *a)
+{
+	const char *location = http_header(a, "location");
+	struct err ignored;
+	char *url;
+
+	drop_session(p);
+	if (!location || url_resolve(&url, a->url, location, &ignored) < 0)
+		return;
+	if (!strncmp(a->url, "https:", 6) && strncmp(url, "https:", 6) != 0)
+		free(url);
+	else
+		p->session = url;
+}
+
+/* 1: mounted; 0: not; -1: cancelled. Whatever else goes wrong only costs the upload. */
+static int mount_from(struct push *p, const char *from)
+{
+	AUTO_STRLIST scopes = STRLIST_INIT;
+	AUTO_ANSWER a = HTTP_ANSWER_INIT;
+	AUTO_BUF path = BUF_INIT;
+	struct http_memory empty;
+	struct call c = { .method = "POST", .host = p->host, .repo = p->ref->repo,
+	                  .scopes = &scopes, .body = http_memory(&empty, "", 0) };
+
+	buf_addf(&path, "/v2/%s/blobs/uploads/?mount=", p->ref->repo);
+	url_escape(&path, DIGEST_STR(&p->blob->digest));
+	buf_adds(&path, "&from=");
+	url_escape(&path, from);
+	c.path = path.s;
+	call_scope(&scopes, p->ref->repo, "pull,push");   /* the destination first */
+	call_scope(&scopes, from, "pull");
+	if (call_run(p->r, &c, &a, p->e) < 0)
+		return p->e->code == ERR_CANCELLED ? -1 : 0;
+	if (a.status == 201)
+		return 1;
+	if (a.status == 202)
+		take_session(p, &a);
+	return 0;
+}
+
+static int mount_any(struct push *p, const struct strlist *from)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && from && i < from->len; i++)
+		if (strcmp(from->at[i], p->ref->repo) != 0)
+			rc = mount_from(p, from->at[i]);
+	return rc;
+}
+
+static int send(struct push *p, const struct reference *origin, struct blobs *store)
+{
+	AUTO_BUF what = BUF_INIT;
+	struct blob_source s;
+	int rc;
+
+	if (origin && !blobs_has(store, &p->blob->digest, NULL) &&
+	    registry_fetch_blob(p->r, origin, p->blob, store, p->e) < 0)
+		return -1;
+	if (blob_source_open(&s, store, p->blob, p->e) < 0)
+		return -1;
+	buf_addf(&what, "push %s/%s %.19s", p->ref->host, p->ref->repo,
+	         DIGEST_STR(&p->blob->digest));
+	s.progress = p->r->progress;
+	s.what = what.s;
+	progress_begin(s.progress, NULL, what.s, p->blob->size);
+	rc = upload_blob(p->r, p->ref, &s, STEAL(p->session), p->e);
+	progress_end(s.progress, NULL, what.s, rc < 0 ? s.at : p->blob->size);
+	blob_source_close(&s);
+	return rc;
+}
+
+static int push(struct push *p, const struct strlist *from, const struct reference *origin,
+                struct blobs *store, enum push_outcome *how)
+{
+	AUTO_STRLIST scopes = STRLIST_INIT;
+	int rc;
+
+	call_scope(&scopes, p->ref->repo, "pull,push");
+	*how = PUSH_PRESENT;
+	rc = blob_exists(p->r, p->host, p->ref->repo, &scopes, &p->blob->digest, p->e);
+	if (rc)
+		return rc < 0 ? -1 : 0;
+	*how = PUSH_MOUNTED;
+	rc = mount_any(p, from);
+	if (rc) {
+		drop_session(p);
+		return rc < 0 ? -1 : 0;
+	}
+	*how = PUSH_SENT;
+	rc = send(p, origin, store);
+	drop_session(p);
+	return rc;
+}
+
+int registry_push_blob(struct registry *r, const struct reference *ref,
+                       const struct descriptor *d, const struct strlist *from,
+                       const struct reference *origin, struct blobs *store,
+                       enum push_outcome *how, struct err *e)
+{
+	struct push p = { .r = r, .host = host_get(r, ref->host), .ref = ref, .blob = d, .e = e };
+
+	if (push(&p, from, origin, store, how) == 0)
+		return 0;
+	return err_wrap(e, "push %.19s to %s/%s", DIGEST_STR(&d->digest), ref->host, ref->repo);
+}

@@ -1,0 +1,299 @@
+/* Uploads (OCI distribution-spec 1.1, "Pushing blobs"): POST opens a session, PATCH sends, PUT commits. */
+#include <ctype.h>
+#include <string.h>
+
+#include "registry/blob.h"
+#include "registry/url.h"
+
+enum { ATTEMPTS = 5, COMMIT_STALL_S = 300, CHUNK = 8 << 20 };
+
+struct upload {
+	struct registry *r;
+	struct host *host;
+	const char *repo;
+	struct blob_source *s;
+	struct strlist scopes;
+	char *location;    /* of the session; NULL: none open */
+	int64_t offset;    /* bytes the session has */
+	int64_t chunk;     /* at least that many in each but the last */
+	struct err *e;
+};
+
+enum outcome { DONE, FAILED, RESUME, RESTART };
+
+int64_t upload_offset(const char *range)
+{
+	const char *dash;
+
+	if (!range)
+		return -1;
+	if (!strncmp(range, "bytes=", 6))
+		range += 6;
+	dash = range[0] == '0' && range[1] == '-' ? range + 1 : NULL;
+	if (!dash || !isdigit((unsigned char)dash[1]) || strlen(dash + 1) > 18)
+		return -1;
+	return strtoll(dash + 1, NULL, 10) + 1;
+}
+
+static void forget_session(struct upload *u)
+{
+	free(u->location);
+	u->location = NULL;
+	u->offset = 0;
+}
+
+static struct call session_call(struct upload *u, const char *method, const char *url)
+{
+	return (struct call){ .method = method, .host = u->host, .repo = u->repo, .url = url,
+	                      .scopes = &u->scopes, .tries = 1 };
+}
+
+/* Every answer may move the session elsewhere. */
+static int take_location(struct upload *u, const struct http_answer *a)
+{
+	const char *location = http_header(a, "location");
+	char *next;
+
+	if (!location)
+		return u->location ? 0 : err_set(u->e, ERR_INVALID,
+		                                 "%s opened an upload without saying where",
+		                                 u->host->name);
+	if (url_resolve(&next, a->url, location, u->e) < 0)
+		return -1;
+	if (!strncmp(a->url, "https:", 6) && strncmp(next, "https:", 6) != 0) {
+		free(next);
+		return err_set(u->e, ERR_DENIED, "%s wants the upload over plain http; refused",
+		               u->host->name);
+	}
+	free(u->location);
+	u->location = next;
+	return 0;
+}
+
+static int open_session(struct upload *u)
+{
+	AUTO_ANSWER a = HTTP_ANSWER_INIT;
+	AUTO_BUF path = BUF_INIT;
+	struct http_memory empty;
+	struct call c = session_call(u, "POST", NULL);
+	const char *least;
+
+	buf_addf(&path, "/v2/%s/blobs/uploads/", u->repo);
+	c.path = path.s;
+	c.body = http_memory(&empty, "", 0);
+	c.tries = RETRY_TRIES;
+	if (call_run(u->r, &c, &a, u->e) < 0)
+		return -1;
+	if (a.status != 202)
+		return call_refused(u->r, &c, "push", "place to upload to", &a, u->e);
+	least = http_header(&a, "oci-chunk-min-length");
+	u->chunk = least && isdigit((unsigned char)*least) ? strtoll(least, NULL, 10) : 0;
+	if (u->chunk < CHUNK)
+		u->chunk = CHUNK;
+	u->offset = 0;
+	return take_location(u, &a);
+}
+
+/* After a break: how much has arrived? */
+static enum outcome ask_offset(struct upload *u)
+{
+	AUTO_ANSWER a = HTTP_ANSWER_INIT;
+	struct call c = session_call(u, "GET", u->location);
+	struct err ignored, *e = u->e;
+	int64_t offset = -1;
+	int rc;
+
+	c.tries = RETRY_TRIES;
+	rc = call_run(u->r, &c, &a, &ignored);
+	if (rc < 0 && ignored.code == ERR_CANCELLED) {
+		*e = ignored;
+		return FAILED;
+	}
+	if (rc == 0 && a.status / 100 == 2)
+		offset = upload_offset(http_header(&a, "range"));
+	/* "0-0" may be one byte or none. What we never read from the store cannot be there. */
+	if (offset <= 1 || offset > u->s->blob->size ||
+	    (u->s->hashed >= 0 && offset > u->s->hashed) || take_location(u, &a) < 0)
+		return RESTART;
+	u->offset = offset;
+	return RESUME;
+}
+
+static void next_way(struct upload *u, int from, int to)
+{
+	atomic_compare_exchange_strong(&u->host->upload_way, &from, to);
+}
+
+/* No answer came. */
+static enum outcome broken(struct upload *u, const struct http_answer *a, int way)
+{
+	switch (a->failure) {
+	case HTTP_STALLED:
+		next_way(u, way, UPLOAD_CHUNKS);
+		return ask_offset(u);
+	case HTTP_CUT:
+	case HTTP_CONNECT:
+	case HTTP_RESOLVE:
+		return u->location ? ask_offset(u) : RESTART;
+	default:
+		return FAILED;
+	}
+}
+
+static enum outcome refused(struct upload *u, const struct call *c,
+                            const struct http_answer *a, int way)
+{
+	call_refused(u->r, c, "push", "an upload", a, u->e);
+	if (a->status == 401 || a->status == 403)
+		return FAILED;
+	if (retry_status(a->status))
+		return ask_offset(u);
+	if (a->status == 416 && way == UPLOAD_CHUNKS)
+		return ask_offset(u);
+	if (a->status == 413 || a->status == 416)
+		next_way(u, way, UPLOAD_CHUNKS);
+	else
+		next_way(u, way, way == UPLOAD_PATCH ? UPLOAD_PUT : UPLOAD_CHUNKS);
+	return RESTART;
+}
+
+static void add_range(struct strlist *headers, int64_t start, int64_t end)
+{
+	struct buf b = BUF_INIT;
+
+	buf_addf(&b, "Content-Range: %lld-%lld", (long long)start, (long long)end - 1);
+	strlist_take(headers, buf_take(&b));
+}
+
+/* Sends [offset, end). The whole of it goes without Content-Range, as all registries take it. */
+static enum outcome patch(struct upload *u, int64_t end, int way)
+{
+	AUTO_STRLIST headers = STRLIST_INIT;
+	AUTO_ANSWER a = HTTP_ANSWER_INIT;
+	struct call c = session_call(u, "PATCH", u->location);
+	int64_t told;
+
+	strlist_add(&headers, "Content-Type: application/octet-stream");
+	if (u->offset > 0 || end < u->s->blob->size || way == UPLOAD_CHUNKS)
+		add_range(&headers, u->offset, end);
+	c.headers = &headers;
+	c.body = blob_source_part(u->s, u->offset, end);
+	c.counted = true;
+	if (call_run(u->r, &c, &a, u->e) < 0)
+		return broken(u, &a, way);
+	if (a.status / 100 != 2)
+		return refused(u, &c, &a, way);
+	if (take_location(u, &a) < 0)
+		return FAILED;
+	told = upload_offset(http_header(&a, "range"));
+	u->offset = way == UPLOAD_CHUNKS && told > u->offset && told < end ? told : end;
+	return DONE;
+}
+
+/* Some commit and then fail to say so. */
+static enum outcome commit_failed(struct upload *u, const struct call *c,
+                                  const struct http_answer *a, int way, bool answered)
+{
+	struct err keep = *u->e;
+	int there;
+
+	if (!answered && (keep.code == ERR_CANCELLED || keep.code == ERR_CORRUPT))
+		return FAILED;
+	if (answered && (a->status == 401 || a->status == 403))
+		return refused(u, c, a, way);
+	there = blob_exists(u->r, u->host, u->repo, &u->scopes, &u->s->blob->digest, u->e);
+	if (there > 0)
+		return DONE;
+	if (there < 0 && u->e->code == ERR_CANCELLED)
+		return FAILED;
+	*u->e = keep;
+	if (!answered)
+		return a->failure == HTTP_STOPPED ? FAILED : RESTART;
+	call_refused(u->r, c, "push", "an upload", a, u->e);
+	if (!retry_status(a->status) && a->status != 404)
+		next_way(u, way, way == UPLOAD_PATCH && a->status != 413 ? UPLOAD_PUT : UPLOAD_CHUNKS);
+	return RESTART;
+}
+
+static enum outcome commit(struct upload *u, int way)
+{
+	AUTO_STRLIST headers = STRLIST_INIT;
+	AUTO_ANSWER a = HTTP_ANSWER_INIT;
+	AUTO_FREE char *url = url_add_query(u->location, "digest",
+	                                    DIGEST_STR(&u->s->blob->digest));
+	struct call c = session_call(u, "PUT", url);
+	struct http_memory empty;
+
+	strlist_add(&headers, "Content-Type: application/octet-stream");
+	c.headers = &headers;
+	c.stall_s = COMMIT_STALL_S;
+	c.counted = true;
+	c.body = way == UPLOAD_PUT ? blob_source_part(u->s, 0, u->s->blob->size)
+	                           : http_memory(&empty, "", 0);
+	if (call_run(u->r, &c, &a, u->e) < 0)
+		return commit_failed(u, &c, &a, way, false);
+	if (a.status / 100 != 2)
+		return commit_failed(u, &c, &a, way, true);
+	return DONE;
+}
+
+static enum outcome attempt(struct upload *u)
+{
+	int way = atomic_load(&u->host->upload_way);
+	int64_t size = u->s->blob->size;
+	enum outcome o = DONE;
+
+	if (!u->location && open_session(u) < 0)
+		return FAILED;
+	while (o == DONE && way != UPLOAD_PUT && u->offset < size) {
+		int64_t end = size;
+
+		if (way == UPLOAD_CHUNKS && end - u->offset > u->chunk)
+			end = u->offset + u->chunk;
+		o = patch(u, end, way);
+	}
+	return o == DONE ? commit(u, way) : o;
+}
+
+static int run_upload(struct upload *u)
+{
+	int64_t best = 0;
+
+	for (int n = 0; n < ATTEMPTS; n++) {
+		enum outcome o = attempt(u);
+
+		if (o == DONE)
+			return 0;
+		if (o == FAILED)
+			return -1;
+		if (o == RESTART)
+			forget_session(u);
+		if (u->offset > best) {   /* it moves: that is no failure */
+			best = u->offset;
+			n = -1;
+		}
+		if (n + 1 < ATTEMPTS) {
+			struct err e;
+
+			if (retry_pause(u->r, n < 0 ? 0 : n, &e) < 0) {
+				*u->e = e;
+				return -1;
+			}
+		}
+	}
+	return -1;
+}
+
+int upload_blob(struct registry *r, const struct reference *ref, struct blob_source *s,
+                char *location, struct err *e)
+{
+	struct upload u = { .r = r, .host = host_get(r, ref->host), .repo = ref->repo, .s = s,
+	                    .location = location, .chunk = CHUNK, .e = e };
+	int rc;
+
+	call_scope(&u.scopes, ref->repo, "pull,push");
+	rc = run_upload(&u);
+	forget_session(&u);
+	strlist_fini(&u.scopes);
+	return rc;
+}
