@@ -42,9 +42,13 @@ static size_t push_chunk(lua_State *L, const char *path)
 	                                       last_line(text) }));
 	snprintf(name, sizeof(name), "@#%zu", ev->chunks.len - 1);
 	status = luaL_loadbufferx(L, text->s, text->len, name, "t");
+	if (status == LUA_ERRSYNTAX && strstr(lua_tostring(L, -1), "overflow")) {
+		lua_pushfstring(L, "%s:1: blocks or parentheses are nested too deep", path);
+		place_raise(L);
+	}
+	if (stop_reached(L, status))
+		lua_error(L);
 	if (status != LUA_OK) {
-		if (stop_reached(L, status))
-			lua_error(L);
 		place_expand(L);
 		place_raise(L);
 	}

@@ -256,8 +256,13 @@ static void encode(lua_State *L, int i, struct buf *out, int depth);
 
 static void encode_array(lua_State *L, int t, struct buf *out, int depth)
 {
-	lua_Integer n = (lua_Integer)lua_rawlen(L, t);
+	lua_Integer n = (lua_Integer)lua_rawlen(L, t), entries = 0;
 
+	for (lua_pushnil(L); lua_next(L, t); lua_pop(L, 1))
+		entries++;
+	if (entries != n)
+		luaL_error(L, "json.encode: a list has holes, or names beside its values");
+	state_charge(L, n);
 	buf_addc(out, '[');
 	for (lua_Integer i = 1; i <= n; i++) {
 		if (i > 1)

@@ -58,6 +58,15 @@ static void push_placed(lua_State *L, struct place p, const char *msg)
 	lua_pushfstring(L, PLACE_FMT "%s", PLACE_ARG(p), msg);
 }
 
+/* An error of a C function is about what it was given; one of the library's own code is a mistake in it, whose
+ * position is worth having. The handler itself is at level 0. */
+static bool raised_by_library(lua_State *L)
+{
+	lua_Debug ar;
+
+	return lua_getstack(L, 1, &ar) && lua_getinfo(L, "S", &ar) && *ar.what != 'C';
+}
+
 /* msg begins with '#'. Pushes the message with the user's place, or nothing. */
 static bool push_expanded(lua_State *L, const char *msg)
 {
@@ -76,9 +85,11 @@ static bool push_expanded(lua_State *L, const char *msg)
 		push_placed(L, (struct place){ ev->chunks.at[i].path, line }, rest);
 		return true;
 	}
-	lua_pushlstring(L, msg + 1, (size_t)(colon - msg) - 1);
 	push_placed(L, place_find(L, 0), rest);
-	lua_pushfstring(L, "%s (%s:%d)", lua_tostring(L, -1), lua_tostring(L, -2), line);
+	if (raised_by_library(L)) {
+		lua_pushlstring(L, msg + 1, (size_t)(colon - msg) - 1);
+		lua_pushfstring(L, "%s (%s:%d)", lua_tostring(L, -2), lua_tostring(L, -1), line);
+	}
 	return true;
 }
 

@@ -188,10 +188,14 @@ function check.choice(...)
   end
 end
 
+--- The value in its normal form, or nil and what was expected: for types made of others.
+function check.convert(v, kind, who)
+  return (type(kind) == "function" and kind or types[kind])(v, who)
+end
+
 --- Raises unless `v` is of `kind` (a type's name or a function like those above).
 function check.value(who, name, v, kind)
-  local convert = type(kind) == "function" and kind or types[kind]
-  local out, expected = convert(v, ("%s: '%s'"):format(who, name))
+  local out, expected = check.convert(v, kind, ("%s: '%s'"):format(who, name))
   if out == nil then
     error(("%s: '%s' must be %s, not %s"):format(who, name, expected, object.describe(v)))
   end

@@ -47,8 +47,8 @@ local function command(v, who)
   if type(v) == "string" then
     return v
   end
-  local list = check.value(who, "it", v, "strings")
-  return #list > 0 and list or nil, "a command: a string, or a list of strings"
+  local list = check.convert(v, "strings", who)
+  return list and #list > 0 and list or nil, "a command: a string, or a list of strings"
 end
 
 local function signal(v)
@@ -70,8 +70,8 @@ local function no_test(v, who)
   elseif type(v) == "string" then
     return { "CMD-SHELL", v }
   end
-  local list = check.value(who, "it", v, "strings")
-  return { "CMD", table.unpack(list) }
+  local list = check.convert(v, "strings", who)
+  return list and { "CMD", table.unpack(list) }, "a command, or false"
 end
 
 local function retries(v)

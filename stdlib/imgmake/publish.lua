@@ -23,13 +23,13 @@ local publish = {}
 local levels = { full = true, minor = true, major = true, latest = true }
 
 local function level_list(v, who)
-  local list = check.value(who, "it", v, "names")
-  for _, level in ipairs(list) do
+  local list, expected = check.convert(v, "names", who)
+  for _, level in ipairs(list or {}) do
     if not levels[level] then
       error(("%s: unknown level '%s'%s"):format(who, level, check.hint(level, levels)))
     end
   end
-  return list
+  return list, expected
 end
 
 --- A part of a tag: with a prefix of its own it must still be one.
@@ -41,21 +41,24 @@ local function tag_part(v)
 end
 
 local function tag_parts(v, who)
-  local list = check.value(who, "it", v, "names")
-  for _, part in ipairs(list) do
-    check.value(who, "each", part, tag_part)
+  local list, expected = check.convert(v, "names", who)
+  for _, part in ipairs(list or {}) do
+    local ok, why = tag_part(part)
+    if not ok then
+      return nil, "a list of " .. why
+    end
   end
-  return list
+  return list, expected
 end
 
 local function tags(v, who)
-  local list = check.value(who, "it", v, "names")
-  for _, tag in ipairs(list) do
+  local list, expected = check.convert(v, "names", who)
+  for _, tag in ipairs(list or {}) do
     if not engine.tag_valid(tag) then
       error(("%s: '%s' is no valid tag"):format(who, tag))
     end
   end
-  return list
+  return list, expected
 end
 
 local function latest(v)

@@ -17,7 +17,7 @@ function semver.parse(text)
   local core, rest = text:match("^v?(%d[%d.]*)(.*)$")
   local major, minor, patch = (core or ""):match("^(%d+)%.?(%d*)%.?(%d*)$")
   local prerelease, build = (rest or ""):match("^%-?([^+]*)%+?(.*)$")
-  if not major or core:find("%.$") or #core > 50 then
+  if not major or core:find("%.$") or core:find("..", 1, true) or #core > 50 then
     return nil
   end
   local expected = (prerelease ~= "" and "-" .. prerelease or "") .. (build ~= "" and "+" .. build or "")

@@ -76,11 +76,11 @@ local function file_name(v)
 end
 
 --- Without `from` an image would silently be empty, so that nothing is to be said aloud.
-local function from(v, who)
+local function from(v)
   if v == "scratch" or v == scratch then
     return "scratch"
   end
-  return check.value(who, "it", v, "file_system")
+  return check.convert(v, "file_system")
 end
 
 local function platform(v)
@@ -92,15 +92,19 @@ local function platform(v)
 end
 
 local function platforms(v, who)
+  local list, expected = check.convert(v, "names", who)
   local out, seen = {}, {}
-  for i, text in ipairs(check.value(who, "it", v, "names")) do
-    out[i] = check.value(who, "each", text, platform)
+  for i, text in ipairs(list or {}) do
+    out[i], expected = platform(text)
+    if not out[i] then
+      return nil, "a list, each " .. expected
+    end
     if seen[out[i]] then
       error(("%s: %s is there twice"):format(who, out[i]))
     end
     seen[out[i]] = true
   end
-  return out
+  return list and out, expected
 end
 
 local function file_system(who, body, spec)
