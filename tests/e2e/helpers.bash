@@ -209,7 +209,7 @@ what() {
 # --- Registries -------------------------------------------------------------------------------------
 
 # Each registry has a directory below $REGISTRIES with data/, log and pid. Call from setup_file.
-# start_registry NAME [open|htpasswd]; sets $REGISTRY to its host:port.
+# start_registry NAME [open|htpasswd|token]; sets $REGISTRY to its host:port.
 start_registry() {
 	local name=$1 kind=${2:-open} d
 	[ -n "${REGISTRIES:-}" ] || { REGISTRIES=$(new_dir); export REGISTRIES; }
@@ -241,7 +241,9 @@ registry_config() {   # KIND DIR ADDRESS
 	EOF
 	case $1 in
 	htpasswd)
-		certificate "$2"
+		"$REPO_ROOT/tests/servers/make_certs.sh" "$2" >/dev/null
+		mkdir "$2/trust"
+		cp "$2/ca.crt" "$2/trust/"
 		htpasswd -Bbn ci secret >"$2/htpasswd" 2>/dev/null
 		cat <<-EOF
 			  tls: { certificate: $2/server.crt, key: $2/server.key }
@@ -262,15 +264,20 @@ registry_config() {   # KIND DIR ADDRESS
 	esac
 }
 
-# A certificate for localhost, signed by a CA that only those know who are given ca.crt.
-certificate() {   # DIR
-	local d=$1
-	openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj "/CN=imgmake test CA" \
-		-keyout "$d/ca.key" -out "$d/ca.crt" 2>/dev/null
-	openssl req -newkey rsa:2048 -nodes -subj "/CN=localhost" \
-		-keyout "$d/server.key" -out "$d/server.csr" 2>/dev/null
-	openssl x509 -req -in "$d/server.csr" -CA "$d/ca.crt" -CAkey "$d/ca.key" -CAcreateserial -days 2 \
-		-extfile <(echo "subjectAltName=DNS:localhost,IP:127.0.0.1") -out "$d/server.crt" 2>/dev/null
+# A registry that wants bearer tokens: ci with the password secret may do all below team/.
+start_token_registry() {
+	local d
+	[ -n "${REGISTRIES:-}" ] || { REGISTRIES=$(new_dir); export REGISTRIES; }
+	d=$REGISTRIES/tokens
+	"$REPO_ROOT/tests/servers/make_certs.sh" "$d" >/dev/null
+	python3 "$REPO_ROOT/tests/servers/token_server.py" --key "$d/token.key" --cert "$d/token.crt" \
+		--service imgmake-tests --issuer imgmake-tests --user ci:secret --grant 'ci=team/*:pull,push' \
+		--port-file "$d/port" >"$d/log" 2>&1 3>&- &
+	echo $! >"$d/pid"
+	wait_until test -s "$d/port"
+	TOKEN_REALM=http://localhost:$(cat "$d/port")/token
+	TOKEN_CERT=$d/token.crt
+	start_registry token token
 }
 
 stop_registries() {

@@ -5,7 +5,9 @@ setup_file() {
 	OPEN=$REGISTRY
 	start_registry tls htpasswd
 	TLS=$REGISTRY
-	export OPEN TLS
+	start_token_registry
+	BEARER=$REGISTRY
+	export OPEN TLS BEARER
 }
 
 teardown_file() {
@@ -28,7 +30,7 @@ basic() {   # USER PASSWORD
 }
 
 pushed_to_tls() {
-	equal "$(skopeo inspect --cert-dir "$REGISTRIES/tls" --creds ci:secret --format '{{.Digest}}' \
+	equal "$(skopeo inspect --cert-dir "$REGISTRIES/tls/trust" --creds ci:secret --format '{{.Digest}}' \
 		"docker://$TLS/$1:1")" "$(exported app)"
 }
 
@@ -108,19 +110,28 @@ pushed_to_tls() {
 	pushed_to_tls g
 }
 
-@test "bearer tokens" {
-	start_token_registry
+bearer() {   # USER PASSWORD: docker's file
 	mkdir -p "$HOME/.docker"
-	printf '{"auths": {"%s": {"auth": "%s"}}}' "$REGISTRY" "$(printf 'ci:secret' | base64 -w0)" \
+	printf '{"auths": {"%s": {"auth": "%s"}}}' "$BEARER" "$(printf '%s:%s' "$1" "$2" | base64 -w0)" \
 		>"$HOME/.docker/config.json"
-	app "$REGISTRY/team/h"
+}
+
+@test "bearer tokens" {
+	bearer ci secret
+	app "$BEARER/team/h"
 	ok imgmake deploy
 	equal "$(skopeo inspect --tls-verify=false --creds ci:secret --format '{{.Digest}}' \
-		"docker://$REGISTRY/team/h:1")" "$(exported app)"
-	printf '{"auths": {"%s": {"auth": "%s"}}}' "$REGISTRY" "$(printf 'ci:wrong' | base64 -w0)" \
-		>"$HOME/.docker/config.json"
-	app "$REGISTRY/team/i"
-	fails "$REGISTRY" imgmake deploy
+		"docker://$BEARER/team/h:1")" "$(exported app)"
+}
+
+@test "a token server that knows no such password, and a repository without the right" {
+	bearer ci wrongpassword
+	app "$BEARER/team/i"
+	fails "$BEARER" imgmake deploy
+	lacks "$output$stderr" wrongpassword
+	bearer ci secret
+	app "$BEARER/other/i"
+	fails "$BEARER/other/i" imgmake deploy
 }
 
 @test "blobs of the base are mounted from its repository, not sent" {
