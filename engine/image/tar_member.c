@@ -128,14 +128,14 @@ static int read_headers(struct tar_member *m, struct tar_input *in, struct tar_r
 	}
 }
 
-/* The one name that is said. Readers differ on which of two wins. */
-static int pick(const char **out, const char *plain, const struct buf *gnu, const char *pax,
-                struct err *e)
+/* The one name that is said, or NULL: readers differ on which of two wins. */
+static const char *pick(const char *plain, const struct buf *gnu, const char *pax, struct err *e)
 {
-	if (gnu->len && pax)
-		return err_set(e, ERR_INVALID, "both a GNU and a pax long name");
-	*out = pax ? pax : gnu->len ? gnu->s : plain;
-	return 0;
+	if (gnu->len && pax) {
+		err_set(e, ERR_INVALID, "both a GNU and a pax long name");
+		return NULL;
+	}
+	return pax ? pax : gnu->len ? gnu->s : plain;
 }
 
 /* GNU tar puts a stand-in into the path of a sparse file, for readers that know no better. */
@@ -310,7 +310,7 @@ int tar_member_next(struct tar_member *m, struct tar_input *in, struct tar_rules
                     struct err *e)
 {
 	char block[TAR_BLOCK];
-	const char *raw = NULL, *link = NULL;
+	const char *raw, *link;
 	struct tar_header h;
 	int64_t start = in->offset;
 	int r;
@@ -322,8 +322,8 @@ int tar_member_next(struct tar_member *m, struct tar_input *in, struct tar_rules
 	if (r == 0)
 		return 0;
 	if (r < 0 || count(rules, e) < 0 || tar_header_rest(&h, block, e) < 0 ||
-	    pick(&raw, h.name, &m->ext.long_name, path_of(&m->ext), e) < 0 ||
-	    pick(&link, h.link, &m->ext.long_link, m->ext.link, e) < 0)
+	    !(raw = pick(h.name, &m->ext.long_name, path_of(&m->ext), e)) ||
+	    !(link = pick(h.link, &m->ext.long_link, m->ext.link, e)))
 		return err_wrap(e, "tar header at byte %lld", (long long)start);
 	if (assemble(m, &h, raw, link, in, block, rules, e) < 0)
 		return err_wrap(e, "tar entry '%.400s'", raw);

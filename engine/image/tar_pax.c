@@ -220,7 +220,7 @@ static int split(char **at, char *end, char **key, char **value, size_t *n, stru
 
 int tar_pax_read(struct tar_ext *x, struct err *e)
 {
-	char *at = x->body.s, *end = at + x->body.len, *key, *value;
+	char *at = x->body.s, *end = at + x->body.len, *key = at, *value = at;
 	size_t n;
 
 	while (at < end) {
@@ -236,7 +236,7 @@ int tar_pax_global(const struct buf *body, struct err *e)
 {
 	static const char *const harmless[] = { "comment", "atime", "ctime", "uname", "gname",
 		                                "charset", "hdrcharset" };
-	char *at = body->s, *end = at + body->len, *key, *value;
+	char *at = body->s, *end = at + body->len, *key = at, *value = at;
 	size_t n, i;
 
 	while (at < end) {

@@ -126,7 +126,7 @@ static int next_number(struct lines *l, int64_t *out, struct err *e)
 static int read_lines(struct tar_sparse *s, struct tar_input *in, int64_t *stored, struct err *e)
 {
 	struct lines l = { .in = in, .at = TAR_BLOCK, .stored = stored };
-	int64_t n, offset, size;
+	int64_t n = 0, offset = 0, size = 0;
 
 	if (next_number(&l, &n, e) < 0)
 		return -1;
