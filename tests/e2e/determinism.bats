@@ -31,7 +31,7 @@ bytes() {   # DIR [OPTION…]
 	local dir=$1 out
 	shift
 	out=$(mktemp -d "$DIR/out.XXXXXX")
-	(cd "$dir" && imgmake "$@" export x "oci:$out/x") >&2 || return 1
+	(cd "$dir" && imgmake "$@" build && imgmake export x "oci:$out/x") >&2 || return 1
 	layout_bytes "$out/x"
 }
 
