@@ -134,7 +134,7 @@ static int evaluate(struct eval *ev, const struct location *at, struct err *e)
 {
 	int status;
 
-	if (open_root(ev->recipe, at, e) < 0 || state_open(ev, e) < 0)
+	if (open_root(ev->recipe, at, e) < 0 || eval_open(ev, e) < 0)
 		return -1;
 	lua_pushcfunction(ev->L, place_handler_top);
 	lua_pushcfunction(ev->L, l_main);
@@ -182,7 +182,7 @@ static int attempt(struct recipe **out, const struct eval_options *o, const stru
 	*again = rc == 0 && !*again && globs_saw_outputs(&ev, outputs);
 	if (!*again)
 		show_printed(&ev);
-	state_close(&ev);
+	eval_close(&ev);
 	if (rc == 0 && !*again)
 		*out = ev.recipe;
 	else

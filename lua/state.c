@@ -125,7 +125,7 @@ static void set_default(int64_t *v, int64_t by_default)
 		*v = by_default;
 }
 
-int state_open(struct eval *ev, struct err *e)
+int eval_open(struct eval *ev, struct err *e)
 {
 	struct eval_limits *l = &ev->limits;
 
@@ -145,7 +145,7 @@ int state_open(struct eval *ev, struct err *e)
 	return 0;
 }
 
-void state_close(struct eval *ev)
+void eval_close(struct eval *ev)
 {
 	if (ev->L)
 		lua_close(ev->L);

@@ -54,8 +54,8 @@ static inline struct eval *eval_of(lua_State *L)
 }
 
 /* A state with the caps in force and nothing in it; -1 only when there is no memory at all. */
-MUST_CHECK int state_open(struct eval *ev, struct err *e);
-void state_close(struct eval *ev);
+MUST_CHECK int eval_open(struct eval *ev, struct err *e);
+void eval_close(struct eval *ev);
 
 /* Library functions that loop without Lua's count hook say how far: raises when a cap is reached. */
 void state_charge(lua_State *L, int64_t steps);
