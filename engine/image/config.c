@@ -32,7 +32,8 @@ static json_t *rfc3339(int64_t seconds)
 	char text[40];
 	struct tm tm;
 
-	if (!gmtime_r(&t, &tm) || !strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm))
+	if (!gmtime_r(&t, &tm) ||
+	    !strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm))
 		return json_string("1970-01-01T00:00:00Z");
 	return json_string(text);
 }
@@ -69,7 +70,8 @@ void config_fini(struct image_config *c)
 	c->root = NULL;
 }
 
-static void copy_platform_member(const struct image_config *c, const char *key, char out[32])
+static void copy_platform_member(const struct image_config *c, const char *key,
+				 char out[32])
 {
 	const char *s = json_string_value(json_object_get(c->root, key));
 
@@ -98,8 +100,8 @@ void config_diff_id(const struct image_config *c, size_t i, struct digest *out)
 		memset(out, 0, sizeof(*out));
 }
 
-/* The list of history, made if absent. Layers of a base that tells nothing of them get an entry
- * each: the numbers must agree (config.md, "history"). */
+/* The list of history, made if absent. Layers of a base that tells nothing of them get an
+ * entry each: the numbers must agree (config.md, "history"). */
 static json_t *history_list(struct image_config *c)
 {
 	json_t *list = json_object_get(c->root, "history");
@@ -111,7 +113,8 @@ static json_t *history_list(struct image_config *c)
 	if (json_array_size(list))
 		return list;
 	for (size_t i = 0; i < config_layer_count(c); i++)
-		json_array_append_new(list, json_pack("{s:s}", "comment", "layer of the base"));
+		json_array_append_new(list,
+				      json_pack("{s:s}", "comment", "layer of the base"));
 	return list;
 }
 
@@ -131,7 +134,7 @@ void config_add_history(struct image_config *c, const struct history *h, int64_t
 }
 
 void config_add_layer(struct image_config *c, const struct digest *diff_id,
-                      const struct history *h, int64_t mtime)
+		      const struct history *h, int64_t mtime)
 {
 	struct history with_layer = *h;
 
@@ -243,8 +246,9 @@ void config_set_workdir(struct image_config *c, const char *path)
 void config_content_key(const struct image_config *c, struct digest *out)
 {
 	/* The last three tell of the machine and container of a `docker build`. */
-	static const char *const noise[] = { "created",          "history",        "rootfs",
-		                             "container_config", "container",      "docker_version" };
+	static const char *const noise[] = { "created",   "history",
+					     "rootfs",    "container_config",
+					     "container", "docker_version" };
 	AUTO_BUF text = BUF_INIT;
 	struct image_config plain;
 	struct hasher h;

@@ -1,4 +1,5 @@
-/* The configuration as a document: checked when it comes in, canonical when it goes out. */
+/* The configuration as a document: checked when it comes in, canonical when it goes out.
+ */
 #include <string.h>
 
 #include "image/config.h"
@@ -12,7 +13,8 @@ static int check_strings(const json_t *o, const char *key, struct err *e)
 		return -1;
 	for (size_t i = 0; i < json_array_size(list); i++)
 		if (!json_is_string(json_array_get(list, i)))
-			return err_set(e, ERR_INVALID, "an entry of '%s' is not a string", key);
+			return err_set(e, ERR_INVALID, "an entry of '%s' is not a string",
+				       key);
 	return 0;
 }
 
@@ -23,10 +25,17 @@ static int check_map(const json_t *o, const char *key, json_type type, struct er
 
 	if (json_member_object(o, key, false, &map, e) < 0)
 		return -1;
-	json_object_foreach(map, name, value)
-		if (json_typeof(value) != type && !(type == JSON_OBJECT && json_is_null(value)))
-			return err_set(e, ERR_INVALID, "'%s' in '%s' is not %s", name, key,
-			               type == JSON_STRING ? "a string" : "an object");
+	json_object_foreach(
+		map, name,
+		value) if (json_typeof(value) != type &&
+			   !(type == JSON_OBJECT &&
+			     json_is_null(
+				     value))) return err_set(e, ERR_INVALID,
+							     "'%s' in '%s' is not %s",
+							     name, key,
+							     type == JSON_STRING
+								     ? "a string"
+								     : "an object");
 	return 0;
 }
 
@@ -66,7 +75,8 @@ static int check_platform(const json_t *root, struct err *e)
 		if (json_member_str(root, keys[i], i < 2, &s, e) < 0)
 			return -1;
 		if (strlen(s) >= sizeof(((struct platform *)0)->os))
-			return err_set(e, ERR_INVALID, "member '%s' is too long", keys[i]);
+			return err_set(e, ERR_INVALID, "member '%s' is too long",
+				       keys[i]);
 	}
 	return 0;
 }
@@ -88,12 +98,14 @@ static int check_rootfs(json_t *root, struct err *e)
 		json_object_set_new(rootfs, "diff_ids", json_array());
 	if ((int64_t)json_array_size(ids) > image_limits_default.layers)
 		return err_set(e, ERR_LIMIT, "it has %zu layers; at most %lld are read",
-		               json_array_size(ids), (long long)image_limits_default.layers);
+			       json_array_size(ids),
+			       (long long)image_limits_default.layers);
 	for (size_t i = 0; i < json_array_size(ids); i++) {
 		const char *text = json_string_value(json_array_get(ids, i));
 
 		if (!text)
-			return err_set(e, ERR_INVALID, "diff ID %zu is not a string", i + 1);
+			return err_set(e, ERR_INVALID, "diff ID %zu is not a string",
+				       i + 1);
 		if (digest_parse(&d, text, e) < 0)
 			return err_wrap(e, "diff ID %zu", i + 1);
 	}
@@ -102,7 +114,8 @@ static int check_rootfs(json_t *root, struct err *e)
 
 static int check_history_entry(const json_t *entry, bool *empty, struct err *e)
 {
-	static const char *const keys[] = { "created", "created_by", "author", "comment" };
+	static const char *const keys[] = { "created", "created_by", "author",
+					    "comment" };
 
 	if (!json_is_object(entry))
 		return err_set(e, ERR_INVALID, "an entry is not an object");
@@ -127,8 +140,9 @@ static int check_history(const json_t *root, size_t layers, struct err *e)
 		told += !empty;
 	}
 	if (json_array_size(list) && told != layers)
-		return err_set(e, ERR_INVALID, "history tells of %zu layers, but there are %zu", told,
-		               layers);
+		return err_set(e, ERR_INVALID,
+			       "history tells of %zu layers, but there are %zu", told,
+			       layers);
 	return 0;
 }
 
@@ -146,8 +160,9 @@ int config_read(struct image_config *c, const void *body, size_t n, struct err *
 {
 	c->root = NULL;
 	if ((int64_t)n > image_limits_default.config)
-		return err_set(e, ERR_LIMIT, "image configuration: it is larger than %lld bytes",
-		               (long long)image_limits_default.config);
+		return err_set(e, ERR_LIMIT,
+			       "image configuration: it is larger than %lld bytes",
+			       (long long)image_limits_default.config);
 	if (json_read(&c->root, body, n, e) == 0 && check(c, e) == 0)
 		return 0;
 	config_fini(c);
@@ -156,12 +171,12 @@ int config_read(struct image_config *c, const void *body, size_t n, struct err *
 
 /* Order of members; what is not listed follows, sorted. */
 static const char *const top_keys[] = {
-	"created", "author",  "architecture", "os",     "os.version", "os.features",
-	"variant", "config",  "rootfs",       "history", NULL,
+	"created", "author", "architecture", "os",      "os.version", "os.features",
+	"variant", "config", "rootfs",       "history", NULL,
 };
 static const char *const config_keys[] = {
-	"User",   "ExposedPorts", "Env",        "Entrypoint", "Cmd",
-	"Volumes", "WorkingDir",  "Labels",     "StopSignal", NULL,
+	"User",    "ExposedPorts", "Env",    "Entrypoint", "Cmd",
+	"Volumes", "WorkingDir",   "Labels", "StopSignal", NULL,
 };
 static const char *const rootfs_keys[] = { "type", "diff_ids", NULL };
 static const char *const history_keys[] = {
@@ -206,19 +221,20 @@ static json_t *ordered_object(const json_t *j, const char *const *order)
 	json_t *out = json_object(), *value;
 	const char *key;
 
-	json_object_foreach((json_t *)j, key, value)
-		keys[i++] = key;
+	json_object_foreach((json_t *)j, key, value) keys[i++] = key;
 	qsort_r(keys, n, sizeof(*keys), by_order, (void *)order);
 	for (i = 0; i < n; i++) {
-		const char *const *below = order == top_keys ? order_below(keys[i]) : no_keys;
+		const char *const *below =
+			order == top_keys ? order_below(keys[i]) : no_keys;
 
-		json_object_set_new(out, keys[i], ordered(json_object_get(j, keys[i]), below));
+		json_object_set_new(out, keys[i],
+				    ordered(json_object_get(j, keys[i]), below));
 	}
 	return out;
 }
 
-/* A copy whose objects have their members in order; a list hands `order` on to its elements.
- * Depth is bounded by json_read. */
+/* A copy whose objects have their members in order; a list hands `order` on to its
+ * elements. Depth is bounded by json_read. */
 static json_t *ordered(const json_t *j, const char *const *order)
 {
 	json_t *out;

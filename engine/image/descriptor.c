@@ -50,13 +50,16 @@ int media_layer_codec(const char *media_type, enum codec *out, struct err *e)
 		return 0;
 	}
 	if (strstr(media_type, "nondistributable") || strstr(media_type, ".foreign."))
-		return err_set(e, ERR_INVALID,
-		               "a layer of type %s is kept outside the registry, and such are not fetched",
-		               media_type);
+		return err_set(
+			e, ERR_INVALID,
+			"a layer of type %s is kept outside the registry, and such are not fetched",
+			media_type);
 	if (strstr(media_type, "+encrypted"))
-		return err_set(e, ERR_INVALID, "a layer of type %s is encrypted", media_type);
-	return err_set(e, ERR_INVALID, "'%s' is not the type of a layer that imgmake can read",
-	               media_type);
+		return err_set(e, ERR_INVALID, "a layer of type %s is encrypted",
+			       media_type);
+	return err_set(e, ERR_INVALID,
+		       "'%s' is not the type of a layer that imgmake can read",
+		       media_type);
 }
 
 /* type/subtype of RFC 6838, section 4.2: nothing that could end a header line. */
@@ -70,21 +73,22 @@ static bool media_type_valid(const char *s)
 		if (c == '/')
 			slashes++;
 		else if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') &&
-		         !(c >= '0' && c <= '9') && !strchr("!#$&-^_.+", c))
+			 !(c >= '0' && c <= '9') && !strchr("!#$&-^_.+", c))
 			return false;
 	}
 	return slashes == 1 && s[0] != '/' && s[strlen(s) - 1] != '/';
 }
 
-static int copy_member(const json_t *j, const char *key, bool need, char *out, size_t size,
-                       struct err *e)
+static int copy_member(const json_t *j, const char *key, bool need, char *out,
+		       size_t size, struct err *e)
 {
 	const char *s = "";
 
 	if (json_member_str(j, key, need, &s, e) < 0)
 		return -1;
 	if (strlen(s) >= size)
-		return err_set(e, ERR_INVALID, "member '%s' is longer than %zu bytes", key, size - 1);
+		return err_set(e, ERR_INVALID, "member '%s' is longer than %zu bytes",
+			       key, size - 1);
 	memcpy(out, s, strlen(s) + 1);
 	return 0;
 }
@@ -111,7 +115,8 @@ int descriptor_read(struct descriptor *d, const json_t *j, struct err *e)
 	memset(d, 0, sizeof(*d));
 	if (!json_is_object(j))
 		return err_set(e, ERR_INVALID, "a descriptor is not an object");
-	if (copy_member(j, "mediaType", true, d->media_type, sizeof(d->media_type), e) < 0)
+	if (copy_member(j, "mediaType", true, d->media_type, sizeof(d->media_type), e) <
+	    0)
 		return -1;
 	if (!media_type_valid(d->media_type))
 		return err_set(e, ERR_INVALID, "'%s' is not a media type", d->media_type);

@@ -27,10 +27,12 @@ int layout_parse(const char *text, enum layout_kind *kind, char **path, char **t
 
 		if (strncmp(text, forms[i].prefix, n) != 0)
 			continue;
-		/* The first colon, as skopeo has it: references hold colons themselves. */
+		/* The first colon, as skopeo has it: references hold colons themselves.
+		 */
 		colon = strchr(text + n, ':');
 		*kind = forms[i].kind;
-		*path = mem_strndup(text + n, colon ? (size_t)(colon - text) - n : strlen(text + n));
+		*path = mem_strndup(text + n, colon ? (size_t)(colon - text) - n
+						    : strlen(text + n));
 		*tag = colon && colon[1] ? mem_strdup(colon + 1) : NULL;
 		return 1;
 	}
@@ -38,8 +40,9 @@ int layout_parse(const char *text, enum layout_kind *kind, char **path, char **t
 }
 
 /* `store` NULL: only the root. */
-static int read_layout(struct blobs *store, int dir, enum layout_kind kind, const char *path,
-                       const char *tag, struct descriptor *root, struct err *e)
+static int read_layout(struct blobs *store, int dir, enum layout_kind kind,
+		       const char *path, const char *tag, struct descriptor *root,
+		       struct err *e)
 {
 	struct layout_files f;
 	int rc;
@@ -55,26 +58,27 @@ static int read_layout(struct blobs *store, int dir, enum layout_kind kind, cons
 }
 
 int layout_import(struct blobs *store, int dir, enum layout_kind kind, const char *path,
-                  const char *tag, struct descriptor *root, struct err *e)
+		  const char *tag, struct descriptor *root, struct err *e)
 {
 	return read_layout(store, dir, kind, path, tag, root, e);
 }
 
 int layout_root(int dir, enum layout_kind kind, const char *path, const char *tag,
-                struct descriptor *root, struct err *e)
+		struct descriptor *root, struct err *e)
 {
 	return read_layout(NULL, dir, kind, path, tag, root, e);
 }
 
 int layout_export(struct blobs *store, int dir, enum layout_kind kind, const char *path,
-                  const char *name, const struct descriptor *root, struct err *e)
+		  const char *name, const struct descriptor *root, struct err *e)
 {
 	if (!*path)
 		return err_set(e, ERR_INVALID, "the path to export to is empty");
 	if (kind == LAYOUT_DOCKER_ARCHIVE && media_class(root->media_type) == MEDIA_INDEX)
-		return err_set(e, ERR_INVALID,
-		               "an archive for docker load holds one platform; choose it with --platform, "
-		               "or export to oci-archive:");
+		return err_set(
+			e, ERR_INVALID,
+			"an archive for docker load holds one platform; choose it with --platform, "
+			"or export to oci-archive:");
 	if (kind == LAYOUT_OCI_DIR)
 		return layout_dir_export(store, dir, path, name, root, e);
 	return layout_archive_export(store, dir, kind, path, name, root, e);
@@ -97,7 +101,7 @@ static int collect_one(void *self, const struct descriptor *d, struct err *e)
 }
 
 int layout_blobs_collect(struct layout_blobs *list, struct blobs *store,
-                         const struct descriptor *root, struct err *e)
+			 const struct descriptor *root, struct err *e)
 {
 	size_t n = 0;
 
@@ -115,7 +119,7 @@ int layout_blobs_collect(struct layout_blobs *list, struct blobs *store,
 }
 
 int layout_blob_stream(struct blobs *store, const struct descriptor *d, layout_sink *sink,
-                       void *self, struct err *e)
+		       void *self, struct err *e)
 {
 	AUTO_FREE char *chunk = mem_alloc(CHUNK);
 	AUTO_CLOSE int fd = -1;
@@ -129,8 +133,9 @@ int layout_blob_stream(struct blobs *store, const struct descriptor *d, layout_s
 	if (fd < 0)
 		return -1;
 	if (size != d->size)
-		return err_set(e, ERR_CORRUPT, "%s has %lld bytes, but was said to have %lld",
-		               DIGEST_STR(&d->digest), (long long)size, (long long)d->size);
+		return err_set(
+			e, ERR_CORRUPT, "%s has %lld bytes, but was said to have %lld",
+			DIGEST_STR(&d->digest), (long long)size, (long long)d->size);
 	hasher_init(&h);
 	while ((n = fd_read(fd, chunk, CHUNK, "a blob", e)) > 0 && rc == 0) {
 		hasher_add(&h, chunk, (size_t)n);
@@ -142,7 +147,8 @@ int layout_blob_stream(struct blobs *store, const struct descriptor *d, layout_s
 	if (digest_equal(&got, &d->digest))
 		return 0;
 	blobs_discard(store, &d->digest);
-	return err_set(e, ERR_CORRUPT,
-	               "blob %s in the store is damaged; it was put aside, run again to make it anew",
-	               DIGEST_STR(&d->digest));
+	return err_set(
+		e, ERR_CORRUPT,
+		"blob %s in the store is damaged; it was put aside, run again to make it anew",
+		DIGEST_STR(&d->digest));
 }

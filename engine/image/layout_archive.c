@@ -1,5 +1,5 @@
-/* Export into one tar file: an OCI layout, or what `docker load` reads. The bytes are a function of image
- * and name: entries sorted, owned by 0:0, of one date. */
+/* Export into one tar file: an OCI layout, or what `docker load` reads. The bytes are a
+ * function of image and name: entries sorted, owned by 0:0, of one date. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,7 +13,7 @@
 #include "image/tar_writer.h"
 #include "os/fd.h"
 
-enum { ENTRY_MTIME = 315619200 };   /* 1980, as in layers */
+enum { ENTRY_MTIME = 315619200 }; /* 1980, as in layers */
 
 struct writing {
 	int fd;
@@ -28,10 +28,12 @@ static int put_bytes(void *self, const void *data, size_t n, struct err *e)
 	return fd_write(w->fd, data, n, w->path, e);
 }
 
-static int put_header(struct writing *w, const char *name, enum toc_type type, int64_t size,
-                      struct err *e)
+static int put_header(struct writing *w, const char *name, enum toc_type type,
+		      int64_t size, struct err *e)
 {
-	struct toc_entry entry = { .path = name, .type = type, .size = size, .mtime = ENTRY_MTIME };
+	struct toc_entry entry = {
+		.path = name, .type = type, .size = size, .mtime = ENTRY_MTIME
+	};
 	AUTO_BUF head = BUF_INIT;
 
 	entry.mode = type == TOC_DIR ? 0755 : 0644;
@@ -47,14 +49,17 @@ static int put_padding(struct writing *w, int64_t size, struct err *e)
 	return put_bytes(w, zeros, tar_write_padding(size), e);
 }
 
-static int put_text(struct writing *w, const char *name, const void *data, size_t n, struct err *e)
+static int put_text(struct writing *w, const char *name, const void *data, size_t n,
+		    struct err *e)
 {
-	if (put_header(w, name, TOC_FILE, (int64_t)n, e) < 0 || put_bytes(w, data, n, e) < 0)
+	if (put_header(w, name, TOC_FILE, (int64_t)n, e) < 0 ||
+	    put_bytes(w, data, n, e) < 0)
 		return -1;
 	return put_padding(w, (int64_t)n, e);
 }
 
-static int put_blob(struct writing *w, const char *name, const struct descriptor *d, struct err *e)
+static int put_blob(struct writing *w, const char *name, const struct descriptor *d,
+		    struct err *e)
 {
 	if (put_header(w, name, TOC_FILE, d->size, e) < 0 ||
 	    layout_blob_stream(w->store, d, put_bytes, w, e) < 0)
@@ -72,7 +77,8 @@ static int put_blobs(struct writing *w, const struct descriptor *root, struct er
 	for (size_t i = 0; i < list.len && rc == 0; i++) {
 		char name[16 + DIGEST_HEX], hex[DIGEST_HEX + 1];
 
-		snprintf(name, sizeof(name), "blobs/sha256/%s", digest_hex(&list.at[i].digest, hex));
+		snprintf(name, sizeof(name), "blobs/sha256/%s",
+			 digest_hex(&list.at[i].digest, hex));
 		rc = put_blob(w, name, &list.at[i], e);
 	}
 	vec_fini(&list);
@@ -80,7 +86,7 @@ static int put_blobs(struct writing *w, const struct descriptor *root, struct er
 }
 
 static int write_oci(struct writing *w, const char *name, const struct descriptor *root,
-                     struct err *e)
+		     struct err *e)
 {
 	AUTO_JSON *index = layout_index_new();
 	AUTO_BUF text = BUF_INIT;
@@ -88,10 +94,12 @@ static int write_oci(struct writing *w, const char *name, const struct descripto
 	layout_index_add(index, name, root);
 	json_write(&text, index);
 	if (put_header(w, "blobs", TOC_DIR, 0, e) < 0 ||
-	    put_header(w, "blobs/sha256", TOC_DIR, 0, e) < 0 || put_blobs(w, root, e) < 0 ||
+	    put_header(w, "blobs/sha256", TOC_DIR, 0, e) < 0 ||
+	    put_blobs(w, root, e) < 0 ||
 	    put_text(w, "index.json", text.s, text.len, e) < 0)
 		return -1;
-	return put_text(w, "oci-layout", LAYOUT_VERSION_TEXT, strlen(LAYOUT_VERSION_TEXT), e);
+	return put_text(w, "oci-layout", LAYOUT_VERSION_TEXT, strlen(LAYOUT_VERSION_TEXT),
+			e);
 }
 
 /* A file of an archive for docker: its name tells blob and kind. */
@@ -129,9 +137,9 @@ static json_t *repo_tags(const char *name)
 
 static int list_members(const struct image *im, struct member *at, struct err *e)
 {
-	static const char *const suffixes[] = { [CODEC_NONE] = ".tar",
-		                                [CODEC_GZIP] = ".tar.gz",
-		                                [CODEC_ZSTD] = ".tar.zst" };
+	static const char *const suffixes[] = {
+		[CODEC_NONE] = ".tar", [CODEC_GZIP] = ".tar.gz", [CODEC_ZSTD] = ".tar.zst"
+	};
 	enum codec codec;
 
 	name_member(&at[0], &im->manifest.config, ".json");
@@ -145,7 +153,8 @@ static int list_members(const struct image *im, struct member *at, struct err *e
 	return 0;
 }
 
-static void manifest_json(const struct member *at, size_t n, const char *name, struct buf *out)
+static void manifest_json(const struct member *at, size_t n, const char *name,
+			  struct buf *out)
 {
 	AUTO_JSON *list = json_array();
 	json_t *entry = json_object(), *layers = json_array();
@@ -159,8 +168,8 @@ static void manifest_json(const struct member *at, size_t n, const char *name, s
 	json_write(out, list);
 }
 
-static int write_members(struct writing *w, struct member *at, size_t n, const struct buf *text,
-                         struct err *e)
+static int write_members(struct writing *w, struct member *at, size_t n,
+			 const struct buf *text, struct err *e)
 {
 	qsort(at, n, sizeof(*at), by_name);
 	for (size_t i = 0; i < n; i++)
@@ -170,8 +179,8 @@ static int write_members(struct writing *w, struct member *at, size_t n, const s
 	return put_text(w, "manifest.json", text->s, text->len, e);
 }
 
-static int write_docker(struct writing *w, const char *name, const struct descriptor *root,
-                        struct err *e)
+static int write_docker(struct writing *w, const char *name,
+			const struct descriptor *root, struct err *e)
 {
 	AUTO_FREE struct member *at = NULL;
 	AUTO_BUF text = BUF_INIT;
@@ -192,11 +201,12 @@ static int write_docker(struct writing *w, const char *name, const struct descri
 }
 
 static int write_archive(struct writing *w, enum layout_kind kind, const char *name,
-                         const struct descriptor *root, struct err *e)
+			 const struct descriptor *root, struct err *e)
 {
 	static const char end[TAR_WRITE_END];
 
-	if ((kind == LAYOUT_OCI_ARCHIVE ? write_oci : write_docker)(w, name, root, e) < 0 ||
+	if ((kind == LAYOUT_OCI_ARCHIVE ? write_oci : write_docker)(w, name, root, e) <
+		    0 ||
 	    put_bytes(w, end, sizeof(end), e) < 0)
 		return -1;
 	return fd_sync(w->fd, w->path, e);
@@ -212,15 +222,17 @@ static int sync_directory(int dir, const char *path, struct err *e)
 	return fd_sync(fd, path, e);
 }
 
-int layout_archive_export(struct blobs *store, int dir, enum layout_kind kind, const char *path,
-                          const char *name, const struct descriptor *root, struct err *e)
+int layout_archive_export(struct blobs *store, int dir, enum layout_kind kind,
+			  const char *path, const char *name,
+			  const struct descriptor *root, struct err *e)
 {
 	AUTO_CLOSE int fd = -1;
 	AUTO_BUF tmp = BUF_INIT;
 	struct writing w;
 
 	buf_addf(&tmp, "%s.tmp.%d", path, (int)getpid());
-	fd = openat(dir, tmp.s, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+	fd = openat(dir, tmp.s, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
+		    0644);
 	if (fd < 0)
 		return err_sys(e, "create %s", tmp.s);
 	w = (struct writing){ fd, path, store };

@@ -1,5 +1,5 @@
-/* Export into an OCI image layout (OCI image-spec 1.1, image-layout.md). Blobs come first and index.json
- * last, replaced at once: a reader sees the layout before or after. */
+/* Export into an OCI image layout (OCI image-spec 1.1, image-layout.md). Blobs come first
+ * and index.json last, replaced at once: a reader sees the layout before or after. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -17,14 +17,14 @@
 
 json_t *layout_index_new(void)
 {
-	return json_pack("{s:i, s:s, s:[]}", "schemaVersion", 2, "mediaType", MEDIA_OCI_INDEX,
-	                 "manifests");
+	return json_pack("{s:i, s:s, s:[]}", "schemaVersion", 2, "mediaType",
+			 MEDIA_OCI_INDEX, "manifests");
 }
 
 static const char *entry_name(const json_t *entry)
 {
-	return json_string_value(json_object_get(json_object_get(entry, "annotations"),
-	                                         LAYOUT_REF_NAME));
+	return json_string_value(
+		json_object_get(json_object_get(entry, "annotations"), LAYOUT_REF_NAME));
 }
 
 /* The entry gives way: it has the name, or is the same image without one. */
@@ -48,7 +48,8 @@ void layout_index_add(json_t *index, const char *name, const struct descriptor *
 		if (gives_way(json_array_get(list, i), name, digest))
 			json_array_remove(list, i);
 	if (name)
-		json_object_set_new(entry, "annotations", json_pack("{s:s}", LAYOUT_REF_NAME, name));
+		json_object_set_new(entry, "annotations",
+				    json_pack("{s:s}", LAYOUT_REF_NAME, name));
 	json_array_append_new(list, entry);
 }
 
@@ -68,7 +69,8 @@ static int write_piece(void *self, const void *data, size_t n, struct err *e)
 static bool blob_is_there(int blobs, const char *hex, const struct descriptor *d)
 {
 	enum { CHUNK = 256 * 1024 };
-	AUTO_CLOSE int fd = openat(blobs, hex, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	AUTO_CLOSE int fd =
+		openat(blobs, hex, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	AUTO_FREE char *chunk = mem_alloc(CHUNK);
 	struct digest got;
 	struct hasher h;
@@ -86,7 +88,8 @@ static bool blob_is_there(int blobs, const char *hex, const struct descriptor *d
 }
 
 /* A copy, never a link: whoever owns the layout may write to its files. */
-static int write_blob(struct blobs *store, int blobs, const struct descriptor *d, struct err *e)
+static int write_blob(struct blobs *store, int blobs, const struct descriptor *d,
+		      struct err *e)
 {
 	char hex[DIGEST_HEX + 1], tmp[DIGEST_HEX + 32];
 	AUTO_CLOSE int fd = -1;
@@ -96,11 +99,13 @@ static int write_blob(struct blobs *store, int blobs, const struct descriptor *d
 	if (blob_is_there(blobs, hex, d))
 		return 0;
 	snprintf(tmp, sizeof(tmp), ".%s.tmp.%d", hex, (int)getpid());
-	fd = openat(blobs, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+	fd = openat(blobs, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
+		    0644);
 	if (fd < 0)
 		return err_sys(e, "create blobs/sha256/%s", hex);
 	w = (struct writing){ fd, hex };
-	if (layout_blob_stream(store, d, write_piece, &w, e) < 0 || fd_sync(fd, hex, e) < 0) {
+	if (layout_blob_stream(store, d, write_piece, &w, e) < 0 ||
+	    fd_sync(fd, hex, e) < 0) {
 		unlinkat(blobs, tmp, 0);
 		return -1;
 	}
@@ -111,7 +116,8 @@ static int write_blob(struct blobs *store, int blobs, const struct descriptor *d
 	return -1;
 }
 
-static int write_blobs(struct blobs *store, int layout, const struct descriptor *root, struct err *e)
+static int write_blobs(struct blobs *store, int layout, const struct descriptor *root,
+		       struct err *e)
 {
 	AUTO_CLOSE int blobs = -1;
 	struct layout_blobs list;
@@ -155,8 +161,9 @@ static int read_index(int layout, json_t **out, struct err *e)
 
 	if (!file_exists(layout, "oci-layout")) {
 		if (!is_empty(layout))
-			return err_set(e, ERR_EXISTS, "the directory is neither empty nor an OCI image "
-			                              "layout");
+			return err_set(e, ERR_EXISTS,
+				       "the directory is neither empty nor an OCI image "
+				       "layout");
 		*out = layout_index_new();
 		return 0;
 	}
@@ -164,7 +171,8 @@ static int read_index(int layout, json_t **out, struct err *e)
 		*out = layout_index_new();
 		return 0;
 	}
-	if (file_read(layout, "index.json", &text, (size_t)image_limits_default.manifest, e) < 0)
+	if (file_read(layout, "index.json", &text, (size_t)image_limits_default.manifest,
+		      e) < 0)
 		return -1;
 	if (index_read(&ix, "", text.s, text.len, e) < 0)
 		return err_wrap(e, "index.json");
@@ -178,14 +186,14 @@ static int write_index(int layout, json_t *index, struct err *e)
 
 	json_write(&text, index);
 	if (!file_exists(layout, "oci-layout") &&
-	    file_replace(layout, "oci-layout", LAYOUT_VERSION_TEXT, strlen(LAYOUT_VERSION_TEXT), 0644,
-	                 e) < 0)
+	    file_replace(layout, "oci-layout", LAYOUT_VERSION_TEXT,
+			 strlen(LAYOUT_VERSION_TEXT), 0644, e) < 0)
 		return -1;
 	return file_replace(layout, "index.json", text.s, text.len, 0644, e);
 }
 
 static int add_image(struct blobs *store, int layout, const char *name,
-                     const struct descriptor *root, struct err *e)
+		     const struct descriptor *root, struct err *e)
 {
 	AUTO_JSON *index = NULL;
 
@@ -200,7 +208,7 @@ static int add_image(struct blobs *store, int layout, const char *name,
 }
 
 int layout_dir_export(struct blobs *store, int dir, const char *path, const char *name,
-                      const struct descriptor *root, struct err *e)
+		      const struct descriptor *root, struct err *e)
 {
 	AUTO_CLOSE int layout = -1;
 

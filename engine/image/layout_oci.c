@@ -17,16 +17,19 @@ static int check_version(struct layout_files *f, struct err *e)
 
 	if (layout_files_read(f, "oci-layout", LAYOUT_FILE_MAX, &text, e) < 0) {
 		if (e->code == ERR_NOT_FOUND)
-			return err_set(e, ERR_INVALID, "%s is not an OCI image layout: it has no file "
-			                               "'oci-layout'", f->what);
+			return err_set(e, ERR_INVALID,
+				       "%s is not an OCI image layout: it has no file "
+				       "'oci-layout'",
+				       f->what);
 		return -1;
 	}
 	if (json_read(&j, text.s, text.len, e) < 0 ||
 	    json_member_str(j, "imageLayoutVersion", true, &version, e) < 0)
 		return err_wrap(e, "%s: oci-layout", f->what);
 	if (strncmp(version, "1.", 2) != 0)
-		return err_set(e, ERR_INVALID, "%s: layouts of version '%.40s' are not known", f->what,
-		               version);
+		return err_set(e, ERR_INVALID,
+			       "%s: layouts of version '%.40s' are not known", f->what,
+			       version);
 	return 0;
 }
 
@@ -44,13 +47,15 @@ static bool is_image(const struct image_index *ix, size_t i)
 
 static bool has_tag(const struct image_index *ix, size_t i, const char *tag)
 {
-	const char *ref = annotation(ix, i, REF_NAME), *name = annotation(ix, i, IMAGE_NAME);
+	const char *ref = annotation(ix, i, REF_NAME),
+		   *name = annotation(ix, i, IMAGE_NAME);
 
-	return (ref && layout_same_name(ref, tag)) || (name && layout_same_name(name, tag));
+	return (ref && layout_same_name(ref, tag)) ||
+	       (name && layout_same_name(name, tag));
 }
 
-static int none_chosen(const struct layout_files *f, const struct image_index *ix, const char *tag,
-                       struct err *e)
+static int none_chosen(const struct layout_files *f, const struct image_index *ix,
+		       const char *tag, struct err *e)
 {
 	AUTO_BUF have = BUF_INIT;
 	size_t n = 0;
@@ -61,20 +66,22 @@ static int none_chosen(const struct layout_files *f, const struct image_index *i
 		if (!is_image(ix, i))
 			continue;
 		buf_addf(&have, "%s%.100s", n++ ? ", " : "",
-		         name ? name : DIGEST_STR(&ix->manifests[i].digest));
+			 name ? name : DIGEST_STR(&ix->manifests[i].digest));
 	}
 	if (!n)
 		return err_set(e, ERR_NOT_FOUND, "%s: there is no image in it", f->what);
 	if (tag)
-		return err_set(e, ERR_NOT_FOUND, "%s: nothing in it is tagged '%.100s'; there is: %.400s",
-		               f->what, tag, have.s);
-	return err_set(e, ERR_INVALID, "%s: there are several images; name one of: %.400s", f->what,
-	               have.s);
+		return err_set(e, ERR_NOT_FOUND,
+			       "%s: nothing in it is tagged '%.100s'; there is: %.400s",
+			       f->what, tag, have.s);
+	return err_set(e, ERR_INVALID,
+		       "%s: there are several images; name one of: %.400s", f->what,
+		       have.s);
 }
 
 /* The entry that the tag names, or the only one. The same image under two tags is one. */
-static int choose(const struct layout_files *f, const struct image_index *ix, const char *tag,
-                  struct descriptor *root, struct err *e)
+static int choose(const struct layout_files *f, const struct image_index *ix,
+		  const char *tag, struct descriptor *root, struct err *e)
 {
 	const struct descriptor *found = NULL;
 
@@ -85,8 +92,10 @@ static int choose(const struct layout_files *f, const struct image_index *ix, co
 			continue;
 		if (found && !digest_equal(&found->digest, &d->digest)) {
 			if (tag)
-				return err_set(e, ERR_INVALID, "%s: the tag '%.100s' is in it for two "
-				                               "images", f->what, tag);
+				return err_set(e, ERR_INVALID,
+					       "%s: the tag '%.100s' is in it for two "
+					       "images",
+					       f->what, tag);
 			return none_chosen(f, ix, tag, e);
 		}
 		found = d;
@@ -98,14 +107,15 @@ static int choose(const struct layout_files *f, const struct image_index *ix, co
 }
 
 static int read_index(struct layout_files *f, const char *tag, struct descriptor *root,
-                      struct err *e)
+		      struct err *e)
 {
 	AUTO_BUF body = BUF_INIT;
 	struct image_index ix;
 	int rc;
 
 	if (check_version(f, e) < 0 ||
-	    layout_files_read(f, "index.json", image_limits_default.manifest, &body, e) < 0)
+	    layout_files_read(f, "index.json", image_limits_default.manifest, &body, e) <
+		    0)
 		return -1;
 	if (index_read(&ix, "", body.s, body.len, e) < 0)
 		return err_wrap(e, "%s: index.json", f->what);
@@ -136,19 +146,20 @@ static int take_blob(struct importing *im, const struct descriptor *d, struct er
 }
 
 /* A manifest or index, in the store only once all that it refers to is. */
-static int read_document(struct importing *im, const struct descriptor *d, struct buf *body,
-                         struct err *e)
+static int read_document(struct importing *im, const struct descriptor *d,
+			 struct buf *body, struct err *e)
 {
 	struct digest got;
 	char name[100];
 
 	blob_name(d, name);
-	if (layout_files_read(im->files, name, image_limits_default.manifest, body, e) < 0)
+	if (layout_files_read(im->files, name, image_limits_default.manifest, body, e) <
+	    0)
 		return -1;
 	digest_of(&got, body->s, body->len);
 	if (!digest_equal(&got, &d->digest) || (int64_t)body->len != d->size)
-		return err_set(e, ERR_CORRUPT, "%s: '%s' is not what its name says", im->files->what,
-		               name);
+		return err_set(e, ERR_CORRUPT, "%s: '%s' is not what its name says",
+			       im->files->what, name);
 	return 0;
 }
 
@@ -164,8 +175,8 @@ static int check_layers(const struct manifest *m, struct err *e)
 	return 0;
 }
 
-static int take_manifest(struct importing *im, const struct descriptor *d, const struct buf *body,
-                         struct err *e)
+static int take_manifest(struct importing *im, const struct descriptor *d,
+			 const struct buf *body, struct err *e)
 {
 	struct manifest m;
 	int rc;
@@ -181,7 +192,8 @@ static int take_manifest(struct importing *im, const struct descriptor *d, const
 	return rc;
 }
 
-static int take(struct importing *im, const struct descriptor *d, int depth, struct err *e)
+static int take(struct importing *im, const struct descriptor *d, int depth,
+		struct err *e)
 {
 	enum media_class class = media_class(d->media_type);
 	AUTO_BUF body = BUF_INIT;
@@ -191,7 +203,8 @@ static int take(struct importing *im, const struct descriptor *d, int depth, str
 	if (class != MEDIA_MANIFEST && class != MEDIA_INDEX)
 		return take_blob(im, d, e);
 	if (depth == NESTING_MAX)
-		return err_set(e, ERR_LIMIT, "indexes are nested more than %d deep", NESTING_MAX);
+		return err_set(e, ERR_LIMIT, "indexes are nested more than %d deep",
+			       NESTING_MAX);
 	if (read_document(im, d, &body, e) < 0)
 		return -1;
 	if (class == MEDIA_MANIFEST) {
@@ -207,7 +220,7 @@ static int take(struct importing *im, const struct descriptor *d, int depth, str
 }
 
 int layout_oci_import(struct layout_files *f, struct blobs *store, const char *tag,
-                      struct descriptor *root, struct err *e)
+		      struct descriptor *root, struct err *e)
 {
 	struct importing im = { f, store };
 

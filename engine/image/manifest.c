@@ -2,7 +2,8 @@
 
 #include <string.h>
 
-/* Annotations are an object of strings. Gives a new reference, or NULL if there are none. */
+/* Annotations are an object of strings. Gives a new reference, or NULL if there are none.
+ */
 static int read_annotations(const json_t *j, json_t **out, struct err *e)
 {
 	json_t *a = NULL, *value;
@@ -13,9 +14,8 @@ static int read_annotations(const json_t *j, json_t **out, struct err *e)
 		return -1;
 	if (!a)
 		return 0;
-	json_object_foreach(a, key, value)
-		if (!json_is_string(value))
-			return err_set(e, ERR_INVALID, "annotation '%.100s' is not a string", key);
+	json_object_foreach(a, key, value) if (!json_is_string(value)) return err_set(
+		e, ERR_INVALID, "annotation '%.100s' is not a string", key);
 	*out = json_incref(a);
 	return 0;
 }
@@ -38,63 +38,71 @@ static int read_schema_version(const json_t *j, struct err *e)
 	if (json_member_int(j, "schemaVersion", true, &version, e) < 0)
 		return -1;
 	if (version == 1)
-		return err_set(e, ERR_INVALID,
-		               "it is a Docker schema 1 manifest, a form given up in 2016; push the image "
-		               "again with a current tool, or copy it: skopeo copy --format oci");
+		return err_set(
+			e, ERR_INVALID,
+			"it is a Docker schema 1 manifest, a form given up in 2016; push the image "
+			"again with a current tool, or copy it: skopeo copy --format oci");
 	if (version != 2)
-		return err_set(e, ERR_INVALID, "schemaVersion %lld is not known", (long long)version);
+		return err_set(e, ERR_INVALID, "schemaVersion %lld is not known",
+			       (long long)version);
 	return 0;
 }
 
-/* One meaning for each document: what shows members of both kinds could be read as one thing
- * here and as another elsewhere (CVE-2021-41190). */
+/* One meaning for each document: what shows members of both kinds could be read as one
+ * thing here and as another elsewhere (CVE-2021-41190). */
 static int check_members(const json_t *j, enum media_class class, struct err *e)
 {
 	bool as_index = json_object_get(j, "manifests");
 	bool as_manifest = json_object_get(j, "layers") || json_object_get(j, "config");
 
 	if (json_object_get(j, "fsLayers"))
-		return err_set(e, ERR_INVALID, "it mixes members of Docker's schema 1 and schema 2");
+		return err_set(e, ERR_INVALID,
+			       "it mixes members of Docker's schema 1 and schema 2");
 	if (as_index && as_manifest)
-		return err_set(e, ERR_INVALID, "it has members of both a manifest and an index");
+		return err_set(e, ERR_INVALID,
+			       "it has members of both a manifest and an index");
 	if (class == MEDIA_INDEX && as_manifest)
-		return err_set(e, ERR_INVALID, "its type is that of an index, but it is a manifest");
+		return err_set(e, ERR_INVALID,
+			       "its type is that of an index, but it is a manifest");
 	if (class == MEDIA_MANIFEST && as_index)
-		return err_set(e, ERR_INVALID, "its type is that of a manifest, but it is an index");
+		return err_set(e, ERR_INVALID,
+			       "its type is that of a manifest, but it is an index");
 	return 0;
 }
 
-/* The type of the document into `out`: the body's, the declared one, or what the members show. */
+/* The type of the document into `out`: the body's, the declared one, or what the members
+ * show. */
 static int settle_type(const json_t *j, const char *declared, enum media_class want,
-                       char out[128], struct err *e)
+		       char out[128], struct err *e)
 {
 	const char *said = NULL;
 
 	if (json_member_str(j, "mediaType", false, &said, e) < 0)
 		return -1;
 	if (said && declared[0] && strcmp(said, declared) != 0)
-		return err_set(e, ERR_INVALID, "it was said to be %.120s, but says that it is %.120s",
-		               declared, said);
+		return err_set(e, ERR_INVALID,
+			       "it was said to be %.120s, but says that it is %.120s",
+			       declared, said);
 	if (!said && declared[0])
 		said = declared;
 	if (!said)
 		said = want == MEDIA_INDEX ? MEDIA_OCI_INDEX : MEDIA_OCI_MANIFEST;
 	if (strlen(said) >= 128 || media_class(said) != want)
-		return err_set(e, ERR_INVALID, "its type '%.120s' is not that of %s", said,
-		               want == MEDIA_INDEX ? "an index" : "a manifest");
+		return err_set(e, ERR_INVALID, "its type '%.120s' is not that of %s",
+			       said, want == MEDIA_INDEX ? "an index" : "a manifest");
 	memcpy(out, said, strlen(said) + 1);
 	return check_members(j, want, e);
 }
 
 /* The document, parsed and of the kind wanted. */
 static int open_document(json_t **out, const char *declared, enum media_class want,
-                         char type[128], const void *body, size_t n, struct err *e)
+			 char type[128], const void *body, size_t n, struct err *e)
 {
 	AUTO_JSON *j = NULL;
 
 	if ((int64_t)n > image_limits_default.manifest)
 		return err_set(e, ERR_LIMIT, "it is larger than %lld bytes",
-		               (long long)image_limits_default.manifest);
+			       (long long)image_limits_default.manifest);
 	if (json_read(&j, body, n, e) < 0)
 		return -1;
 	if (!json_is_object(j))
@@ -107,7 +115,7 @@ static int open_document(json_t **out, const char *declared, enum media_class wa
 
 /* Descriptors of an array, with their annotations. */
 static int read_list(struct arena *a, const json_t *list, const char *what,
-                     struct descriptor **out, json_t ***notes, size_t *n, struct err *e)
+		     struct descriptor **out, json_t ***notes, size_t *n, struct err *e)
 {
 	size_t count = json_array_size(list);
 
@@ -148,11 +156,12 @@ static int fill_manifest(struct manifest *m, const json_t *j, struct err *e)
 		return -1;
 	if ((int64_t)json_array_size(layers) > image_limits_default.layers)
 		return err_set(e, ERR_LIMIT, "it has %zu layers; at most %lld are read",
-		               json_array_size(layers), (long long)image_limits_default.layers);
+			       json_array_size(layers),
+			       (long long)image_limits_default.layers);
 	if (descriptor_read(&m->config, config, e) < 0)
 		return err_wrap(e, "config");
-	if (read_list(&m->arena, layers, "layer", &m->layers, &m->layer_annotations, &m->n_layers,
-	              e) < 0)
+	if (read_list(&m->arena, layers, "layer", &m->layers, &m->layer_annotations,
+		      &m->n_layers, e) < 0)
 		return -1;
 	if (read_artifact_type(m, j, e) < 0 || read_subject(j, &m->subject, e) < 0)
 		return -1;
@@ -160,12 +169,13 @@ static int fill_manifest(struct manifest *m, const json_t *j, struct err *e)
 }
 
 int manifest_read(struct manifest *m, const char *media_type, const void *body, size_t n,
-                  struct err *e)
+		  struct err *e)
 {
 	AUTO_JSON *j = NULL;
 
 	memset(m, 0, sizeof(*m));
-	if (open_document(&j, media_type, MEDIA_MANIFEST, m->media_type, body, n, e) == 0 &&
+	if (open_document(&j, media_type, MEDIA_MANIFEST, m->media_type, body, n, e) ==
+		    0 &&
 	    fill_manifest(m, j, e) == 0)
 		return 0;
 	manifest_fini(m);
@@ -192,14 +202,14 @@ static int fill_index(struct image_index *ix, const json_t *j, struct err *e)
 
 	if (json_member_array(j, "manifests", true, &list, e) < 0)
 		return -1;
-	if (read_list(&ix->arena, list, "entry", &ix->manifests, &ix->entry_annotations, &ix->n,
-	              e) < 0)
+	if (read_list(&ix->arena, list, "entry", &ix->manifests, &ix->entry_annotations,
+		      &ix->n, e) < 0)
 		return -1;
 	return read_annotations(j, &ix->annotations, e);
 }
 
 int index_read(struct image_index *ix, const char *media_type, const void *body, size_t n,
-               struct err *e)
+	       struct err *e)
 {
 	AUTO_JSON *j = NULL;
 
@@ -235,8 +245,7 @@ static void put_annotations(json_t *j, json_t *annotations)
 	if (n == 0)
 		return;
 	keys = mem_alloc(n * sizeof(*keys));
-	json_object_foreach(annotations, key, value)
-		keys[i++] = key;
+	json_object_foreach(annotations, key, value) keys[i++] = key;
 	qsort(keys, n, sizeof(*keys), by_key);
 	sorted = json_object();
 	for (i = 0; i < n; i++)
@@ -244,8 +253,8 @@ static void put_annotations(json_t *j, json_t *annotations)
 	json_object_set_new(j, "annotations", sorted);
 }
 
-/* An entry with its annotations before its platform, as in the specification's examples of
- * writers: {mediaType, digest, size, annotations, platform}. */
+/* An entry with its annotations before its platform, as in the specification's examples
+ * of writers: {mediaType, digest, size, annotations, platform}. */
 static json_t *entry_json(const struct descriptor *d, json_t *annotations)
 {
 	json_t *j = descriptor_json(d);
@@ -272,7 +281,8 @@ static json_t *start_document(const char *media_type, const char *otherwise)
 	json_t *j = json_object();
 
 	json_object_set_new(j, "schemaVersion", json_integer(2));
-	json_object_set_new(j, "mediaType", json_string(media_type[0] ? media_type : otherwise));
+	json_object_set_new(j, "mediaType",
+			    json_string(media_type[0] ? media_type : otherwise));
 	return j;
 }
 
@@ -283,7 +293,8 @@ void manifest_write(const struct manifest *m, struct buf *out)
 	if (m->artifact_type[0] && strcmp(m->artifact_type, m->config.media_type) != 0)
 		json_object_set_new(j, "artifactType", json_string(m->artifact_type));
 	json_object_set_new(j, "config", descriptor_json(&m->config));
-	json_object_set_new(j, "layers", list_json(m->layers, m->layer_annotations, m->n_layers));
+	json_object_set_new(j, "layers",
+			    list_json(m->layers, m->layer_annotations, m->n_layers));
 	if (m->subject.media_type[0])
 		json_object_set_new(j, "subject", descriptor_json(&m->subject));
 	put_annotations(j, m->annotations);
@@ -294,12 +305,14 @@ void index_write(const struct image_index *ix, struct buf *out)
 {
 	AUTO_JSON *j = start_document(ix->media_type, MEDIA_OCI_INDEX);
 
-	json_object_set_new(j, "manifests", list_json(ix->manifests, ix->entry_annotations, ix->n));
+	json_object_set_new(j, "manifests",
+			    list_json(ix->manifests, ix->entry_annotations, ix->n));
 	put_annotations(j, ix->annotations);
 	json_write(out, j);
 }
 
-const struct descriptor *index_select(const struct image_index *ix, const struct platform *want)
+const struct descriptor *index_select(const struct image_index *ix,
+				      const struct platform *want)
 {
 	const struct descriptor *best = NULL;
 
@@ -310,7 +323,8 @@ const struct descriptor *index_select(const struct image_index *ix, const struct
 			continue;
 		if (platform_equal(want, &d->platform))
 			return d;
-		/* Of two that fit, the one that fits where the other is asked for is the lesser. */
+		/* Of two that fit, the one that fits where the other is asked for is the
+		 * lesser. */
 		if (!best || platform_fits(&d->platform, &best->platform))
 			best = d;
 	}

@@ -13,11 +13,11 @@ struct manifest {
 	struct descriptor config;
 	struct descriptor *layers;
 	size_t n_layers;
-	json_t **layer_annotations;   /* one a layer, or NULL; owned. NULL in whole: none */
-	struct descriptor subject;    /* what it refers to; media_type "" if nothing */
-	json_t *annotations;          /* object or NULL; owned */
-	/* What an artifact is: `artifactType`, else the type of a config that is no image's; "" for
-	 * images. */
+	json_t **layer_annotations; /* one a layer, or NULL; owned. NULL in whole: none */
+	struct descriptor subject;  /* what it refers to; media_type "" if nothing */
+	json_t *annotations;        /* object or NULL; owned */
+	/* What an artifact is: `artifactType`, else the type of a config that is no
+	 * image's; "" for images. */
 	char artifact_type[128];
 };
 
@@ -25,17 +25,18 @@ struct image_index {
 	struct arena arena;
 	char media_type[128];
 	struct descriptor *manifests;
-	json_t **entry_annotations;   /* one an entry, or NULL; owned */
+	json_t **entry_annotations; /* one an entry, or NULL; owned */
 	size_t n;
-	json_t *annotations;          /* object or NULL; owned */
+	json_t *annotations; /* object or NULL; owned */
 };
 
-/* `media_type` is what the descriptor or Content-Type said, "" if nothing did; a body that says
- * or shows another kind is refused (CVE-2021-41190). Schema 1 is refused with advice. */
+/* `media_type` is what the descriptor or Content-Type said, "" if nothing did; a body
+ * that says or shows another kind is refused (CVE-2021-41190). Schema 1 is refused with
+ * advice. */
 MUST_CHECK int manifest_read(struct manifest *m, const char *media_type, const void *body,
-                             size_t n, struct err *e);
-MUST_CHECK int index_read(struct image_index *ix, const char *media_type, const void *body,
-                          size_t n, struct err *e);
+			     size_t n, struct err *e);
+MUST_CHECK int index_read(struct image_index *ix, const char *media_type,
+			  const void *body, size_t n, struct err *e);
 void manifest_fini(struct manifest *m);
 void index_fini(struct image_index *ix);
 
@@ -45,6 +46,7 @@ void index_write(const struct image_index *ix, struct buf *out);
 
 /* The entry that fits `want` best: exact, then the nearest variant. Entries of platform
  * unknown/unknown (attestations) never fit. NULL: none. */
-const struct descriptor *index_select(const struct image_index *ix, const struct platform *want);
+const struct descriptor *index_select(const struct image_index *ix,
+				      const struct platform *want);
 
 #endif

@@ -6,7 +6,7 @@
 #include "image/descriptor.h"
 
 struct alias {
-	const char *arch, *variant;     /* as found; variant NULL: any, kept */
+	const char *arch, *variant; /* as found; variant NULL: any, kept */
 	const char *to_arch, *to_variant;
 };
 
@@ -27,14 +27,15 @@ static const struct alias aliases[] = {
 };
 
 static const char *const known_os[] = {
-	"aix",   "android", "darwin", "dragonfly", "freebsd", "illumos", "js",      "linux",
-	"macos", "nacl",    "netbsd", "openbsd",   "plan9",   "solaris", "windows", "zos",
+	"aix",   "android", "darwin",  "dragonfly", "freebsd", "illumos",
+	"js",    "linux",   "macos",   "nacl",      "netbsd",  "openbsd",
+	"plan9", "solaris", "windows", "zos",
 };
 
 static const char *const known_arch[] = {
-	"386",     "aarch64", "amd64",    "arm",     "arm64",   "armel",   "armhf",
-	"i386",    "i686",    "loong64",  "mips",    "mips64",  "mips64le", "mipsle",
-	"ppc64",   "ppc64le", "riscv64",  "s390x",   "wasm",    "x86-64",  "x86_64",
+	"386",   "aarch64", "amd64",   "arm",   "arm64",  "armel",    "armhf",
+	"i386",  "i686",    "loong64", "mips",  "mips64", "mips64le", "mipsle",
+	"ppc64", "ppc64le", "riscv64", "s390x", "wasm",   "x86-64",   "x86_64",
 };
 
 static void put(char out[32], const char *s)
@@ -66,7 +67,7 @@ static void normalise(struct platform *p)
 		if (a->to_variant)
 			put(p->variant, a->to_variant);
 		else if (!strcmp(p->arch, "arm64") || !strcmp(p->arch, "amd64"))
-			continue;   /* the new name may have a row for this variant */
+			continue; /* the new name may have a row for this variant */
 		break;
 	}
 }
@@ -89,14 +90,14 @@ static bool take_part(const char **s, char out[32])
 	for (size_t i = 0; i < n; i++) {
 		char c = (*s)[i];
 
-		if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') &&
-		    !strchr("_-.", c))
+		if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') &&
+		    !(c >= '0' && c <= '9') && !strchr("_-.", c))
 			return false;
 	}
 	memcpy(out, *s, n);
 	out[n] = '\0';
 	*s += n + ((*s)[n] == '/');
-	return (*s)[0] || (*s)[-1] != '/';   /* no trailing slash */
+	return (*s)[0] || (*s)[-1] != '/'; /* no trailing slash */
 }
 
 /* One word: an architecture of linux, or an operating system on this machine's. */
@@ -130,10 +131,11 @@ int platform_parse(struct platform *p, const char *text, struct err *e)
 	else if (ok)
 		ok = take_part(&s, p->arch) && (!*s || take_part(&s, p->variant)) && !*s;
 	if (!ok)
-		return err_set(e, ERR_INVALID,
-		               "'%.100s' is not a platform; write os/arch or os/arch/variant, for example "
-		               "linux/amd64 or linux/arm/v7",
-		               text);
+		return err_set(
+			e, ERR_INVALID,
+			"'%.100s' is not a platform; write os/arch or os/arch/variant, for example "
+			"linux/amd64 or linux/arm/v7",
+			text);
 	normalise(p);
 	return 0;
 }
@@ -149,8 +151,9 @@ static void set_machine(struct platform *p, const char *machine)
 	} else if (!strncmp(machine, "mips", 4)) {
 		bool little = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__;
 
-		snprintf(p->arch, sizeof(p->arch), "%s%s", strcmp(machine, "mips64") ? "mips" : "mips64",
-		         little ? "le" : "");
+		snprintf(p->arch, sizeof(p->arch), "%s%s",
+			 strcmp(machine, "mips64") ? "mips" : "mips64",
+			 little ? "le" : "");
 	} else {
 		snprintf(p->arch, sizeof(p->arch), "%.31s", machine);
 	}
@@ -162,14 +165,15 @@ void platform_host(struct platform *p)
 
 	memset(p, 0, sizeof(*p));
 	put(p->os, "linux");
-	if (uname(&u) == 0)   /* fails only for a bad address */
+	if (uname(&u) == 0) /* fails only for a bad address */
 		set_machine(p, u.machine);
 	normalise(p);
 }
 
 const char *platform_text(const struct platform *p, char out[100])
 {
-	snprintf(out, 100, "%s/%s%s%s", p->os, p->arch, p->variant[0] ? "/" : "", p->variant);
+	snprintf(out, 100, "%s/%s%s%s", p->os, p->arch, p->variant[0] ? "/" : "",
+		 p->variant);
 	return out;
 }
 
@@ -179,10 +183,12 @@ bool platform_equal(const struct platform *a, const struct platform *b)
 
 	normalise(&x);
 	normalise(&y);
-	return !strcmp(x.os, y.os) && !strcmp(x.arch, y.arch) && !strcmp(x.variant, y.variant);
+	return !strcmp(x.os, y.os) && !strcmp(x.arch, y.arch) &&
+	       !strcmp(x.variant, y.variant);
 }
 
-/* Versions of an instruction set that include all earlier ones; -1: not such a variant. */
+/* Versions of an instruction set that include all earlier ones; -1: not such a variant.
+ */
 static int level(const struct platform *p)
 {
 	const char *v = p->variant;
@@ -191,7 +197,8 @@ static int level(const struct platform *p)
 		return 1;
 	if (!strcmp(p->arch, "arm64") && !v[0])
 		return 8;
-	if (strcmp(p->arch, "amd64") && strcmp(p->arch, "arm64") && strcmp(p->arch, "arm"))
+	if (strcmp(p->arch, "amd64") && strcmp(p->arch, "arm64") &&
+	    strcmp(p->arch, "arm"))
 		return -1;
 	if (v[0] == 'v' && v[1] >= '1' && v[1] <= '9' && !v[2])
 		return v[1] - '0';

@@ -82,18 +82,21 @@ static int bad_component(const char *text, const char *s, size_t n, struct err *
 	int len = (int)(n > 80 ? 80 : n);
 
 	if (n == 0)
-		return err_set(e, ERR_INVALID, "'%.200s': a component of the name is empty; write it %s",
-		               text, example);
+		return err_set(e, ERR_INVALID,
+			       "'%.200s': a component of the name is empty; write it %s",
+			       text, example);
 	for (size_t i = 0; i < n; i++)
 		if (is_upper(s[i]))
-			return err_set(e, ERR_INVALID,
-			               "'%.200s': '%.*s' has upper-case letters; repository names "
-			               "must be lower-case, %s",
-			               text, len, s, example);
-	return err_set(e, ERR_INVALID,
-	               "'%.200s': '%.*s' is not a valid component of a name (lower-case letters and "
-	               "digits, separated by '.', '_', '__' or '-'), %s",
-	               text, len, s, example);
+			return err_set(
+				e, ERR_INVALID,
+				"'%.200s': '%.*s' has upper-case letters; repository names "
+				"must be lower-case, %s",
+				text, len, s, example);
+	return err_set(
+		e, ERR_INVALID,
+		"'%.200s': '%.*s' is not a valid component of a name (lower-case letters and "
+		"digits, separated by '.', '_', '__' or '-'), %s",
+		text, len, s, example);
 }
 
 static int check_repo(const char *text, const char *repo, struct err *e)
@@ -189,13 +192,15 @@ static int parse_name(struct reference *r, const char *text, char *name, struct 
 		host = name;
 		repo = slash + 1;
 		if (strlen(host) >= sizeof(r->host) || !host_valid(host))
-			return err_set(e, ERR_INVALID,
-			               "'%.200s': '%.80s' is not a host name with an optional port, "
-			               "for example registry.example.com:5000",
-			               text, host);
+			return err_set(
+				e, ERR_INVALID,
+				"'%.200s': '%.80s' is not a host name with an optional port, "
+				"for example registry.example.com:5000",
+				text, host);
 	} else if (is_hex_id(name)) {
 		return err_set(e, ERR_INVALID,
-		               "'%s' is an image ID, not a name; write a repository, %s", text, example);
+			       "'%s' is an image ID, not a name; write a repository, %s",
+			       text, example);
 	}
 	if (!strcmp(host, "index.docker.io"))
 		host = DEFAULT_HOST;
@@ -206,8 +211,10 @@ static int parse_name(struct reference *r, const char *text, char *name, struct 
 	snprintf(r->host, sizeof(r->host), "%s", host);
 	n = snprintf(r->repo, sizeof(r->repo), "%s%s", prefix, repo);
 	if ((size_t)n >= sizeof(r->repo))
-		return err_set(e, ERR_INVALID, "'%.80s...': the repository's name is longer than %zu bytes",
-		               text, sizeof(r->repo) - 1);
+		return err_set(
+			e, ERR_INVALID,
+			"'%.80s...': the repository's name is longer than %zu bytes",
+			text, sizeof(r->repo) - 1);
 	return 0;
 }
 
@@ -216,16 +223,20 @@ static int check_shape(const char *text, struct err *e)
 	const char *scheme = strstr(text, "://");
 
 	if (!*text)
-		return err_set(e, ERR_INVALID, "the name of an image is empty; write it %s", example);
+		return err_set(e, ERR_INVALID,
+			       "the name of an image is empty; write it %s", example);
 	if (scheme)
-		return err_set(e, ERR_INVALID, "'%.200s': leave out '%.*s://'; write the name alone, %s",
-		               text, (int)(scheme - text > 20 ? 20 : scheme - text), text, example);
+		return err_set(e, ERR_INVALID,
+			       "'%.200s': leave out '%.*s://'; write the name alone, %s",
+			       text, (int)(scheme - text > 20 ? 20 : scheme - text), text,
+			       example);
 	for (const char *s = text; *s; s++)
 		if ((unsigned char)*s <= ' ' || (unsigned char)*s >= 0x7f)
-			return err_set(e, ERR_INVALID,
-			               "'%.200s': a name holds neither spaces nor other than ASCII "
-			               "characters, %s",
-			               text, example);
+			return err_set(
+				e, ERR_INVALID,
+				"'%.200s': a name holds neither spaces nor other than ASCII "
+				"characters, %s",
+				text, example);
 	return 0;
 }
 
@@ -252,10 +263,11 @@ static int take_tag(struct reference *r, const char *text, char *name, struct er
 	if (!colon)
 		return 0;
 	if (!reference_tag_valid(colon + 1))
-		return err_set(e, ERR_INVALID,
-		               "'%.200s': '%.140s' is not a valid tag (up to 128 letters, digits, '_', "
-		               "'.' and '-', not starting with '.' or '-'), %s",
-		               text, colon + 1, example);
+		return err_set(
+			e, ERR_INVALID,
+			"'%.200s': '%.140s' is not a valid tag (up to 128 letters, digits, '_', "
+			"'.' and '-', not starting with '.' or '-'), %s",
+			text, colon + 1, example);
 	snprintf(r->tag, sizeof(r->tag), "%s", colon + 1);
 	*colon = '\0';
 	return 0;
@@ -289,8 +301,8 @@ int reference_parse_repo(struct reference *r, const char *text, struct err *e)
 		return -1;
 	if (r->has_digest || r->tag[0])
 		return err_set(e, ERR_INVALID,
-		               "'%.200s': a repository is wanted here; leave out the %s", text,
-		               r->has_digest ? "digest" : "tag");
+			       "'%.200s': a repository is wanted here; leave out the %s",
+			       text, r->has_digest ? "digest" : "tag");
 	return 0;
 }
 

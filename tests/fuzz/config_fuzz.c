@@ -1,5 +1,5 @@
-/* Any bytes as an image configuration. What is accepted is written canonically: read again, it gives the
- * same bytes and the same key; and a layer can be put on it. */
+/* Any bytes as an image configuration. What is accepted is written canonically: read
+ * again, it gives the same bytes and the same key; and a layer can be put on it. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,7 +26,7 @@ static void build_on(struct image_config *c)
 	config_set_workdir(c, "/x");
 	config_set_created(c, 1);
 	config_write(c, &out);
-	if (n >= 1024)   /* now too many to be read */
+	if (n >= 1024) /* now too many to be read */
 		return;
 	require(config_read(&again, out.s, out.len, &e) == 0);
 	require(config_layer_count(&again) == n + 1);

@@ -1,5 +1,5 @@
-/* Any bytes as a manifest and as an index. No document is both; what is accepted is written in a form that
- * is read again and written the same. */
+/* Any bytes as a manifest and as an index. No document is both; what is accepted is
+ * written in a form that is read again and written the same. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,6 +50,8 @@ static int try_index(const char *text, size_t n)
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
-	require(try_manifest((const char *)bytes, n) + try_index((const char *)bytes, n) <= 1);
+	require(try_manifest((const char *)bytes, n) +
+			try_index((const char *)bytes, n) <=
+		1);
 	return 0;
 }

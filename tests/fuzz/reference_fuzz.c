@@ -1,5 +1,5 @@
-/* Any text as a reference and as a platform. What is accepted keeps the grammar and comes back the same
- * from its own text. */
+/* Any text as a reference and as a platform. What is accepted keeps the grammar and comes
+ * back the same from its own text. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,7 +22,8 @@ static void try_reference(const char *text)
 		return;
 	AUTO_FREE char *out = reference_text(&r);
 	require(r.host[0] && r.repo[0] && (r.tag[0] || r.has_digest));
-	require(!strstr(r.repo, "..") && r.repo[0] != '/' && !strpbrk(r.repo, " @:%?#\\"));
+	require(!strstr(r.repo, "..") && r.repo[0] != '/' &&
+		!strpbrk(r.repo, " @:%?#\\"));
 	require(!strpbrk(r.host, "/@%?#\\ "));
 	require(!r.tag[0] || reference_tag_valid(r.tag));
 	require(reference_parse(&again, out, &e) == 0);

@@ -43,11 +43,16 @@ static void unknown_members_survive_in_canonical_order(void **state)
 static void bad_configurations_are_refused(void **state)
 {
 	static const char *const bad[] = {
-		"", "[]", "{}", "{" PLATFORM "}", "{\"os\":\"linux\"," ROOTFS "}",
+		"",
+		"[]",
+		"{}",
+		"{" PLATFORM "}",
+		"{\"os\":\"linux\"," ROOTFS "}",
 		"{\"os\":3,\"architecture\":\"amd64\"," ROOTFS "}",
 		"{" PLATFORM ",\"rootfs\":{\"type\":\"other\",\"diff_ids\":[]}}",
 		"{" PLATFORM ",\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[3]}}",
-		"{" PLATFORM ",\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[\"sha256:1\"]}}",
+		"{" PLATFORM
+		",\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[\"sha256:1\"]}}",
 		"{" PLATFORM "," ROOTFS ",\"history\":[{\"empty_layer\":true}]}",
 		"{" PLATFORM "," ROOTFS ",\"history\":[{},{}]}",
 		"{" PLATFORM "," ROOTFS ",\"history\":[{\"created_by\":1}]}",
@@ -80,7 +85,7 @@ static void absent_lists_are_tolerated(void **state)
 	must_read(&c, "{" PLATFORM "," ROOTFS ",\"history\":null,\"config\":null}");
 	config_fini(&c);
 	must_read(&c, "{" PLATFORM ",\"rootfs\":{\"type\":\"layers\",\"diff_ids\":null},"
-	              "\"config\":{\"Env\":null,\"Entrypoint\":null,\"Labels\":null}}");
+		      "\"config\":{\"Env\":null,\"Entrypoint\":null,\"Labels\":null}}");
 	assert_int_equal(config_layer_count(&c), 0);
 	assert_string_equal(config_workdir(&c), "/");
 	assert_null(config_user(&c));
@@ -117,7 +122,8 @@ static void a_variable_keeps_its_place(void **state)
 	AUTO_BUF b = BUF_INIT;
 
 	(void)state;
-	must_read(&c, "{" PLATFORM "," ROOTFS ",\"config\":{\"Env\":[\"A=1\",\"AB=x\",\"B=2\",\"A=3\"]}}");
+	must_read(&c, "{" PLATFORM "," ROOTFS
+		      ",\"config\":{\"Env\":[\"A=1\",\"AB=x\",\"B=2\",\"A=3\"]}}");
 	assert_string_equal(config_env(&c, "A"), "3");
 	assert_null(config_env(&c, "C"));
 	config_set_env(&c, "A", "4");
@@ -142,19 +148,23 @@ static void setters_change_what_getters_tell(void **state)
 	config_set(&c, "Cmd", json_pack("[s]", "x"));
 	config_set(&c, "Labels", json_object());
 	config_set(&c, "Labels", NULL);
-	config_set_env(&c, "BAD", "a\xff" "b\xc3\xa9\xe2\x82");
+	config_set_env(&c, "BAD",
+		       "a\xff"
+		       "b\xc3\xa9\xe2\x82");
 	config_set_created(&c, 0);
 	assert_string_equal(config_user(&c), "app");
 	assert_string_equal(config_workdir(&c), "/srv");
-	assert_string_equal(config_env(&c, "BAD"), "a\xef\xbf\xbd" "b\xc3\xa9\xef\xbf\xbd");
+	assert_string_equal(config_env(&c, "BAD"), "a\xef\xbf\xbd"
+						   "b\xc3\xa9\xef\xbf\xbd");
 	assert_null(config_get(&c, "Labels"));
 	config_set_user(&c, NULL);
 	config_set(&c, "Env", NULL);
 	config_write(&c, &b);
-	assert_string_equal(b.s, "{\"created\":\"1970-01-01T00:00:00Z\",\"architecture\":\"arm\","
-	                         "\"os\":\"linux\",\"variant\":\"v7\",\"config\":{\"Cmd\":[\"x\"],"
-	                         "\"WorkingDir\":\"/srv\"},\"rootfs\":{\"type\":\"layers\","
-	                         "\"diff_ids\":[]},\"history\":[]}");
+	assert_string_equal(
+		b.s, "{\"created\":\"1970-01-01T00:00:00Z\",\"architecture\":\"arm\","
+		     "\"os\":\"linux\",\"variant\":\"v7\",\"config\":{\"Cmd\":[\"x\"],"
+		     "\"WorkingDir\":\"/srv\"},\"rootfs\":{\"type\":\"layers\","
+		     "\"diff_ids\":[]},\"history\":[]}");
 	config_fini(&c);
 }
 
@@ -172,10 +182,14 @@ static void the_content_key_leaves_out_dates_and_history(void **state)
 	struct digest a, b, c, d;
 
 	(void)state;
-	key_of("{" PLATFORM "," ROOTFS ",\"created\":\"2020-01-01T00:00:00Z\",\"history\":[{}]}", &a);
+	key_of("{" PLATFORM "," ROOTFS
+	       ",\"created\":\"2020-01-01T00:00:00Z\",\"history\":[{}]}",
+	       &a);
 	key_of("{" ROOTFS "," PLATFORM "}", &b);
 	key_of("{" PLATFORM "," ROOTFS ",\"config\":{\"User\":\"x\"}}", &c);
-	key_of("{" PLATFORM ",\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[" ID "," ID "]}}", &d);
+	key_of("{" PLATFORM ",\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[" ID "," ID
+	       "]}}",
+	       &d);
 	assert_true(digest_equal(&a, &b));
 	assert_false(digest_equal(&a, &c));
 	assert_false(digest_equal(&a, &d));

@@ -11,14 +11,22 @@
 #define HEX "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
 static const char *const spellings[][2] = {
-	{ "linux/amd64", "linux/amd64" },      { "linux/x86_64", "linux/amd64" },
-	{ "linux/amd64/v1", "linux/amd64" },   { "linux/x86_64/v2", "linux/amd64/v2" },
-	{ "Linux/AMD64", "linux/amd64" },      { "linux/aarch64", "linux/arm64" },
-	{ "linux/arm64/v8", "linux/arm64" },   { "linux/aarch64/8", "linux/arm64" },
-	{ "linux/aarch64/9", "linux/arm64/v9" }, { "linux/arm", "linux/arm/v7" },
-	{ "linux/arm/6", "linux/arm/v6" },     { "linux/armhf", "linux/arm/v7" },
-	{ "linux/armel", "linux/arm/v6" },     { "linux/i386", "linux/386" },
-	{ "macos/arm64", "darwin/arm64" },     { "arm64", "linux/arm64" },
+	{ "linux/amd64", "linux/amd64" },
+	{ "linux/x86_64", "linux/amd64" },
+	{ "linux/amd64/v1", "linux/amd64" },
+	{ "linux/x86_64/v2", "linux/amd64/v2" },
+	{ "Linux/AMD64", "linux/amd64" },
+	{ "linux/aarch64", "linux/arm64" },
+	{ "linux/arm64/v8", "linux/arm64" },
+	{ "linux/aarch64/8", "linux/arm64" },
+	{ "linux/aarch64/9", "linux/arm64/v9" },
+	{ "linux/arm", "linux/arm/v7" },
+	{ "linux/arm/6", "linux/arm/v6" },
+	{ "linux/armhf", "linux/arm/v7" },
+	{ "linux/armel", "linux/arm/v6" },
+	{ "linux/i386", "linux/386" },
+	{ "macos/arm64", "darwin/arm64" },
+	{ "arm64", "linux/arm64" },
 	{ "s390x", "linux/s390x" },
 };
 
@@ -38,9 +46,16 @@ static void platforms_are_normalised(void **state)
 
 static void bad_platforms_are_refused(void **state)
 {
-	static const char *const bad[] = { "", "/", "linux/", "/amd64", "linux/amd64/", "a/b/c/d",
-		                           "linux//v7", "nonsense", "linux/am d64",
-		                           "linux/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" };
+	static const char *const bad[] = { "",
+					   "/",
+					   "linux/",
+					   "/amd64",
+					   "linux/amd64/",
+					   "a/b/c/d",
+					   "linux//v7",
+					   "nonsense",
+					   "linux/am d64",
+					   "linux/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" };
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		struct platform p;
@@ -103,7 +118,8 @@ static int read_text(struct descriptor *d, const char *text, struct err *e)
 static void a_descriptor_comes_back_as_it_was_written(void **state)
 {
 	static const char text[] =
-		"{\"mediaType\":\"" MEDIA_OCI_MANIFEST "\",\"digest\":\"sha256:" HEX "\",\"size\":7,"
+		"{\"mediaType\":\"" MEDIA_OCI_MANIFEST "\",\"digest\":\"sha256:" HEX
+		"\",\"size\":7,"
 		"\"platform\":{\"architecture\":\"arm\",\"os\":\"linux\",\"variant\":\"v7\"}}";
 	struct descriptor d;
 	AUTO_BUF out = BUF_INIT;
@@ -130,10 +146,13 @@ static void bad_descriptors_are_refused(void **state)
 		"{\"mediaType\":\"a/b\",\"digest\":\"sha256:" HEX "\",\"size\":\"1\"}",
 		"{\"mediaType\":\"a/b\",\"digest\":\"sha512:" HEX "\",\"size\":1}",
 		"{\"mediaType\":\"a/b\",\"digest\":\"sha256:../../x\",\"size\":1}",
-		"{\"mediaType\":\"a/b\\r\\nX: y\",\"digest\":\"sha256:" HEX "\",\"size\":1}",
+		"{\"mediaType\":\"a/b\\r\\nX: y\",\"digest\":\"sha256:" HEX
+		"\",\"size\":1}",
 		"{\"mediaType\":\"ab\",\"digest\":\"sha256:" HEX "\",\"size\":1}",
-		"{\"mediaType\":\"a/b\",\"digest\":\"sha256:" HEX "\",\"size\":1,\"platform\":{}}",
-		"{\"mediaType\":\"a/b\",\"digest\":\"sha256:" HEX "\",\"size\":1,\"platform\":"
+		"{\"mediaType\":\"a/b\",\"digest\":\"sha256:" HEX
+		"\",\"size\":1,\"platform\":{}}",
+		"{\"mediaType\":\"a/b\",\"digest\":\"sha256:" HEX
+		"\",\"size\":1,\"platform\":"
 		"{\"os\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\",\"architecture\":\"x\"}}",
 	};
 	(void)state;
@@ -158,10 +177,14 @@ static void layers_that_lie_elsewhere_are_refused(void **state)
 	assert_int_equal(codec, CODEC_GZIP);
 	assert_int_equal(media_layer_codec(MEDIA_OCI_LAYER_ZSTD, &codec, &e), 0);
 	assert_int_equal(codec, CODEC_ZSTD);
-	assert_int_equal(media_layer_codec("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
-	                                   &codec, &e), -1);
+	assert_int_equal(
+		media_layer_codec(
+			"application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+			&codec, &e),
+		-1);
 	assert_non_null(strstr(e.msg, "outside the registry"));
-	assert_int_equal(media_layer_codec(MEDIA_OCI_LAYER_GZIP "+encrypted", &codec, &e), -1);
+	assert_int_equal(media_layer_codec(MEDIA_OCI_LAYER_GZIP "+encrypted", &codec, &e),
+			 -1);
 	assert_non_null(strstr(e.msg, "encrypted"));
 	assert_int_equal(media_layer_codec(MEDIA_OCI_CONFIG, &codec, &e), -1);
 }

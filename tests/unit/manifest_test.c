@@ -38,17 +38,19 @@ static int read_index(const char *type, const char *text, struct err *e)
 
 static void a_manifest_comes_back_as_it_was_written(void **state)
 {
-	static const char text[] =
-		"{" V2 TYPE(MEDIA_OCI_MANIFEST) "\"artifactType\":\"a/b\"," CONFIG ",\"layers\":["
-		"{\"mediaType\":\"" MEDIA_OCI_LAYER "\",\"digest\":\"sha256:" HEX "\",\"size\":3,"
-		"\"annotations\":{\"k\":\"v\"}}],\"subject\":" DESC(MEDIA_OCI_MANIFEST)
-		",\"annotations\":{\"a\":\"1\",\"b\":\"2\"}}";
+	static const char text[] = "{" V2 TYPE(
+		MEDIA_OCI_MANIFEST) "\"artifactType\":\"a/b\"," CONFIG ",\"layers\":["
+				    "{\"mediaType\":\"" MEDIA_OCI_LAYER
+				    "\",\"digest\":\"sha256:" HEX "\",\"size\":3,"
+				    "\"annotations\":{\"k\":\"v\"}}],\"subject\":" DESC(
+					    MEDIA_OCI_MANIFEST) ",\"annotations\":{\"a\":\"1\",\"b\":\"2\"}}";
 	AUTO_BUF out = BUF_INIT;
 	struct manifest m;
 	struct err e;
 
 	(void)state;
-	assert_int_equal(manifest_read(&m, MEDIA_OCI_MANIFEST, text, strlen(text), &e), 0);
+	assert_int_equal(manifest_read(&m, MEDIA_OCI_MANIFEST, text, strlen(text), &e),
+			 0);
 	assert_int_equal(m.n_layers, 1);
 	assert_string_equal(m.artifact_type, "a/b");
 	manifest_write(&m, &out);
@@ -58,7 +60,8 @@ static void a_manifest_comes_back_as_it_was_written(void **state)
 
 static void annotations_are_written_sorted(void **state)
 {
-	static const char text[] = "{" V2 CONFIG "," LAYERS ",\"annotations\":{\"b\":\"2\",\"a\":\"1\"}}";
+	static const char text[] =
+		"{" V2 CONFIG "," LAYERS ",\"annotations\":{\"b\":\"2\",\"a\":\"1\"}}";
 	AUTO_BUF out = BUF_INIT;
 	struct manifest m;
 	struct err e;
@@ -72,11 +75,12 @@ static void annotations_are_written_sorted(void **state)
 
 static void an_index_comes_back_as_it_was_written(void **state)
 {
-	static const char text[] =
-		"{" V2 TYPE(MEDIA_DOCKER_INDEX) "\"manifests\":[{\"mediaType\":\"" MEDIA_DOCKER_MANIFEST
-		"\",\"digest\":\"sha256:" HEX "\",\"size\":3,\"annotations\":{\"x\":\"y\"},"
-		"\"platform\":{\"architecture\":\"amd64\",\"os\":\"linux\"}}],"
-		"\"annotations\":{\"z\":\"\"}}";
+	static const char text[] = "{" V2 TYPE(
+		MEDIA_DOCKER_INDEX) "\"manifests\":[{\"mediaType\":\"" MEDIA_DOCKER_MANIFEST
+				    "\",\"digest\":\"sha256:" HEX
+				    "\",\"size\":3,\"annotations\":{\"x\":\"y\"},"
+				    "\"platform\":{\"architecture\":\"amd64\",\"os\":\"linux\"}}],"
+				    "\"annotations\":{\"z\":\"\"}}";
 	AUTO_BUF out = BUF_INIT;
 	struct image_index ix;
 	struct err e;
@@ -93,14 +97,19 @@ static void a_body_of_two_meanings_is_refused(void **state)
 	struct err e;
 
 	(void)state;
-	assert_int_equal(read_manifest("", "{" V2 CONFIG "," LAYERS "," ENTRIES "}", &e), -1);
+	assert_int_equal(read_manifest("", "{" V2 CONFIG "," LAYERS "," ENTRIES "}", &e),
+			 -1);
 	assert_non_null(strstr(e.msg, "both a manifest and an index"));
 	assert_int_equal(read_index("", "{" V2 ENTRIES "," LAYERS "}", &e), -1);
-	assert_int_equal(read_index(MEDIA_OCI_INDEX, "{" V2 CONFIG "," LAYERS "}", &e), -1);
+	assert_int_equal(read_index(MEDIA_OCI_INDEX, "{" V2 CONFIG "," LAYERS "}", &e),
+			 -1);
 	assert_int_equal(read_manifest(MEDIA_OCI_MANIFEST, "{" V2 ENTRIES "}", &e), -1);
-	assert_int_equal(read_manifest("", "{" V2 "\"fsLayers\":[]," CONFIG "," LAYERS "}", &e), -1);
+	assert_int_equal(
+		read_manifest("", "{" V2 "\"fsLayers\":[]," CONFIG "," LAYERS "}", &e),
+		-1);
 	/* A duplicate key is another way to say two things. */
-	assert_int_equal(read_manifest("", "{" V2 CONFIG "," LAYERS "," LAYERS "}", &e), -1);
+	assert_int_equal(read_manifest("", "{" V2 CONFIG "," LAYERS "," LAYERS "}", &e),
+			 -1);
 }
 
 static void type_of_body_and_descriptor_must_agree(void **state)
@@ -113,7 +122,8 @@ static void type_of_body_and_descriptor_must_agree(void **state)
 	assert_int_equal(read_manifest("", body, &e), 0);
 	assert_int_equal(read_manifest(MEDIA_DOCKER_MANIFEST, body, &e), -1);
 	assert_non_null(strstr(e.msg, "was said to be"));
-	assert_int_equal(read_manifest("text/html", "{" V2 CONFIG "," LAYERS "}", &e), -1);
+	assert_int_equal(read_manifest("text/html", "{" V2 CONFIG "," LAYERS "}", &e),
+			 -1);
 	assert_int_equal(read_index("", body, &e), -1);
 }
 
@@ -122,18 +132,27 @@ static void schema_1_is_refused_with_advice(void **state)
 	struct err e;
 
 	(void)state;
-	assert_int_equal(read_manifest("", "{\"schemaVersion\":1,\"fsLayers\":[]}", &e), -1);
+	assert_int_equal(read_manifest("", "{\"schemaVersion\":1,\"fsLayers\":[]}", &e),
+			 -1);
 	assert_non_null(strstr(e.msg, "schema 1"));
 	assert_non_null(strstr(e.msg, "skopeo"));
-	assert_int_equal(read_manifest("", "{\"schemaVersion\":3," CONFIG "," LAYERS "}", &e), -1);
+	assert_int_equal(
+		read_manifest("", "{\"schemaVersion\":3," CONFIG "," LAYERS "}", &e), -1);
 	assert_int_equal(read_manifest("", "{" CONFIG "," LAYERS "}", &e), -1);
 }
 
 static void what_is_not_as_it_should_be_is_refused(void **state)
 {
 	static const char *const bad[] = {
-		"", "[]", "null", "{", "{" V2 "}", "{" V2 CONFIG "}", "{" V2 LAYERS "}",
-		"{" V2 CONFIG ",\"layers\":{}}", "{" V2 CONFIG ",\"layers\":[1]}",
+		"",
+		"[]",
+		"null",
+		"{",
+		"{" V2 "}",
+		"{" V2 CONFIG "}",
+		"{" V2 LAYERS "}",
+		"{" V2 CONFIG ",\"layers\":{}}",
+		"{" V2 CONFIG ",\"layers\":[1]}",
 		"{" V2 "\"config\":[]," LAYERS "}",
 		"{" V2 CONFIG "," LAYERS ",\"annotations\":{\"a\":1}}",
 		"{" V2 CONFIG "," LAYERS ",\"annotations\":[]}",
@@ -168,7 +187,9 @@ static void layers_are_limited_in_number(void **state)
 
 static void a_config_of_another_type_makes_an_artifact(void **state)
 {
-	static const char text[] = "{" V2 "\"config\":" DESC("application/vnd.oci.empty.v1+json") "," LAYERS "}";
+	static const char text[] =
+		"{" V2 "\"config\":" DESC("application/vnd.oci.empty.v1+json") "," LAYERS
+									       "}";
 	AUTO_BUF out = BUF_INIT;
 	struct manifest m;
 	struct err e;
@@ -204,8 +225,9 @@ static const char *selected(const char *want, const char *const *have, size_t n)
 
 static void the_nearest_variant_is_chosen(void **state)
 {
-	static const char *const have[] = { "linux/arm/v5", "unknown/unknown", "linux/arm/v6",
-		                            "linux/amd64", "linux/arm64" };
+	static const char *const have[] = { "linux/arm/v5", "unknown/unknown",
+					    "linux/arm/v6", "linux/amd64",
+					    "linux/arm64" };
 	(void)state;
 	assert_string_equal(selected("linux/arm/v7", have, 5), "linux/arm/v6");
 	assert_string_equal(selected("linux/arm/v5", have, 5), "linux/arm/v5");

@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
-#include "image/reference.h"
 #include "base/mem.h"
+#include "image/reference.h"
 
 #define HEX "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define CUT "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde"
