@@ -25,6 +25,8 @@ MUST_CHECK int publish_check(const struct recipe *r, struct err *e);
 /* What `p` says of the family. Borrows from `p`. False: it has no version, and plain tags
  * alone. */
 bool publish_family(const struct publish *p, struct family_options *out);
+/* Its version is a release, no prerelease. */
+bool publish_is_release(const struct publish *p);
 /* Its plain moving tags: "latest", if it has neither tags nor a version. */
 struct strings publish_tags(const struct publish *p);
 

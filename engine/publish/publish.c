@@ -3,6 +3,7 @@
 
 #include "base/map.h"
 #include "publish/deploy.h"
+#include "publish/family.h"
 #include "publish/version.h"
 
 bool publish_family(const struct publish *p, struct family_options *out)
@@ -32,6 +33,20 @@ bool publish_family(const struct publish *p, struct family_options *out)
 		      : p->latest == LATEST_LINE ? FAMILY_LATEST_LINE
 						 : FAMILY_LATEST_ANY;
 	return p->version != NULL;
+}
+
+bool publish_is_release(const struct publish *p)
+{
+	struct family_options o;
+	struct family f;
+	struct err ignored;
+	bool release;
+
+	if (!publish_family(p, &o) || family_init(&f, &o, &ignored) < 0)
+		return false;
+	release = f.version.pre.n == 0;
+	family_fini(&f);
+	return release;
 }
 
 struct strings publish_tags(const struct publish *p)
