@@ -130,7 +130,11 @@ static int load(struct credentials *c, struct err *e)
 		{ "HOME", "/.docker/config.json" },
 	};
 
-	for (size_t i = 0; !c->loaded && i < ARRAY_LEN(places); i++)
+	const char *docker = getenv("DOCKER_CONFIG");
+	/* $DOCKER_CONFIG stands for ~/.docker, the last of the places. */
+	size_t n = ARRAY_LEN(places) - (docker && *docker ? 1 : 0);
+
+	for (size_t i = 0; !c->loaded && i < n; i++)
 		if (load_below(c, places[i].variable, places[i].tail, e) < 0)
 			return -1;
 	c->loaded = true;

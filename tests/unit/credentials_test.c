@@ -1,0 +1,269 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "registry/auth.h"
+#include "registry/base64.h"
+#include "registry/token.h"
+
+static char dir[64];
+
+static void put(const char *name, const char *text, mode_t mode)
+{
+	char path[200];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+	assert_int_equal(chmod(path, mode), 0);
+}
+
+static int find(const char *host, const char *repo, struct credential *out, struct err *e)
+{
+	struct credentials *c = credentials_new(NULL);
+	int rc = credentials_find(c, host, repo, out, e);
+
+	credentials_free(c);
+	return rc;
+}
+
+static void expect(const char *host, const char *repo, const char *user, const char *secret)
+{
+	struct credential got;
+	struct err e;
+	int rc = find(host, repo, &got, &e);
+
+	if (rc < 0)
+		fail_msg("%s", e.msg);
+	assert_int_equal(rc, user != NULL);
+	if (user) {
+		assert_string_equal(got.user, user);
+		assert_string_equal(got.secret, secret);
+	}
+	credential_fini(&got);
+}
+
+static void the_longest_repository_path_wins(void **state)
+{
+	(void)state;
+	put("config.json",
+	    "{\"auths\":{\"r.example\":{\"username\":\"all\",\"password\":\"1\"},"
+	    "\"r.example/team\":{\"username\":\"team\",\"password\":\"2\"},"
+	    "\"r.example/team/app\":{\"username\":\"app\",\"password\":\"3\"},"
+	    "\"r.example:5000\":{\"username\":\"port\",\"password\":\"4\"}}}", 0600);
+	expect("r.example", "team/app", "app", "3");
+	expect("r.example", "team/app/deep", "app", "3");
+	expect("r.example", "team/apple", "team", "2");
+	expect("r.example", "other", "all", "1");
+	expect("r.example:5000", "team/app", "port", "4");
+	expect("elsewhere.example", "team/app", NULL, NULL);
+}
+
+static void docker_s_spellings_of_hosts_are_known(void **state)
+{
+	(void)state;
+	put("config.json",
+	    "{\"auths\":{\"https://index.docker.io/v1/\":{\"auth\":\"aHViOmE6Yg==\"},"
+	    "\"https://r.example/v2/\":{\"auth\":\"dTpw\"},\"empty.example\":{}}}", 0600);
+	expect("docker.io", "library/x", "hub", "a:b");
+	expect("r.example", "x", "u", "p");
+	expect("empty.example", "x", NULL, NULL);
+}
+
+static void helpers_come_before_stores_and_files(void **state)
+{
+	(void)state;
+	put("docker-credential-one", "#!/bin/sh\nread server\n"
+	    "printf '{\"ServerURL\":\"%s\",\"Username\":\"one\",\"Secret\":\"%s\"}' \"$server\" "
+	    "\"$server\"\n", 0700);
+	put("docker-credential-two", "#!/bin/sh\n"
+	    "echo 'credentials not found in native keychain'; exit 1\n", 0700);
+	put("config.json",
+	    "{\"credHelpers\":{\"h.example\":\"one\"},\"credsStore\":\"two\","
+	    "\"auths\":{\"h.example\":{\"auth\":\"dTpw\"},\"f.example\":{\"auth\":\"dTpw\"}}}", 0600);
+	expect("h.example", "x", "one", "h.example");
+	expect("f.example", "x", "u", "p");   /* the store knows nobody */
+	expect("n.example", "x", NULL, NULL);
+}
+
+static void a_helper_s_token_is_an_identity_token(void **state)
+{
+	struct credential got;
+	struct err e;
+
+	(void)state;
+	put("docker-credential-tok", "#!/bin/sh\n"
+	    "echo '{\"Username\":\"<token>\",\"Secret\":\"refresh\"}'\n", 0700);
+	assert_int_equal(credentials_from_helper("tok", "s", &got, &e), 1);
+	assert_true(got.identity);
+	assert_string_equal(got.secret, "refresh");
+	credential_fini(&got);
+}
+
+static void bad_helpers_are_errors_that_do_not_stop_us(void **state)
+{
+	struct credential got;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(credentials_from_helper("../evil", "s", &got, &e), -1);
+	assert_int_equal(credentials_from_helper("Up", "s", &got, &e), -1);
+	assert_int_equal(credentials_from_helper("not-there-at-all", "s", &got, &e), -1);
+	put("docker-credential-bad", "#!/bin/sh\necho nonsense\n", 0700);
+	assert_int_equal(credentials_from_helper("bad", "s", &got, &e), -1);
+	put("config.json", "{\"credsStore\":\"bad\",\"auths\":{\"f.example\":{\"auth\":\"dTpw\"}}}",
+	    0600);
+	expect("f.example", "x", "u", "p");
+}
+
+static void a_broken_file_is_named_without_its_secrets(void **state)
+{
+	struct credential got;
+	struct err e;
+
+	(void)state;
+	put("config.json", "{\"auths\":{\"r.example\":{\"auth\":\"!hush!\"}}}", 0600);
+	assert_int_equal(find("r.example", "x", &got, &e), -1);
+	assert_non_null(strstr(e.msg, "config.json"));
+	assert_null(strstr(e.msg, "hush"));
+	put("config.json", "{\"auths\":", 0600);
+	assert_int_equal(find("r.example", "x", &got, &e), -1);
+	assert_non_null(strstr(e.msg, "config.json"));
+}
+
+static void base64_goes_there_and_back(void **state)
+{
+	static const char *const rows[][2] = { { "", "" }, { "f", "Zg==" }, { "fo", "Zm8=" },
+	                                       { "foo", "Zm9v" }, { "foobar", "Zm9vYmFy" },
+	                                       { "\xff\xfe", "//4=" } };
+	struct buf out = BUF_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		buf_reset(&out);
+		base64_encode(&out, rows[i][0], strlen(rows[i][0]));
+		assert_string_equal(out.s, rows[i][1]);
+		buf_reset(&out);
+		assert_int_equal(base64_decode(&out, rows[i][1]), 0);
+		assert_string_equal(out.s, rows[i][0]);
+	}
+	buf_reset(&out);
+	assert_int_equal(base64_decode(&out, "__4"), 0);
+	assert_string_equal(out.s, "\xff\xfe");
+	assert_int_equal(base64_decode(&out, "Z"), -1);
+	assert_int_equal(base64_decode(&out, "Zg=x"), -1);
+	buf_fini(&out);
+}
+
+static void a_realm_must_be_as_safe_as_its_registry(void **state)
+{
+	static const struct { const char *realm, *registry; int want; } rows[] = {
+		{ "https://auth.example/t", "https://r.example/v2/", 0 },
+		{ "http://auth.example/t", "https://r.example/v2/", -1 },
+		{ "http://auth.example/t", "http://r.example/v2/", 0 },
+		{ "https://10.0.0.1/t", "https://r.example/v2/", -1 },
+		{ "https://169.254.169.254/t", "https://r.example/v2/", -1 },
+		{ "https://[::1]/t", "https://r.example/v2/", -1 },
+		{ "https://localhost/t", "https://r.example/v2/", -1 },
+		{ "https://10.0.0.1:1/t", "https://10.0.0.1/v2/", 0 },
+		{ "http://127.0.0.1:5001/t", "http://localhost:5000/v2/", 0 },
+		{ "file:///etc/passwd", "https://r.example/v2/", -1 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct err e;
+
+		assert_int_equal(token_realm_check(rows[i].realm, rows[i].registry, &e), rows[i].want);
+	}
+}
+
+static void tokens_are_read_and_hostile_ones_refused(void **state)
+{
+	static const struct { const char *text, *want; } rows[] = {
+		{ "{\"token\":\"abc\"}", "abc" },
+		{ "{\"access_token\":\"abc\",\"expires_in\":1}", "abc" },
+		{ "{\"token\":\"\",\"access_token\":\"x\"}", "x" },
+		{ "{\"token\":\"a\",\"access_token\":\"b\"}", "a" },
+		{ "{\"token\":\"a\\r\\nEvil: 1\"}", NULL },
+		{ "{\"token\":\"a b\"}", NULL },
+		{ "{\"token\":7}", NULL }, { "{}", NULL }, { "[]", NULL }, { "", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct token *t = NULL;
+		struct err e;
+		int rc = token_read(rows[i].text, strlen(rows[i].text), 0, &t, &e);
+
+		assert_int_equal(rc, rows[i].want ? 0 : -1);
+		if (rc == 0)
+			assert_string_equal(t->value, rows[i].want);
+		token_free(t);
+	}
+}
+
+static void scopes_cover_their_parts(void **state)
+{
+	(void)state;
+	assert_true(auth_scope_covers("repository:a/b:pull,push", "repository:a/b:pull"));
+	assert_true(auth_scope_covers("repository:a/b:pull,push", "repository:a/b:push,pull"));
+	assert_false(auth_scope_covers("repository:a/b:pull", "repository:a/b:pull,push"));
+	assert_false(auth_scope_covers("repository:a/b:pull", "repository:a:pull"));
+	assert_false(auth_scope_covers("repository:a/b:pull", "repository:a/c:pull"));
+	assert_true(auth_scope_covers("odd", "odd"));
+}
+
+static int start(void **state)
+{
+	char path[300];
+
+	(void)state;
+	strcpy(dir, "/tmp/imgmake-credentials-XXXXXX");
+	if (!mkdtemp(dir))
+		return -1;
+	snprintf(path, sizeof(path), "%s:%s", dir, getenv("PATH"));
+	setenv("PATH", path, 1);
+	setenv("DOCKER_CONFIG", dir, 1);
+	setenv("HOME", dir, 1);
+	unsetenv("REGISTRY_AUTH_FILE");
+	unsetenv("XDG_RUNTIME_DIR");
+	unsetenv("XDG_CONFIG_HOME");
+	return 0;
+}
+
+static int stop(void **state)
+{
+	char command[100];
+
+	(void)state;
+	snprintf(command, sizeof(command), "rm -rf %s", dir);
+	return system(command);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_longest_repository_path_wins),
+		cmocka_unit_test(docker_s_spellings_of_hosts_are_known),
+		cmocka_unit_test(helpers_come_before_stores_and_files),
+		cmocka_unit_test(a_helper_s_token_is_an_identity_token),
+		cmocka_unit_test(bad_helpers_are_errors_that_do_not_stop_us),
+		cmocka_unit_test(a_broken_file_is_named_without_its_secrets),
+		cmocka_unit_test(base64_goes_there_and_back),
+		cmocka_unit_test(a_realm_must_be_as_safe_as_its_registry),
+		cmocka_unit_test(tokens_are_read_and_hostile_ones_refused),
+		cmocka_unit_test(scopes_cover_their_parts),
+	};
+
+	return cmocka_run_group_tests(tests, start, stop);
+}
