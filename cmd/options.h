@@ -36,6 +36,11 @@ struct options {
 	int lock;                   /* enum lock_mode */
 	int progress;               /* enum progress_mode */
 	int debug;                  /* enum debug_mode */
+	bool with_parents;          /* deploy */
+	const char *tag_version, *tag_prefix, *tag_variant;   /* tags, promote */
+	struct strlist tag_aliases, tag_variants;
+	bool zero_major, channels;
+	const char *promote_to;
 	int format;                 /* 1 + index into the command's choices, 0: not said */
 };
 
@@ -72,6 +77,7 @@ enum {
 	TAKES_JSON = 1 << 6,       /* --json */
 	TAKES_DEPLOY = 1 << 7,     /* --dirty */
 	TAKES_REST = 1 << 8,       /* words behind `--` are kept apart */
+	TAKES_PLATFORM = 1 << 9,   /* --platform, without a recipe */
 };
 
 struct terminal;

@@ -114,8 +114,8 @@ void options_overview(struct buf *out, const struct command *commands)
 		buf_addf(out, "  %-12s", c->name);
 		add_wrapped(out, c->help, 14);
 	}
-	buf_addf(out, "\nThe command is %s where none is said. imgmake COMMAND --help tells its "
-	         "options.\n", commands->name);
+	buf_addf(out, "\nWithout a command, it is %s. For its options: imgmake COMMAND --help\n",
+	         commands->name);
 }
 
 void options_help_all(struct buf *out, const struct command *commands)

@@ -38,13 +38,14 @@ static int resolve_digest(struct build *b, struct reference *ref, struct err *e)
 {
 	AUTO_FREE char *name = NULL;
 	struct descriptor d;
-	int locked;
+	int locked = 0;
 
 	if (ref->has_digest)
 		return 0;
 	name = reference_text(ref);
 	pthread_mutex_lock(&b->lock);
-	locked = lockfile_get(b->o.lock, LOCK_BASES, name, &ref->digest, e);
+	if (!b->o.lock_update)
+		locked = lockfile_get(b->o.lock, LOCK_BASES, name, &ref->digest, e);
 	pthread_mutex_unlock(&b->lock);
 	if (locked < 0)
 		return -1;

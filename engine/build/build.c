@@ -151,8 +151,7 @@ static int check_platforms(const struct target *t, struct err *e)
 	return 0;
 }
 
-static int context_of(struct build *b, const struct target *t, struct context **out,
-                      struct err *e)
+int build_context(struct build *b, const struct target *t, struct context **out, struct err *e)
 {
 	*out = map_get(&b->contexts, t->dir);
 	if (*out)
@@ -201,7 +200,7 @@ static int add_node(struct build *b, const struct target *t, const struct platfo
 	node_name(t, &p, &name);
 	map_put(&b->by_name, name.s, n);
 	vec_push(&b->nodes, n);
-	if (context_of(b, t, &n->context, e) < 0 || check_platforms(t, e) < 0)
+	if (build_context(b, t, &n->context, e) < 0 || check_platforms(t, e) < 0)
 		return -1;
 	graph_needs(b->recipe, t, &needs, &n_needs);
 	for (size_t i = 0; i < n_needs; i++) {

@@ -19,6 +19,7 @@ struct build_options {
 	bool always;                     /* -B: results are not looked up */
 	bool keep_going;                 /* -k */
 	bool dry_run;                    /* -n, -q: nothing is run or written */
+	bool lock_update;                /* bases are locked anew, to what their tags are today */
 	bool lock_strict;                /* an unlocked base or download is an error */
 	bool no_host;                    /* host rules are refused */
 	const char *const *touched;      /* -W: project files that count as changed; relative to the root */
@@ -60,6 +61,11 @@ enum status build_status(const struct build *b, const struct target *t);
 const struct descriptor *build_root(const struct build *b, const struct target *t);
 /* Failures, beyond the first that build_make returned (-k). Each with its target; NULL at the end. */
 const struct err *build_failure(const struct build *b, size_t i, const struct target **t);
+
+/* Appends ": made last because of …" lines of the build that made it last, if that is known, and ends the
+ * line in any case. */
+MUST_CHECK int build_why_last(struct build *b, const struct target *t, struct buf *out,
+                              struct err *e);
 
 /* What was last built under this name in this project, current or not. 1: found, 0: never. */
 MUST_CHECK int build_last(struct store *s, const struct recipe *r, const struct target *t,

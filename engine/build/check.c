@@ -64,20 +64,20 @@ static const char **environment(const char *image)
 static int run_with_layout(struct build *b, const struct target *t, const struct descriptor *image,
                            struct err *e)
 {
-	struct node *n = node_get(b, t, NULL);
+	struct context *context;
 	AUTO_FREE const char **env = NULL;
 	AUTO_BUF name = BUF_INIT, var = BUF_INIT;
 	struct err ignored;
 	int rc;
 
 	buf_addf(&name, "tmp/check.%d.%zu", (int)getpid(), t->index);
-	if (build_complete(b, t->image, e) < 0 ||
+	if (build_context(b, t, &context, e) < 0 || build_complete(b, t->image, e) < 0 ||
 	    layout_export(b->o.store->blobs, b->o.store->dir, LAYOUT_OCI_DIR, name.s, NULL, image,
 	                  e) < 0)
 		return -1;
 	buf_addf(&var, "IMAGE=%s/%s", b->o.store->path, name.s);
 	env = environment(var.s);
-	rc = host_run(b, t->name, &t->run, n->context->fd, env, e);
+	rc = host_run(b, t->name, &t->run, context->fd, env, e);
 	if (file_remove_tree(b->o.store->dir, name.s, &ignored) < 0)
 		progress_warning(b->o.progress, "%s", ignored.msg);
 	return rc;

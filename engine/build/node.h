@@ -65,6 +65,9 @@ struct build {
 /* build.c */
 struct node *node_get(struct build *b, const struct target *t, const struct platform *p);
 bool build_cancelled(void *b);
+/* The project files that a target's steps may name. Not from several threads. */
+MUST_CHECK int build_context(struct build *b, const struct target *t, struct context **out,
+                             struct err *e);
 /* The platforms that an image or stage is asked for. Caller frees. */
 void target_platforms(const struct build *b, const struct target *t, struct platform **out,
                       size_t *n);
@@ -105,6 +108,10 @@ MUST_CHECK int task_run(struct node *n, struct err *e);
 /* Runs the lines as one script below `dir`; output goes to the progress. ERR_FAILED. `env` may be NULL. */
 MUST_CHECK int host_run(struct build *b, const char *target, const struct strings *lines, int dir,
                         const char *const *env, struct err *e);
+
+/* why.c: one call a difference between the components of the last build and today's. */
+typedef void why_fn(void *self, const char *name, const char *was, const char *is);
+MUST_CHECK int why_node(struct node *n, why_fn *fn, void *self, struct err *e);
 
 /* record.c: what the last build of a target came to, for `why` and for people who name it. */
 MUST_CHECK int record_target(struct node *n, struct err *e);

@@ -19,6 +19,72 @@ static void node_key(const struct node *n, struct buf *out)
 	buf_adds(out, platform_text(&n->platform, platform));
 }
 
+static void last_key(const struct node *n, struct buf *out)
+{
+	node_key(n, out);
+	buf_add(out, "\0why", 4);
+}
+
+struct reasons {
+	struct buf text;
+	size_t n;
+};
+
+enum { REASONS_KEPT = 20 };
+
+static void add_reason(struct buf *out, const char *name, const char *mark)
+{
+	buf_adds(out, "  ");
+	buf_add_printable(out, name, strlen(name));
+	buf_addf(out, "%s\n", mark);
+}
+
+static void keep_reason(void *self, const char *name, const char *was, const char *is)
+{
+	struct reasons *r = self;
+
+	if (r->n++ < REASONS_KEPT)
+		add_reason(&r->text, name, was && !is ? " (gone)" : !was && is ? " (new)" : "");
+}
+
+/* What made it be built is only known until the components are replaced. */
+static int keep_reasons(struct node *n, struct err *e)
+{
+	struct reasons r = { .text = BUF_INIT };
+	AUTO_BUF key = BUF_INIT;
+	int rc;
+
+	last_key(n, &key);
+	rc = why_node(n, keep_reason, &r, e);
+	if (rc == 0)
+		rc = state_put(n->build->o.store->state, STATE_TARGETS, key.s, key.len, r.text.s,
+		               r.text.len, e);
+	buf_fini(&r.text);
+	return rc;
+}
+
+int build_why_last(struct build *b, const struct target *t, struct buf *out, struct err *e)
+{
+	AUTO_BUF text = BUF_INIT;
+
+	for (size_t i = 0; i < b->nodes.len; i++) {
+		AUTO_BUF key = BUF_INIT;
+
+		if (b->nodes.at[i]->target != t)
+			continue;
+		last_key(b->nodes.at[i], &key);
+		if (state_get(b->o.store->state, STATE_TARGETS, key.s, key.len, &text, e) < 0)
+			return -1;
+		break;
+	}
+	if (text.len)
+		buf_adds(out, "; it was made last because of:\n");
+	else
+		buf_addc(out, '\n');
+	buf_add(out, text.s, text.len);
+	return 0;
+}
+
 /* Plan key, then components. Unchanged records are not written again: a no-change build writes
  * nothing. */
 int record_target(struct node *n, struct err *e)
@@ -33,6 +99,8 @@ int record_target(struct node *n, struct err *e)
 		return -1;
 	if (found && old.len >= DIGEST_SIZE && !memcmp(old.s, n->plan_key.b, DIGEST_SIZE))
 		return 0;
+	if (keep_reasons(n, e) < 0)
+		return -1;
 	buf_add(&record, n->plan_key.b, DIGEST_SIZE);
 	components_encode(n->key.parts.at, n->key.parts.len, &record);
 	return state_put(s, STATE_TARGETS, key.s, key.len, record.s, record.len, e);

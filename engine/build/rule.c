@@ -5,6 +5,7 @@
 #include "base/path.h"
 #include "build/fileset.h"
 #include "build/node.h"
+#include "build/rule.h"
 #include "os/file.h"
 #include "os/process.h"
 #include "store/state.h"
@@ -212,5 +213,23 @@ int task_run(struct node *n, struct err *e)
 	if (host_run(n->build, t->name, &t->run, n->context->fd, NULL, e) < 0)
 		return err_wrap(e, PLACE_FMT "task '%s'", PLACE_ARG(t->place), t->name);
 	n->status = STATUS_MADE;
+	return 0;
+}
+
+int rule_clean(const struct recipe *r, bool dry_run, struct buf *told, struct err *e)
+{
+	for (size_t i = 0; i < r->n_targets; i++) {
+		const struct target *t = r->targets[i];
+		AUTO_BUF path = BUF_INIT;
+
+		if (t->kind != TARGET_FILE)
+			continue;
+		path_clean(&path, t->name);
+		if (path.s[0] == '/' || path_escapes(path.s) || !file_exists(r->root_fd, path.s))
+			continue;
+		buf_addf(told, "%s %s\n", dry_run ? "would remove" : "removed", path.s);
+		if (!dry_run && file_remove_tree(r->root_fd, path.s, e) < 0)
+			return -1;
+	}
 	return 0;
 }

@@ -3,8 +3,6 @@
 
 #include "build/node.h"
 
-typedef void why_fn(void *self, const char *name, const char *was, const char *is);
-
 static const char *shown(const struct component *c, char space[DIGEST_TEXT])
 {
 	return c->text ? c->text : digest_text(&c->digest, space);
@@ -31,7 +29,7 @@ static void compare(struct key *now, const struct component *then, size_t n, why
 			fn(self, then[i].name, shown(&then[i], a), NULL);
 }
 
-static int why_node(struct node *n, why_fn *fn, void *self, struct err *e)
+int why_node(struct node *n, why_fn *fn, void *self, struct err *e)
 {
 	AUTO(arena_fini) struct arena a = ARENA_INIT;
 	struct component *then;

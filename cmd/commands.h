@@ -1,0 +1,33 @@
+#ifndef CMD_COMMANDS_H
+#define CMD_COMMANDS_H
+
+/* One function a command: opens a session, does the work, returns the exit status. */
+#include "cmd/session.h"
+
+int cmd_build(const struct options *o, struct terminal *t);
+int cmd_plan(const struct options *o, struct terminal *t);
+int cmd_check(const struct options *o, struct terminal *t);
+int cmd_clean(const struct options *o, struct terminal *t);
+int cmd_deploy(const struct options *o, struct terminal *t);
+int cmd_why(const struct options *o, struct terminal *t);
+int cmd_list(const struct options *o, struct terminal *t);
+int cmd_history(const struct options *o, struct terminal *t);
+int cmd_inspect(const struct options *o, struct terminal *t);
+int cmd_export(const struct options *o, struct terminal *t);
+int cmd_import(const struct options *o, struct terminal *t);
+int cmd_pull(const struct options *o, struct terminal *t);
+int cmd_push(const struct options *o, struct terminal *t);
+int cmd_copy(const struct options *o, struct terminal *t);
+int cmd_tags(const struct options *o, struct terminal *t);
+int cmd_promote(const struct options *o, struct terminal *t);
+int cmd_help(const struct options *o, struct terminal *t);
+int cmd_version(const struct options *o, struct terminal *t);
+
+/* why.c: the reasons for a target, at most `most` lines; or all as a JSON list (new reference). */
+MUST_CHECK int why_text(struct session *s, const struct target *t, size_t most, struct buf *out,
+                        struct err *e);
+MUST_CHECK int why_json(struct session *s, const struct target *t, json_t **out, struct err *e);
+
+const char *status_text(enum status s);   /* build.c: "up to date" */
+
+#endif

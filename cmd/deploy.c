@@ -1,0 +1,131 @@
+/* imgmake deploy: build, check, push, tag. */
+#include <string.h>
+
+#include "cmd/commands.h"
+#include "cmd/shipped.h"
+#include "os/process.h"
+#include "publish/deploy.h"
+
+static bool published(const struct target *t)
+{
+	return t->kind == TARGET_IMAGE && t->publish && t->publish->repos.n;
+}
+
+static void add_once(struct target **list, size_t *n, struct target *t)
+{
+	for (size_t i = 0; i < *n; i++)
+		if (list[i] == t)
+			return;
+	list[(*n)++] = t;
+}
+
+/* The published images of the recipe; or those named, and with --with-parents what they stand on. */
+static int choose(struct session *s, struct target ***out, size_t *n, struct err *e)
+{
+	AUTO_FREE struct target **named = NULL;
+	const struct recipe *r = s->recipe;
+	size_t n_named = 0;
+
+	*out = mem_alloc((r->n_targets + 1) * sizeof(**out));
+	*n = 0;
+	if (s->options->words.len && session_targets(s, &named, &n_named, e) < 0)
+		return -1;
+	for (size_t i = 0; i < n_named; i++) {
+		if (!published(named[i]))
+			return err_set(e, ERR_INVALID,
+			               "'%s' is not published; give the image publish = { \"REPO\" }",
+			               named[i]->name);
+		for (struct target *t = named[i]->from; t && s->options->with_parents; t = t->from)
+			if (published(t))
+				add_once(*out, n, t);
+		add_once(*out, n, named[i]);
+	}
+	for (size_t i = 0; !n_named && i < r->n_targets; i++)
+		if (published(r->targets[i]))
+			add_once(*out, n, r->targets[i]);
+	if (!*n)
+		return err_set(e, ERR_INVALID,
+		               "no image of the Imagefile is published; give one publish = { \"REPO\", "
+		               "version = … }");
+	return 0;
+}
+
+/* Whether git knows of changes that are not committed. No git, or no repository: no. */
+static bool dirty(const struct recipe *r)
+{
+	static const char *const argv[] = { "git", "-c", "core.fsmonitor=false", "-c",
+		                            "core.hooksPath=/dev/null", "status", "--porcelain",
+		                            "--untracked-files=no", NULL };
+	AUTO_BUF out = BUF_INIT, err = BUF_INIT;
+	struct process_options p = { .argv = argv, .cwd = r->root_fd, .out = &out, .err = &err };
+	struct err ignored;
+	int status;
+
+	return process_run(&p, &status, &ignored) == 0 && status == 0 && out.len > 0;
+}
+
+static int refuse_dirty(struct session *s, struct target *const *images, size_t n, struct err *e)
+{
+	if (s->options->dirty)
+		return 0;
+	for (size_t i = 0; i < n; i++) {
+		if (!publish_is_release(images[i]->publish))
+			continue;
+		if (!dirty(s->recipe))
+			return 0;
+		return err_set(e, ERR_INVALID,
+		               "release %s from a working tree with changes; commit them, or say "
+		               "--dirty",
+		               images[i]->publish->version);
+	}
+	return 0;
+}
+
+static int ship_images(struct session *s, struct target *const *images, size_t n, bool plan_only,
+                       struct err *e)
+{
+	AUTO_FREE struct deploy_image *list = mem_alloc(n * sizeof(*list));
+	struct deploy_result result;
+	struct ship_options o;
+
+	ship_options_of(s, plan_only, &o);
+	for (size_t i = 0; i < n; i++)
+		list[i] = (struct deploy_image){ images[i]->name, images[i]->publish,
+			                         build_root(s->build, images[i]) };
+	if (deploy(&result, list, n, &o, e) < 0)
+		return -1;
+	shipped_print(s, &result, plan_only);
+	return 0;
+}
+
+static int deploy_images(struct session *s, struct target **images, size_t n, struct err *e)
+{
+	bool plan_only = s->options->dry_run;
+
+	if (refuse_dirty(s, images, n, e) < 0)
+		return -1;
+	if (plan_only) {
+		if (session_plan(s, images, n, e) < 0)
+			return -1;
+	} else if (session_build(s, images, n, e) < 0 ||
+	           build_check(s->build, images, n, e) < 0) {
+		return -1;
+	}
+	return ship_images(s, images, n, plan_only, e);
+}
+
+int cmd_deploy(const struct options *o, struct terminal *t)
+{
+	AUTO_FREE struct target **images = NULL;
+	struct session s;
+	struct err e;
+	size_t n;
+
+	if (session_open(&s, o, t,
+	                 SESSION_RECIPE | SESSION_REGISTRY | SESSION_BUILD |
+	                         (o->dry_run ? SESSION_STORE_READ : SESSION_STORE),
+	                 &e) < 0 ||
+	    choose(&s, &images, &n, &e) < 0 || deploy_images(&s, images, n, &e) < 0)
+		return session_fail(&s, &e);
+	return session_end(&s, 0);
+}

@@ -1,0 +1,245 @@
+/* imgmake: make for container images. */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "cmd/commands.h"
+
+enum {
+	TAKES_ALL_BUILD = TAKES_PROJECT | TAKES_BUILD | TAKES_NETWORK | TAKES_STORE | TAKES_JSON,
+	TAKES_LOOK = TAKES_PROJECT | TAKES_NETWORK | TAKES_STORE | TAKES_JSON,
+};
+
+static const struct opt deploy_options[] = {
+	{ 0, "with-parents", NULL, "also the published images that the named ones stand on",
+	  FLAG(with_parents), 0 },
+	{ 0 },
+};
+
+static const struct opt tag_options[] = {
+	{ 0, "version", "VERSION", "the version whose family is meant", TEXT(tag_version), 0 },
+	{ 0, "prefix", "TEXT", "in front of each numbered tag", TEXT(tag_prefix), 0 },
+	{ 0, "variant", "NAME", "suffix of this image's tags", TEXT(tag_variant), 0 },
+	{ 0, "alias", "NAME", "another spelling of the variant (may be repeated)",
+	  LIST(tag_aliases), 0 },
+	{ 0, "other-variant", "NAME", "suffix of other images there (may be repeated)",
+	  LIST(tag_variants), 0 },
+	{ 0, "zero-major", NULL, "0.x has a major tag, too", FLAG(zero_major), 0 },
+	{ 0, "channels", NULL, "prereleases move 2.0-rc 2-rc rc", FLAG(channels), 0 },
+	{ 0 },
+};
+
+static const struct opt promote_options[] = {
+	{ 0, "version", "VERSION", "what it is to be called, such as 1.2.3", TEXT(tag_version), 0 },
+	{ 0, "to", "REPO", "into this repository instead of its own", TEXT(promote_to), 0 },
+	{ 0, "prefix", "TEXT", "in front of each numbered tag", TEXT(tag_prefix), 0 },
+	{ 0, "variant", "NAME", "suffix of this image's tags", TEXT(tag_variant), 0 },
+	{ 0, "alias", "NAME", "another spelling of the variant (may be repeated)",
+	  LIST(tag_aliases), 0 },
+	{ 0, "other-variant", "NAME", "suffix of other images there (may be repeated)",
+	  LIST(tag_variants), 0 },
+	{ 0, "zero-major", NULL, "0.x has a major tag, too", FLAG(zero_major), 0 },
+	{ 0, "channels", NULL, "prereleases move 2.0-rc 2-rc rc", FLAG(channels), 0 },
+	{ 0 },
+};
+
+const struct command commands[] = {
+	{ "build", "[TARGET...] [NAME=VALUE...]", "make what is out of date",
+	  "Without targets, makes those of `default`, or every image. Says nothing on standard "
+	  "output unless --json.",
+	  "imgmake\nimgmake build web MODE=debug", NULL,
+	  TAKES_ALL_BUILD | TAKES_DRY_RUN | TAKES_QUESTION, 0, -1, cmd_build },
+	{ "deploy", "[IMAGE...] [NAME=VALUE...]", "build, check, push and tag what is published",
+	  "Nothing is tagged before everything is up. A deploy that was stopped is finished by "
+	  "running it again.",
+	  "imgmake deploy VERSION=1.2.3\nimgmake -n deploy VERSION=1.2.3", deploy_options,
+	  TAKES_ALL_BUILD | TAKES_DRY_RUN | TAKES_DEPLOY, 0, -1, cmd_deploy },
+	{ "check", "[TARGET...] [NAME=VALUE...]", "run the checks of images", NULL,
+	  "imgmake check web", NULL, TAKES_ALL_BUILD, 0, -1, cmd_check },
+	{ "clean", "", "remove what host rules made", NULL, "imgmake clean", NULL,
+	  TAKES_PROJECT | TAKES_DRY_RUN, 0, 0, cmd_clean },
+	{ "plan", "[TARGET...] [NAME=VALUE...]", "say what a build would make, and why",
+	  "The same as imgmake -n. Writes nothing.", "imgmake plan", NULL, TAKES_ALL_BUILD, 0, -1,
+	  cmd_plan },
+	{ "why", "[TARGET...] [NAME=VALUE...]", "which input makes a target out of date", NULL,
+	  "imgmake why web", NULL, TAKES_ALL_BUILD, 0, -1, cmd_why },
+	{ "list", "[NAME=VALUE...]", "the targets and variables of the Imagefile", NULL,
+	  "imgmake list", NULL, TAKES_PROJECT | TAKES_JSON, 0, 0, cmd_list },
+	{ "history", "IMAGE", "an image's layers and what made each",
+	  "IMAGE is a target, oci:DIR, oci-archive:FILE, docker-archive:FILE, or a reference.",
+	  "imgmake history web", NULL, TAKES_LOOK, 1, 1, cmd_history },
+	{ "inspect", "IMAGE", "an image's manifest and configuration, as JSON", NULL,
+	  "imgmake inspect web", NULL, TAKES_LOOK, 1, 1, cmd_inspect },
+	{ "export", "IMAGE PLACE", "write an image into a file or directory",
+	  "PLACE is oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME], or of its "
+	  "files only: tar:FILE, dir:DIR.",
+	  "imgmake export web docker-archive:web.tar", NULL, TAKES_LOOK, 2, 2, cmd_export },
+	{ "import", "PLACE", "read an image from a file or directory into the store", NULL,
+	  "imgmake import oci-archive:web.tar", NULL, TAKES_STORE | TAKES_JSON, 1, 1, cmd_import },
+	{ "pull", "REFERENCE", "bring an image from a registry into the store", NULL,
+	  "imgmake pull docker.io/library/debian:12-slim", NULL,
+	  TAKES_PLATFORM | TAKES_NETWORK | TAKES_STORE | TAKES_JSON, 1, 1, cmd_pull },
+	{ "push", "IMAGE REFERENCE", "bring an image into a registry", NULL,
+	  "imgmake push web registry.example.com/team/web:test", NULL,
+	  TAKES_LOOK | TAKES_DRY_RUN, 2, 2, cmd_push },
+	{ "copy", "FROM TO", "copy an image from registry to registry", NULL,
+	  "imgmake copy docker.io/library/debian:12 registry.example.com/base/debian:12", NULL,
+	  TAKES_PLATFORM | TAKES_NETWORK | TAKES_STORE | TAKES_JSON | TAKES_DRY_RUN, 2, 2,
+	  cmd_copy },
+	{ "tags", "REPOSITORY|TARGET [NAME=VALUE...]", "a tag family, and what a version would move",
+	  NULL, "imgmake tags registry.example.com/team/web --version 1.2.4", tag_options,
+	  TAKES_LOOK, 1, 1, cmd_tags },
+	{ "promote", "REPOSITORY@DIGEST|REPOSITORY:TAG", "give a published image a family of tags",
+	  NULL, "imgmake promote registry.example.com/team/web:candidate --version 1.2.3",
+	  promote_options, TAKES_NETWORK | TAKES_STORE | TAKES_JSON | TAKES_DRY_RUN, 1, 1,
+	  cmd_promote },
+	{ "help", "[COMMAND|all]", "this, or all about a command", NULL, "imgmake help deploy",
+	  NULL, 0, 0, 1, cmd_help },
+	{ "version", "", "print the version", NULL, "imgmake version", NULL, 0, 0, 0,
+	  cmd_version },
+	{ 0 },
+};
+
+static atomic_int caught;
+
+/* Signals are waited for on a thread of their own, so that winding down is ordinary code: work stops, children
+ * end, nothing half-made stays. The second one ends at once. */
+static void *watch_signals(void *arg)
+{
+	sigset_t *set = arg;
+	int sig;
+
+	while (sigwait(set, &sig) == 0) {
+		if (atomic_exchange(&caught, sig))
+			_exit(128 + sig);
+		session_interrupt();
+	}
+	return NULL;
+}
+
+static void start_watching(sigset_t *set)
+{
+	pthread_t thread;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(set);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, set, NULL);
+	if (pthread_create(&thread, NULL, watch_signals, set) == 0)
+		pthread_detach(thread);
+	else
+		pthread_sigmask(SIG_UNBLOCK, set, NULL);
+}
+
+/* So that the shell sees what ended us. */
+static int ended(int status)
+{
+	int sig = atomic_load(&caught);
+	sigset_t set;
+
+	if (!sig)
+		return status;
+	signal(sig, SIG_DFL);
+	sigemptyset(&set);
+	sigaddset(&set, sig);
+	raise(sig);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	return 128 + sig;
+}
+
+static enum terminal_mode mode_of(const struct options *o)
+{
+	if (o->silent)
+		return TERMINAL_SILENT;
+	switch (o->progress) {
+	case SHOW_TTY:
+		return TERMINAL_TTY;
+	case SHOW_PLAIN:
+		return TERMINAL_PLAIN;
+	case SHOW_JSON:
+		return TERMINAL_JSON;
+	default:
+		return terminal_mode_for(STDERR_FILENO);
+	}
+}
+
+static int change_directory(const struct options *o, struct err *e)
+{
+	for (size_t i = 0; i < o->directories.len; i++)
+		if (chdir(o->directories.at[i]) < 0)
+			return err_sys(e, "-C %s", o->directories.at[i]);
+	return 0;
+}
+
+static int print_help(const struct options *o, struct terminal *t)
+{
+	AUTO_BUF out = BUF_INIT;
+	struct err e;
+
+	if (o->command_said)
+		options_help(&out, o->command);
+	else
+		options_overview(&out, commands);
+	terminal_print(t, out.s, out.len);
+	if (terminal_flush(t, &e) == 0)
+		return 0;
+	terminal_error(t, &e);
+	return 2;
+}
+
+static int run(const struct options *o, struct terminal *t)
+{
+	struct err e;
+
+	if (o->help)
+		return print_help(o, t);
+	if (o->version)
+		return cmd_version(o, t);
+	if (change_directory(o, &e) < 0) {
+		terminal_error(t, &e);
+		return 2;
+	}
+	return o->command->run(o, t);
+}
+
+/* Every layer read and every connection is a descriptor; the usual soft limit of 1,024 is historical. */
+static void raise_file_limit(void)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_cur < l.rlim_max) {
+		l.rlim_cur = l.rlim_max > 65536 ? 65536 : l.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &l);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static sigset_t set;
+	struct options o;
+	struct terminal *t;
+	struct err e;
+	int status;
+
+	(void)argc;
+	raise_file_limit();
+	start_watching(&set);
+	if (options_parse(&o, commands, argv, &e) < 0) {
+		t = terminal_new(terminal_mode_for(STDERR_FILENO), STDOUT_FILENO, STDERR_FILENO);
+		terminal_error(t, &e);
+		status = 2;
+	} else {
+		t = terminal_new(mode_of(&o), STDOUT_FILENO, STDERR_FILENO);
+		status = run(&o, t);
+	}
+	terminal_free(t);
+	options_fini(&o);
+	return ended(status);
+}

@@ -1,0 +1,394 @@
+#include "cmd/session.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "image/layout.h"
+#include "lua/eval.h"
+#include "os/process.h"
+#include "publish/closure.h"
+#include "publish/copy.h"
+#include "publish/deploy.h"
+#include "recipe/graph.h"
+#include "store/blobs.h"
+
+/* The signal thread must find the build, and the registry calls, that are under way. */
+static struct {
+	pthread_mutex_t lock;
+	struct build *build;
+	struct registry *registry;
+} current = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static void set_current(struct build *b, struct registry *r)
+{
+	pthread_mutex_lock(&current.lock);
+	current.build = b;
+	current.registry = r;
+	pthread_mutex_unlock(&current.lock);
+}
+
+void session_interrupt(void)
+{
+	pthread_mutex_lock(&current.lock);
+	if (current.build)
+		build_cancel(current.build);
+	if (current.registry)
+		registry_cancel(current.registry);
+	pthread_mutex_unlock(&current.lock);
+	process_interrupt_all();
+}
+
+static int read_recipe(struct session *s, struct err *e)
+{
+	const struct options *o = s->options;
+	const char *names[64];
+	AUTO_FREE struct pair *pairs = mem_alloc((o->variables.len + 1) * sizeof(*pairs));
+	struct eval_options eval = { .file = o->file, .overrides = pairs,
+		                     .n_overrides = o->variables.len,
+		                     .progress = terminal_progress(s->terminal) };
+	size_t n = 0;
+	int rc;
+
+	for (size_t i = 0; i < o->variables.len; i++) {
+		char *eq = strchr(o->variables.at[i], '=');
+
+		*eq = '\0';   /* the list is ours; put back below */
+		pairs[i] = (struct pair){ o->variables.at[i], eq + 1 };
+	}
+	rc = eval_recipe(&s->recipe, &eval, e);
+	for (size_t i = 0; i < o->variables.len; i++)
+		((char *)pairs[i].value)[-1] = '=';
+	if (rc < 0)
+		return -1;
+	for (const struct command *c = commands; c->name && n < ARRAY_LEN(names) - 1; c++)
+		names[n++] = c->name;
+	names[n] = NULL;
+	if (graph_check(s->recipe, names, e) < 0)
+		return -1;
+	return publish_check(s->recipe, e);
+}
+
+static int open_registry(struct session *s, struct err *e)
+{
+	const struct options *o = s->options;
+	struct registry_options r = { .insecure = o->insecure, .mirrors = o->mirrors,
+		                      .progress = terminal_progress(s->terminal) };
+
+	if (registry_new(&s->registry, &r, e) < 0)
+		return -1;
+	set_current(NULL, s->registry);
+	return 0;
+}
+
+static bool lock_strict(const struct session *s)
+{
+	const char *ci = getenv("CI");
+
+	if (s->options->lock != LOCK_AUTO)
+		return s->options->lock == LOCK_STRICT;
+	return ci && !strcmp(ci, "true") && s->lock.exists;
+}
+
+static int read_epoch(struct build_options *o, struct err *e)
+{
+	const char *text = getenv("SOURCE_DATE_EPOCH");
+	char *end;
+
+	if (!text || !*text)
+		return 0;
+	o->epoch = strtoll(text, &end, 10);
+	if (*end || o->epoch < 0 || o->epoch > UINT32_MAX)
+		return err_set(e, ERR_INVALID,
+		               "SOURCE_DATE_EPOCH is '%s', not a number of seconds since 1970", text);
+	o->has_epoch = true;
+	return 0;
+}
+
+static int read_platforms(struct session *s, struct platform **out, struct err *e)
+{
+	const struct strlist *l = &s->options->platforms;
+
+	*out = mem_alloc((l->len + 1) * sizeof(**out));
+	for (size_t i = 0; i < l->len; i++)
+		if (platform_parse(&(*out)[i], l->at[i], e) < 0)
+			return err_wrap(e, "--platform");
+	return 0;
+}
+
+/* -W FILE as the user types it, relative to where they are, becomes relative to the root. */
+static void read_touched(struct session *s, struct strlist *out)
+{
+	const struct recipe *r = s->recipe;
+
+	for (size_t i = 0; i < s->options->touched.len; i++) {
+		AUTO_BUF path = BUF_INIT;
+
+		if (*r->dir)
+			buf_addf(&path, "%s/", r->dir);
+		buf_adds(&path, s->options->touched.at[i]);
+		strlist_add(out, path.s);
+	}
+}
+
+static int open_build(struct session *s, struct err *e)
+{
+	const struct options *o = s->options;
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	struct build_options b = {
+		.store = &s->store, .registry = s->registry, .lock = &s->lock,
+		.progress = terminal_progress(s->terminal),
+		.jobs = o->jobs ? o->jobs : cpus > 0 ? (int)cpus : 1,
+		.always = o->always, .keep_going = o->keep_going,
+		.dry_run = s->store.read_only,
+		.lock_update = o->lock == LOCK_UPDATE, .lock_strict = lock_strict(s),
+		.no_host = o->no_host, .n_platforms = o->platforms.len,
+	};
+	AUTO_FREE struct platform *platforms = NULL;
+
+	if (read_epoch(&b, e) < 0 || read_platforms(s, &platforms, e) < 0)
+		return -1;
+	read_touched(s, &s->touched);
+	b.platforms = platforms;
+	b.touched = (const char *const *)s->touched.at;
+	b.n_touched = s->touched.len;
+	if (build_new(&s->build, s->recipe, &b, e) < 0)
+		return -1;
+	s->platforms = STEAL(platforms);
+	set_current(s->build, s->registry);
+	return 0;
+}
+
+static bool has_imagefile(const struct options *o)
+{
+	return o->file || access("Imagefile", F_OK) == 0;
+}
+
+int session_open(struct session *s, const struct options *o, struct terminal *t, unsigned parts,
+                 struct err *e)
+{
+	*s = (struct session){ .options = o, .terminal = t };
+	s->store.dir = s->store.lease = -1;
+	if ((parts & SESSION_RECIPE ||
+	     (parts & SESSION_RECIPE_IF_ANY && has_imagefile(o))) &&
+	    read_recipe(s, e) < 0)
+		return -1;
+	if (s->recipe && lockfile_load(&s->lock, s->recipe->root_fd, e) < 0)
+		return -1;
+	if (parts & (SESSION_STORE | SESSION_STORE_READ) &&
+	    store_open(&s->store, o->store, (parts & SESSION_STORE_READ) != 0, e) < 0)
+		return -1;
+	if (parts & SESSION_REGISTRY && open_registry(s, e) < 0)
+		return -1;
+	if (parts & SESSION_BUILD && s->recipe)
+		return open_build(s, e);
+	return 0;
+}
+
+void session_close(struct session *s)
+{
+	set_current(NULL, NULL);
+	build_free(s->build);
+	registry_free(s->registry);
+	store_close(&s->store);
+	if (s->recipe)
+		lockfile_fini(&s->lock);
+	recipe_free(s->recipe);
+	strlist_fini(&s->touched);
+	free(s->platforms);
+	*s = (struct session){ .terminal = s->terminal };
+}
+
+int session_fail(struct session *s, const struct err *e)
+{
+	terminal_error(s->terminal, e);
+	session_close(s);
+	return 2;
+}
+
+int session_end(struct session *s, int status)
+{
+	struct err e;
+
+	session_close(s);
+	if (terminal_flush(s->terminal, &e) == 0)
+		return status;
+	terminal_error(s->terminal, &e);
+	return 2;
+}
+
+/* Without `default {…}`, every image is a default. */
+static void add_defaults(const struct recipe *r, struct target **out, size_t *n)
+{
+	for (size_t i = 0; i < r->n_defaults; i++)
+		out[(*n)++] = r->defaults[i];
+	for (size_t i = 0; !r->n_defaults && i < r->n_targets; i++)
+		if (r->targets[i]->kind == TARGET_IMAGE)
+			out[(*n)++] = r->targets[i];
+}
+
+/* "x" is what the Imagefile that was read calls x, also where the project's root is further up. */
+static int find_target(const struct recipe *r, const char *word, struct target **out,
+                       struct err *e)
+{
+	AUTO_BUF below = BUF_INIT;
+	struct err ignored;
+
+	if (*r->dir) {
+		buf_addf(&below, "%s/%s", r->dir, word);
+		if (recipe_find(r, below.s, out, &ignored) == 0)
+			return 0;
+	}
+	return recipe_find(r, word, out, e);
+}
+
+int session_targets(struct session *s, struct target ***out, size_t *n, struct err *e)
+{
+	const struct strlist *words = &s->options->words;
+	const struct recipe *r = s->recipe;
+
+	*out = mem_alloc((r->n_targets + r->n_defaults + words->len + 1) * sizeof(**out) *
+	                 (words->len + 1));
+	*n = 0;
+	if (!words->len)
+		add_defaults(r, *out, n);
+	for (size_t i = 0; i < words->len; i++) {
+		if (!strcmp(words->at[i], "default"))
+			add_defaults(r, *out, n);
+		else if (find_target(r, words->at[i], &(*out)[*n], e) < 0)
+			return -1;
+		else
+			(*n)++;
+	}
+	if (!*n)
+		return err_set(e, ERR_INVALID,
+		               "the Imagefile has no image and no default; name a target "
+		               "(imgmake list shows them)");
+	return 0;
+}
+
+int session_plan(struct session *s, struct target *const *targets, size_t n, struct err *e)
+{
+	if (build_plan(s->build, targets, n, e) < 0)
+		return -1;
+	return s->store.read_only ? 0 : lockfile_save(&s->lock, e);
+}
+
+static void print_others(struct session *s, const struct err *first)
+{
+	const struct target *t;
+	const struct err *other;
+
+	for (size_t i = 0; (other = build_failure(s->build, i, &t)); i++)
+		if (strcmp(other->msg, first->msg) != 0)
+			terminal_error(s->terminal, other);
+}
+
+int session_build(struct session *s, struct target *const *targets, size_t n, struct err *e)
+{
+	if (session_plan(s, targets, n, e) < 0) {
+		print_others(s, e);
+		return -1;
+	}
+	if (build_make(s->build, e) == 0)
+		return 0;
+	print_others(s, e);
+	return -1;
+}
+
+static int image_of_target(struct session *s, struct target *t, bool layers,
+                           struct descriptor *root, struct err *e)
+{
+	if (t->kind != TARGET_IMAGE)
+		return err_set(e, ERR_INVALID, "'%s' is a %s, not an image", t->name,
+		               target_kind_text(t->kind));
+	if (session_build(s, &t, 1, e) < 0)
+		return -1;
+	*root = *build_root(s->build, t);
+	return layers ? build_complete(s->build, t, e) : 0;
+}
+
+/* Manifests and configurations of a reference into the store, without the layers. */
+static int peek_reference(struct session *s, const char *name, struct descriptor *root,
+                          struct err *e)
+{
+	struct content from = { s->store.blobs, s->registry, NULL };
+	struct reference ref;
+	struct closure c;
+	int rc = 0;
+
+	if (reference_parse(&ref, name, e) < 0)
+		return -1;
+	from.ref = &ref;
+	if (closure_fetch(&c, &from, NULL, e) < 0)
+		return -1;
+	*root = c.root;
+	for (size_t i = 0; rc == 0 && i < c.documents.len; i++) {
+		const struct document *d = &c.documents.at[i];
+
+		rc = blobs_put(s->store.blobs, d->body, (size_t)d->d.size, NULL, e);
+	}
+	for (size_t i = 0; rc == 0 && i < c.configs.len; i++)
+		rc = registry_fetch_blob(s->registry, &ref, &c.configs.at[i], s->store.blobs, e);
+	closure_fini(&c);
+	return rc;
+}
+
+static int image_of_reference(struct session *s, const char *name, bool layers,
+                              struct descriptor *root, struct err *e)
+{
+	struct ship_options o = { .store = &s->store, .registry = s->registry,
+		                  .progress = terminal_progress(s->terminal) };
+	int known = image_name_get(&s->store, name, root, e);
+
+	if (known)
+		return known < 0 ? -1 : 0;
+	return layers ? image_pull(root, name, NULL, &o, e) : peek_reference(s, name, root, e);
+}
+
+int session_image(struct session *s, const char *name, bool layers, struct descriptor *root,
+                  struct err *e)
+{
+	AUTO_FREE char *path = NULL, *tag = NULL;
+	enum layout_kind kind;
+	struct target *t;
+	struct err no_target;
+
+	if (s->recipe && find_target(s->recipe, name, &t, &no_target) == 0)
+		return image_of_target(s, t, layers, root, e);
+	if (layout_parse(name, &kind, &path, &tag))
+		return layout_import(s->store.blobs, AT_FDCWD, kind, path, tag, root, e);
+	if (s->recipe && !strpbrk(name, "/:@")) {   /* a mistyped target rather than a reference */
+		*e = no_target;
+		return -1;
+	}
+	return image_of_reference(s, name, layers, root, e);
+}
+
+int session_platform(const struct session *s, struct platform *out, struct err *e)
+{
+	const struct strlist *l = &s->options->platforms;
+
+	if (l->len > 1)
+		return err_set(e, ERR_INVALID, "one --platform is enough here");
+	if (l->len)
+		return platform_parse(out, l->at[0], e);
+	platform_host(out);
+	return 0;
+}
+
+void session_print(struct session *s, const struct buf *text)
+{
+	terminal_print(s->terminal, text->s, text->len);
+}
+
+void session_print_json(struct session *s, json_t *j)
+{
+	AUTO_BUF text = BUF_INIT;
+
+	json_write_pretty(&text, j);
+	json_decref(j);
+	session_print(s, &text);
+}

@@ -1,0 +1,135 @@
+/* imgmake why: which input makes a target out of date. Also the reasons that a dry run prints. */
+#include <string.h>
+
+#include "cmd/commands.h"
+
+struct reasons {
+	struct buf *text;       /* or NULL */
+	json_t *list;           /* or NULL */
+	size_t n, most;
+};
+
+static void add_value(struct buf *out, const char *s)
+{
+	if (!strncmp(s, "sha256:", 7))
+		buf_addf(out, "%.19s", s);   /* as many digits as tell them apart */
+	else
+		buf_add_printable(out, s, strlen(s));
+}
+
+static void add_text(struct buf *out, const char *name, const char *was, const char *is)
+{
+	buf_add_printable(out, name, strlen(name));
+	if (was && is) {
+		buf_adds(out, ": was ");
+		add_value(out, was);
+		buf_adds(out, ", is ");
+		add_value(out, is);
+	} else if (is) {
+		buf_adds(out, ": new, ");
+		add_value(out, is);
+	} else if (was) {
+		buf_adds(out, ": gone, was ");
+		add_value(out, was);
+	}
+	buf_addc(out, '\n');
+}
+
+static json_t *text_or_null(const char *s)
+{
+	return s ? json_string(s) : json_null();
+}
+
+static void add_reason(void *self, const char *name, const char *was, const char *is)
+{
+	struct reasons *r = self;
+
+	if (r->list)
+		json_array_append_new(r->list, json_pack("{s:s,s:o,s:o}", "input", name, "was",
+		                                         text_or_null(was), "is",
+		                                         text_or_null(is)));
+	if (r->text && r->n < r->most) {
+		buf_adds(r->text, "  ");
+		add_text(r->text, name, was, is);
+	}
+	r->n++;
+}
+
+int why_text(struct session *s, const struct target *t, size_t most, struct buf *out,
+             struct err *e)
+{
+	struct reasons r = { .text = out, .most = most };
+
+	if (build_why(s->build, t, add_reason, &r, e) < 0)
+		return -1;
+	if (r.n > most)
+		buf_addf(out, "  and %zu more (imgmake why %s)\n", r.n - most, t->name);
+	return 0;
+}
+
+int why_json(struct session *s, const struct target *t, json_t **out, struct err *e)
+{
+	struct reasons r = { .list = json_array() };
+
+	*out = r.list;
+	return build_why(s->build, t, add_reason, &r, e);
+}
+
+static bool has_reasons(const struct target *t)
+{
+	return t->kind == TARGET_IMAGE || t->kind == TARGET_STAGE || t->kind == TARGET_FILE;
+}
+
+static int explain(struct session *s, const struct target *t, struct buf *out, struct err *e)
+{
+	if (build_status(s->build, t) == STATUS_CURRENT) {
+		buf_addf(out, "%s is up to date", t->name);
+		return build_why_last(s->build, t, out, e);
+	}
+	buf_addf(out, "%s is out of date:\n", t->name);
+	return why_text(s, t, SIZE_MAX, out, e);
+}
+
+static int explain_all(struct session *s, struct target *const *targets, size_t n, struct err *e)
+{
+	AUTO_BUF out = BUF_INIT;
+
+	for (size_t i = 0; i < n; i++)
+		if (has_reasons(targets[i]) && explain(s, targets[i], &out, e) < 0)
+			return -1;
+	session_print(s, &out);
+	return 0;
+}
+
+static int explain_json(struct session *s, struct target *const *targets, size_t n, struct err *e)
+{
+	json_t *all = json_array(), *reasons;
+
+	for (size_t i = 0; i < n; i++) {
+		if (why_json(s, targets[i], &reasons, e) < 0) {
+			json_decref(all);
+			return -1;
+		}
+		json_array_append_new(
+			all, json_pack("{s:s,s:b,s:o}", "target", targets[i]->name, "current",
+		                       build_status(s->build, targets[i]) == STATUS_CURRENT,
+		                       "reasons", reasons));
+	}
+	session_print_json(s, all);
+	return 0;
+}
+
+int cmd_why(const struct options *o, struct terminal *t)
+{
+	AUTO_FREE struct target **targets = NULL;
+	struct session s;
+	struct err e;
+	size_t n;
+
+	if (session_open(&s, o, t, SESSION_RECIPE | SESSION_STORE_READ | SESSION_REGISTRY |
+	                 SESSION_BUILD, &e) < 0 ||
+	    session_targets(&s, &targets, &n, &e) < 0 || session_plan(&s, targets, n, &e) < 0 ||
+	    (o->json ? explain_json(&s, targets, n, &e) : explain_all(&s, targets, n, &e)) < 0)
+		return session_fail(&s, &e);
+	return session_end(&s, 0);
+}
