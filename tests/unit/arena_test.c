@@ -1,0 +1,72 @@
+#include "base/arena.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void pieces_do_not_overlap_and_are_aligned(void **state)
+{
+	struct arena a = ARENA_INIT;
+	unsigned char *p[400];
+
+	(void)state;
+	for (size_t i = 0; i < 400; i++) {
+		arena_strndup(&a, "odd", i % 4);   /* puts the next one out of step */
+		p[i] = arena_alloc(&a, 1 + i * 7);
+		assert_int_equal((uintptr_t)p[i] % _Alignof(max_align_t), 0);
+		for (size_t k = 0; k < 1 + i * 7; k++)
+			assert_int_equal(p[i][k], 0);
+		memset(p[i], (int)i, 1 + i * 7);
+	}
+	for (size_t i = 0; i < 400; i++)
+		for (size_t k = 0; k < 1 + i * 7; k++)
+			assert_int_equal(p[i][k], i & 255);
+	arena_fini(&a);
+}
+
+static void a_large_piece_leaves_the_open_block_in_use(void **state)
+{
+	struct arena a = ARENA_INIT;
+	char *first = arena_strdup(&a, "x"), *second;
+
+	(void)state;
+	memset(arena_alloc(&a, 1 << 20), 1, 1 << 20);
+	second = arena_strdup(&a, "y");
+	assert_ptr_equal(second, first + 2);
+	arena_fini(&a);
+	arena_fini(&a);
+}
+
+static void text_is_copied(void **state)
+{
+	struct arena a = ARENA_INIT;
+	char text[] = "text";
+	char *s = arena_strdup(&a, text), *cut = arena_strndup(&a, text, 2);
+	char *made = arena_printf(&a, "%s-%d", text, 7);
+	char *raw = arena_memdup(&a, text, sizeof(text));
+
+	(void)state;
+	text[0] = 0;
+	assert_string_equal(s, "text");
+	assert_string_equal(cut, "te");
+	assert_string_equal(made, "text-7");
+	assert_string_equal(raw, "text");
+	assert_non_null(arena_memdup(&a, NULL, 0));
+	arena_fini(&a);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(pieces_do_not_overlap_and_are_aligned),
+		cmocka_unit_test(a_large_piece_leaves_the_open_block_in_use),
+		cmocka_unit_test(text_is_copied),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
