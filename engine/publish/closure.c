@@ -10,7 +10,7 @@ enum { NESTING_MAX = 4, DOCUMENTS_MAX = 1000 };
 #define BASE_ANNOTATION "org.opencontainers.image.base.name"
 
 static int read_remote(const struct content *from, const struct descriptor *d,
-		       struct buf *body, struct err *e)
+                       struct buf *body, struct err *e)
 {
 	struct reference ref = *from->ref;
 	struct descriptor got;
@@ -22,7 +22,7 @@ static int read_remote(const struct content *from, const struct descriptor *d,
 }
 
 static int read_any(const struct content *from, const struct descriptor *d,
-		    struct buf *body, struct err *e)
+                    struct buf *body, struct err *e)
 {
 	size_t limit = (size_t)image_limits_default.manifest;
 
@@ -37,18 +37,18 @@ static int read_any(const struct content *from, const struct descriptor *d,
 	if (from->registry)
 		return read_remote(from, d, body, e);
 	return err_set(e, ERR_NOT_FOUND, "manifest %s is not in the store",
-		       DIGEST_STR(&d->digest));
+	               DIGEST_STR(&d->digest));
 }
 
 static int read_body(const struct content *from, const struct descriptor *d,
-		     struct buf *body, struct err *e)
+                     struct buf *body, struct err *e)
 {
 	if (read_any(from, d, body, e) < 0)
 		return -1;
 	if ((int64_t)body->len != d->size)
 		return err_set(e, ERR_CORRUPT,
-			       "manifest %s has %zu bytes, its descriptor says %lld",
-			       DIGEST_STR(&d->digest), body->len, (long long)d->size);
+		               "manifest %s has %zu bytes, its descriptor says %lld",
+		               DIGEST_STR(&d->digest), body->len, (long long)d->size);
 	return 0;
 }
 
@@ -80,10 +80,10 @@ static const char *annotation(struct arena *a, const json_t *annotations, const 
 /* All artifacts may share one empty configuration, which tells them apart from nothing.
  */
 static const struct digest *manifest_image(const struct manifest *m,
-					   const struct descriptor *d)
+                                           const struct descriptor *d)
 {
 	return media_class(m->config.media_type) == MEDIA_CONFIG ? &m->config.digest
-								 : &d->digest;
+	                                                         : &d->digest;
 }
 
 static int add_manifest(struct closure *c, struct document *doc, struct err *e)
@@ -104,11 +104,11 @@ static int add_manifest(struct closure *c, struct document *doc, struct err *e)
 }
 
 static int load_document(struct closure *c, const struct content *from,
-			 const struct descriptor *d, const struct buf *body, int depth,
-			 struct err *e);
+                         const struct descriptor *d, const struct buf *body, int depth,
+                         struct err *e);
 
 static int load_part(struct closure *c, const struct content *from,
-		     const struct descriptor *d, int depth, struct err *e)
+                     const struct descriptor *d, int depth, struct err *e)
 {
 	AUTO_BUF body = BUF_INIT;
 
@@ -116,7 +116,7 @@ static int load_part(struct closure *c, const struct content *from,
 		return 0;
 	if (c->documents.len >= DOCUMENTS_MAX)
 		return err_set(e, ERR_LIMIT, "the image has more than %d manifests",
-			       DOCUMENTS_MAX);
+		               DOCUMENTS_MAX);
 	if (read_body(from, d, &body, e) < 0)
 		return -1;
 	return load_document(c, from, d, &body, depth, e);
@@ -130,7 +130,7 @@ static bool is_platform(const struct descriptor *d)
 }
 
 static int add_index(struct closure *c, const struct content *from, struct document *doc,
-		     int depth, struct err *e)
+                     int depth, struct err *e)
 {
 	struct image_index ix;
 	struct hasher h;
@@ -138,7 +138,7 @@ static int add_index(struct closure *c, const struct content *from, struct docum
 
 	if (depth >= NESTING_MAX)
 		return err_set(e, ERR_LIMIT, "indexes are nested more than %d deep",
-			       NESTING_MAX);
+		               NESTING_MAX);
 	if (index_read(&ix, doc->d.media_type, doc->body, (size_t)doc->d.size, e) < 0)
 		return err_wrap(e, "index %s", DIGEST_STR(&doc->d.digest));
 	doc->version = annotation(&c->arena, ix.annotations, VERSION_ANNOTATION);
@@ -160,8 +160,8 @@ static int add_index(struct closure *c, const struct content *from, struct docum
 }
 
 static int load_document(struct closure *c, const struct content *from,
-			 const struct descriptor *d, const struct buf *body, int depth,
-			 struct err *e)
+                         const struct descriptor *d, const struct buf *body, int depth,
+                         struct err *e)
 {
 	struct document doc = { .d = *d };
 	int rc;
@@ -176,8 +176,8 @@ static int load_document(struct closure *c, const struct content *from,
 		break;
 	default:
 		return err_set(e, ERR_INVALID,
-			       "%s is neither a manifest nor an index, but %.100s",
-			       DIGEST_STR(&d->digest), d->media_type);
+		               "%s is neither a manifest nor an index, but %.100s",
+		               DIGEST_STR(&d->digest), d->media_type);
 	}
 	if (rc == 0)
 		vec_push(&c->documents, doc);
@@ -186,7 +186,7 @@ static int load_document(struct closure *c, const struct content *from,
 
 /* Replaces an index by the manifest of one platform. */
 static int narrow(const struct content *from, const struct platform *only,
-		  struct descriptor *d, struct buf *body, struct err *e)
+                  struct descriptor *d, struct buf *body, struct err *e)
 {
 	const struct descriptor *found;
 	struct image_index ix;
@@ -200,13 +200,13 @@ static int narrow(const struct content *from, const struct platform *only,
 	index_fini(&ix);
 	if (!found)
 		return err_set(e, ERR_NOT_FOUND, "the image has no platform %s",
-			       platform_text(only, text));
+		               platform_text(only, text));
 	buf_reset(body);
 	return read_body(from, d, body, e);
 }
 
 static int load_root(struct closure *c, const struct content *from, struct descriptor *d,
-		     struct buf *body, const struct platform *only, struct err *e)
+                     struct buf *body, const struct platform *only, struct err *e)
 {
 	const struct document *root;
 
@@ -226,8 +226,8 @@ static int load_root(struct closure *c, const struct content *from, struct descr
 }
 
 int closure_load(struct closure *c, const struct content *from,
-		 const struct descriptor *root, const struct platform *only,
-		 struct err *e)
+                 const struct descriptor *root, const struct platform *only,
+                 struct err *e)
 {
 	struct descriptor d = *root;
 	AUTO_BUF body = BUF_INIT;
@@ -238,7 +238,7 @@ int closure_load(struct closure *c, const struct content *from,
 }
 
 int closure_fetch(struct closure *c, const struct content *from,
-		  const struct platform *only, struct err *e)
+                  const struct platform *only, struct err *e)
 {
 	struct descriptor d;
 	AUTO_BUF body = BUF_INIT;
@@ -264,7 +264,7 @@ static int shallow_version(struct document *out, struct arena *a, struct err *e)
 
 	if (media_class(out->d.media_type) == MEDIA_INDEX) {
 		if (index_read(&ix, out->d.media_type, out->body, (size_t)out->d.size,
-			       e) < 0)
+		               e) < 0)
 			return -1;
 		out->version = annotation(a, ix.annotations, VERSION_ANNOTATION);
 		index_fini(&ix);
@@ -279,7 +279,7 @@ static int shallow_version(struct document *out, struct arena *a, struct err *e)
 }
 
 int closure_peek(struct document *out, struct arena *a, const struct content *from,
-		 bool deep, struct err *e)
+                 bool deep, struct err *e)
 {
 	AUTO_BUF body = BUF_INIT;
 	struct closure c;

@@ -42,17 +42,17 @@ struct closure {
 /* Loads what `root` refers to. `only`: of an index, this platform's manifest alone, which
  * is then the root. On failure nothing is left to release. */
 MUST_CHECK int closure_load(struct closure *c, const struct content *from,
-			    const struct descriptor *root, const struct platform *only,
-			    struct err *e);
+                            const struct descriptor *root, const struct platform *only,
+                            struct err *e);
 /* The same, of what from->ref names. */
 MUST_CHECK int closure_fetch(struct closure *c, const struct content *from,
-			     const struct platform *only, struct err *e);
+                             const struct platform *only, struct err *e);
 void closure_fini(struct closure *c);
 
 /* A root as a registry's tag holds it, without its layers: for judging tags and for
  * setting others to it. Strings and body live in `a`. `image` is only found when asked
  * for (`deep`). */
 MUST_CHECK int closure_peek(struct document *out, struct arena *a,
-			    const struct content *from, bool deep, struct err *e);
+                            const struct content *from, bool deep, struct err *e);
 
 #endif

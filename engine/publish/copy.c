@@ -9,22 +9,22 @@ enum { CONNECTIONS = 8 };
 
 /* Sets a closure under the name that `to` says, and ships it. */
 static int ship_as(struct deploy_result *out, struct ship_item *item, const char *to,
-		   const struct ship_options *o, struct err *e)
+                   const struct ship_options *o, struct err *e)
 {
 	const char *tag = item->to.tag;
 
 	if (item->to.has_digest &&
 	    !digest_equal(&item->to.digest, &item->image->root.digest))
 		return err_set(e, ERR_INVALID,
-			       "%s: the image is %s, and a digest cannot be chosen", to,
-			       DIGEST_STR(&item->image->root.digest));
+		               "%s: the image is %s, and a digest cannot be chosen", to,
+		               DIGEST_STR(&item->image->root.digest));
 	item->tags = &tag;
 	item->n_tags = *tag != '\0';
 	return ship(out, item, 1, o, e);
 }
 
 int image_copy(struct deploy_result *out, const char *from, const char *to,
-	       const struct platform *only, const struct ship_options *o, struct err *e)
+               const struct platform *only, const struct ship_options *o, struct err *e)
 {
 	struct ship_item item = { .name = from };
 	struct content content = { .registry = o->registry, .store = o->store->blobs };
@@ -46,7 +46,7 @@ int image_copy(struct deploy_result *out, const char *from, const char *to,
 }
 
 int image_push(struct deploy_result *out, const char *name, const struct descriptor *root,
-	       const char *to, const struct ship_options *o, struct err *e)
+               const char *to, const struct ship_options *o, struct err *e)
 {
 	struct ship_item item = { .name = name };
 	struct content content = { .store = o->store->blobs };
@@ -77,7 +77,7 @@ static int fetch(void *arg, struct err *e)
 }
 
 static int fetch_blobs(const struct closure *c, const struct reference *from,
-		       const struct ship_options *o, struct err *e)
+                       const struct ship_options *o, struct err *e)
 {
 	size_t layers = c->layers.len, n = layers + c->configs.len;
 	AUTO_FREE struct fetch *all = mem_alloc((n + 1) * sizeof(*all));
@@ -98,7 +98,7 @@ static int fetch_blobs(const struct closure *c, const struct reference *from,
 
 /* Where its layers can be mounted from, should it become a base. */
 static int remember(const struct closure *c, const struct reference *from,
-		    const struct ship_options *o, struct err *e)
+                    const struct ship_options *o, struct err *e)
 {
 	AUTO_FREE char *repo = reference_repo_text(from);
 
@@ -111,7 +111,7 @@ static int remember(const struct closure *c, const struct reference *from,
 
 /* Documents only after all that they refer to, and the name only after the root. */
 static int keep(const struct closure *c, const struct reference *from, const char *name,
-		const struct ship_options *o, struct err *e)
+                const struct ship_options *o, struct err *e)
 {
 	if (fetch_blobs(c, from, o, e) < 0)
 		return -1;
@@ -128,7 +128,7 @@ static int keep(const struct closure *c, const struct reference *from, const cha
 }
 
 int image_pull(struct descriptor *root, const char *from, const struct platform *only,
-	       const struct ship_options *o, struct err *e)
+               const struct ship_options *o, struct err *e)
 {
 	struct content content = { .registry = o->registry, .store = o->store->blobs };
 	struct reference source;
@@ -157,7 +157,7 @@ static int name_key(const char *name, char **key, struct err *e)
 }
 
 int image_name_put(struct store *s, const char *name, const struct descriptor *d,
-		   struct err *e)
+                   struct err *e)
 {
 	AUTO_FREE char *key = NULL;
 	AUTO_JSON *j = descriptor_json(d);
@@ -170,7 +170,7 @@ int image_name_put(struct store *s, const char *name, const struct descriptor *d
 }
 
 int image_name_get(struct store *s, const char *name, struct descriptor *out,
-		   struct err *e)
+                   struct err *e)
 {
 	AUTO_FREE char *key = NULL;
 	AUTO_JSON *j = NULL;

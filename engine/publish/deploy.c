@@ -21,7 +21,7 @@ static void cargo_fini(struct cargo *c)
 }
 
 static int add_repo(struct cargo *c, size_t i, const struct deploy_image *image,
-		    const char *repo, struct err *e)
+                    const char *repo, struct err *e)
 {
 	struct strings tags = publish_tags(image->publish);
 	bool family = publish_family(image->publish, &c->families[i]);
@@ -48,7 +48,7 @@ static int add_repo(struct cargo *c, size_t i, const struct deploy_image *image,
 }
 
 static int add_image(struct cargo *c, size_t i, const struct deploy_image *image,
-		     const struct ship_options *o, struct err *e)
+                     const struct ship_options *o, struct err *e)
 {
 	struct content from = { .store = o->store->blobs };
 
@@ -61,7 +61,7 @@ static int add_image(struct cargo *c, size_t i, const struct deploy_image *image
 }
 
 int deploy(struct deploy_result *out, const struct deploy_image *images, size_t n,
-	   const struct ship_options *o, struct err *e)
+           const struct ship_options *o, struct err *e)
 {
 	struct cargo c = { .n = n };
 	int rc = 0;

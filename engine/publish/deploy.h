@@ -15,7 +15,7 @@ struct deploy_image {
 
 /* One deploy_repo for each repository of each image, in their order. */
 MUST_CHECK int deploy(struct deploy_result *out, const struct deploy_image *images,
-		      size_t n, const struct ship_options *o, struct err *e);
+                      size_t n, const struct ship_options *o, struct err *e);
 
 /* Two targets that publish the same tag of the same repository are ERR_INVALID, naming
  * both places, as is a version that is none. Floats of different versions are no clash:

@@ -153,13 +153,13 @@ static int check_rebuild(const struct family *f, struct err *e)
 	if (!r)
 		return 0;
 	if (!*r || strspn(r, "0123456789abcdefghijklmnopqrstuvwxyz"
-			     "ABCDEFGHIJKLMNOPQRSTUVWXYZ.-") != strlen(r))
+	                     "ABCDEFGHIJKLMNOPQRSTUVWXYZ.-") != strlen(r))
 		return err_set(e, ERR_INVALID,
-			       "rebuild '%s' is not letters, digits, '.' and '-'", r);
+		               "rebuild '%s' is not letters, digits, '.' and '-'", r);
 	if (f->version.pre.n)
 		return err_set(e, ERR_INVALID,
-			       "rebuild is for releases, and %s is a prerelease",
-			       f->o->version);
+		               "rebuild is for releases, and %s is a prerelease",
+		               f->o->version);
 	return 0;
 }
 
@@ -170,8 +170,8 @@ static int check_levels(const struct family *f, struct err *e)
 	for (size_t i = 0; i < f->o->n_levels; i++)
 		if (!family_has(known, ARRAY_LEN(known), f->o->levels[i]))
 			return err_set(e, ERR_INVALID,
-				       "unknown level '%s' (full, minor, major, latest)",
-				       f->o->levels[i]);
+			               "unknown level '%s' (full, minor, major, latest)",
+			               f->o->levels[i]);
 	return 0;
 }
 
@@ -206,9 +206,9 @@ static void collect_suffixes(struct family *f)
 static bool wants_level(const struct family *f, int depth)
 {
 	const char *name = depth == 0              ? "latest"
-			   : depth == f->version.n ? "full"
-			   : depth == 1            ? "major"
-						   : "minor";
+	                   : depth == f->version.n ? "full"
+	                   : depth == 1            ? "major"
+	                                           : "minor";
 	struct span major = f->version.part[0], zero = { "0", 1 };
 
 	/* Under semver 0.1 and 0.2 promise each other nothing, so "0" would be a trap. */
@@ -219,7 +219,7 @@ static bool wants_level(const struct family *f, int depth)
 }
 
 static int add_member(struct family *f, struct buf *tag, const char *suffix, int depth,
-		      bool floating, struct err *e)
+                      bool floating, struct err *e)
 {
 	struct member m = { .suffix = suffix, .depth = depth, .floating = floating };
 
@@ -324,7 +324,7 @@ static void choose_channel(struct family *f)
 	if (!o->channels || !c.n)
 		return;
 	if (o->n_channel_names && !family_has(o->channel_names, o->n_channel_names,
-					      arena_strndup(&f->arena, c.s, c.n)))
+	                                      arena_strndup(&f->arena, c.s, c.n)))
 		return;
 	f->channel = c;
 }

@@ -26,14 +26,14 @@ struct family {
 };
 
 MUST_CHECK int family_init(struct family *f, const struct family_options *o,
-			   struct err *e);
+                           struct err *e);
 void family_fini(struct family *f);
 
 /* What a tag says by its name. */
 struct reading {
 	const char *suffix; /* its series, "" is bare; points into the options */
 	bool numbered; /* `version` holds; else it is "latest", the suffix alone, or a
-			  channel */
+	                  channel */
 	bool channel;  /* not numbered: the channel's own float, "rc" */
 	struct version version;
 	bool twin; /* of the series spelt with "v" where ours is not, or the reverse */

@@ -1,8 +1,8 @@
 #include "publish/promote.h"
 
 int promote(struct deploy_result *out, const char *from, const char *to,
-	    const struct family_options *family, const struct ship_options *o,
-	    struct err *e)
+            const struct family_options *family, const struct ship_options *o,
+            struct err *e)
 {
 	struct ship_item item = { .name = from, .family = family };
 	struct content content = { .registry = o->registry, .store = o->store->blobs };

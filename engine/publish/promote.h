@@ -9,7 +9,7 @@
  * repository lacks is mounted where the registries allow it, else streamed through the
  * store; all platforms of an index. */
 MUST_CHECK int promote(struct deploy_result *out, const char *from, const char *to,
-		       const struct family_options *family, const struct ship_options *o,
-		       struct err *e);
+                       const struct family_options *family, const struct ship_options *o,
+                       struct err *e);
 
 #endif

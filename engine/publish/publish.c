@@ -30,8 +30,8 @@ bool publish_family(const struct publish *p, struct family_options *out)
 		.latest_line = p->latest_line,
 	};
 	out->latest = p->latest == LATEST_NEVER  ? FAMILY_LATEST_NEVER
-		      : p->latest == LATEST_LINE ? FAMILY_LATEST_LINE
-						 : FAMILY_LATEST_ANY;
+	              : p->latest == LATEST_LINE ? FAMILY_LATEST_LINE
+	                                         : FAMILY_LATEST_ANY;
 	return p->version != NULL;
 }
 
@@ -75,18 +75,18 @@ static bool versions_differ(const char *a, const char *b)
 }
 
 static int claim(struct claims *c, const struct target *t, const char *repo,
-		 const char *tag, const char *version, struct err *e)
+                 const char *tag, const char *version, struct err *e)
 {
 	const char *name = arena_printf(&c->arena, "%s:%s", repo, tag);
 	struct claim *held = map_get(&c->by_tag, name);
 
 	if (held && held->target != t && !versions_differ(held->version, version))
 		return err_set(e, ERR_INVALID,
-			       PLACE_FMT
-			       "image '%s' publishes %s, and so does image '%s' (%s:%d)",
-			       PLACE_ARG(t->publish->place), t->name, name,
-			       held->target->name,
-			       PLACE_ARG(held->target->publish->place));
+		               PLACE_FMT
+		               "image '%s' publishes %s, and so does image '%s' (%s:%d)",
+		               PLACE_ARG(t->publish->place), t->name, name,
+		               held->target->name,
+		               PLACE_ARG(held->target->publish->place));
 	if (held)
 		return 0;
 	held = arena_alloc(&c->arena, sizeof(*held));
@@ -96,7 +96,7 @@ static int claim(struct claims *c, const struct target *t, const char *repo,
 }
 
 static int claim_family(struct claims *c, const struct target *t, const char *repo,
-			const struct family_options *o, struct err *e)
+                        const struct family_options *o, struct err *e)
 {
 	const struct digest none = { { 0 } };
 	struct tag_plan p;
@@ -104,16 +104,16 @@ static int claim_family(struct claims *c, const struct target *t, const char *re
 
 	if (family_plan(&p, o, &none, NULL, 0, e) < 0)
 		return err_wrap(e, PLACE_FMT "image '%s'", PLACE_ARG(t->publish->place),
-				t->name);
+		                t->name);
 	for (size_t i = 0; rc == 0 && i < p.n; i++)
 		rc = claim(c, t, repo, p.at[i].tag, p.at[i].floating ? o->version : NULL,
-			   e);
+		           e);
 	tag_plan_fini(&p);
 	return rc;
 }
 
 static int claim_repo(struct claims *c, const struct target *t, const char *text,
-		      struct err *e)
+                      struct err *e)
 {
 	AUTO_FREE char *repo = NULL;
 	struct strings tags = publish_tags(t->publish);
@@ -122,15 +122,15 @@ static int claim_repo(struct claims *c, const struct target *t, const char *text
 
 	if (reference_parse_repo(&ref, text, e) < 0)
 		return err_wrap(e, PLACE_FMT "image '%s'", PLACE_ARG(t->publish->place),
-				t->name);
+		                t->name);
 	repo = reference_repo_text(&ref);
 	if (publish_family(t->publish, &o) && claim_family(c, t, repo, &o, e) < 0)
 		return -1;
 	for (size_t i = 0; i < tags.n; i++) {
 		if (!reference_tag_valid(tags.at[i]))
 			return err_set(e, ERR_INVALID,
-				       PLACE_FMT "image '%s': '%s' is not a valid tag",
-				       PLACE_ARG(t->publish->place), t->name, tags.at[i]);
+			               PLACE_FMT "image '%s': '%s' is not a valid tag",
+			               PLACE_ARG(t->publish->place), t->name, tags.at[i]);
 		if (claim(c, t, repo, tags.at[i], NULL, e) < 0)
 			return -1;
 	}

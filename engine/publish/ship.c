@@ -7,7 +7,7 @@
 enum { CONNECTIONS = 8 };
 
 static void init_job(struct ship *s, struct job *j, const struct ship_item *item,
-		     struct deploy_repo *out)
+                     struct deploy_repo *out)
 {
 	AUTO_FREE char *repo = reference_repo_text(&item->to);
 	const struct closure *c = item->image;
@@ -46,7 +46,7 @@ static int push_documents(void *arg, struct err *e)
 		ref.has_digest = true;
 		ref.digest = doc->d.digest;
 		if (registry_put_manifest(j->ship->o->registry, &ref, &doc->d, doc->body,
-					  e) < 0)
+		                          e) < 0)
 			return job_wrap(j, e);
 		j->out->sent.bytes += doc->d.size;
 	}
@@ -54,7 +54,7 @@ static int push_documents(void *arg, struct err *e)
 }
 
 static int each_job(struct ship *s, int (*fn)(void *job, struct err *e),
-		    bool (*needs)(const struct job *j), struct err *e)
+                    bool (*needs)(const struct job *j), struct err *e)
 {
 	for (size_t i = 0; i < s->n; i++)
 		if (!needs || needs(&s->jobs[i]))
@@ -88,17 +88,17 @@ static int run(struct ship *s, struct err *e)
 }
 
 static int check_items(const struct ship_item *items, size_t n,
-		       const struct ship_options *o, struct err *e)
+                       const struct ship_options *o, struct err *e)
 {
 	for (size_t i = 0; i < n; i++)
 		if (!items[i].image && !o->plan_only)
 			return err_set(e, ERR_NOT_FOUND, "image '%s' is not built",
-				       items[i].name);
+			               items[i].name);
 	return 0;
 }
 
 int ship(struct deploy_result *out, const struct ship_item *items, size_t n,
-	 const struct ship_options *o, struct err *e)
+         const struct ship_options *o, struct err *e)
 {
 	struct ship s = { .o = o, .n = n };
 	int rc;

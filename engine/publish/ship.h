@@ -49,7 +49,8 @@ struct deploy_repo {
 	const char *repo;       /* "host/repo" */
 	bool has_root;          /* false: not built yet */
 	struct descriptor root; /* what the tags are set to */
-	/* Of a plan: what would be. Known only with has_root. */
+	/* Of a plan: what would be, as far as the image is built. Bytes sent hold
+	 * manifests, too. */
 	struct deploy_amount sent, mounted, present;
 	struct deploy_tag *tags; /* in the order to publish */
 	size_t n_tags;
@@ -62,7 +63,7 @@ struct deploy_result {
 
 /* On failure *out is empty; each tag is then as it was or as it was to be. */
 MUST_CHECK int ship(struct deploy_result *out, const struct ship_item *items, size_t n,
-		    const struct ship_options *o, struct err *e);
+                    const struct ship_options *o, struct err *e);
 void deploy_result_fini(struct deploy_result *r);
 /* Whether the plan, or what was done, changes anything in the registry. */
 bool deploy_repo_changed(const struct deploy_repo *r);

@@ -6,7 +6,7 @@
 #include "store/sources.h"
 
 /* More places to mount from are not worth their requests, nor their records. */
-enum { MOUNTS_MAX = 3 };
+enum { MOUNTS_MAX = 3, STREAMS_MAX = 4 };
 
 /* A blob on its way to one registry: to one repository first, from where the others mount
  * it. */
@@ -100,62 +100,55 @@ static bool base_repo(const struct job *j, struct reference *out)
 	return !local && reference_parse(out, name, &e) == 0;
 }
 
-static void add_mount_of(struct strlist *from, const struct job *j,
-			 const struct reference *r)
-{
-	if (!strcmp(r->host, j->item->to.host))
-		add_mount(from, j, r->repo);
-}
-
-/* Where a blob may be found: repositories of the same host to mount from, and one of any
- * host to stream from when the store has it not. */
+/* Where a blob may be found: repositories of the same host to mount from, and of any host
+ * to stream from when the store has it not. */
 struct origins {
 	struct strlist from;
-	struct reference stream;
-	bool has_stream;
+	struct reference streams[STREAMS_MAX];
+	size_t n_streams;
 };
 
-static void may_stream(struct origins *o, const struct reference *r)
+static void add_origin(struct origins *o, const struct job *j, const struct reference *r)
 {
-	if (!o->has_stream)
-		o->stream = *r;
-	o->has_stream = true;
+	const struct reference *to = &j->item->to;
+
+	if (!strcmp(r->host, to->host)) {
+		add_mount(&o->from, j, r->repo);
+		if (!strcmp(r->repo, to->repo))
+			return;
+	}
+	if (o->n_streams < STREAMS_MAX)
+		o->streams[o->n_streams++] = *r;
 }
 
 static int find_origins(struct origins *o, const struct load *l, const struct job *j,
-			struct err *e)
+                        struct err *e)
 {
 	struct store *store = l->ship->o->store;
 	AUTO_STRLIST known = STRLIST_INIT;
 	struct reference r;
 	struct err ignored;
 
+	*o = (struct origins){ .from = STRLIST_INIT };
 	if (j != l->jobs.at[0])
 		add_mount(&o->from, j, l->jobs.at[0]->item->to.repo);
-	if (j->item->origin) {
-		add_mount_of(&o->from, j, j->item->origin);
-		may_stream(o, j->item->origin);
-	}
+	if (j->item->origin)
+		add_origin(o, j, j->item->origin);
 	if (blob_sources_get(store->state, &l->d.digest, &known, e) < 0)
 		return -1;
-	for (size_t i = 0; i < known.len; i++) {
-		if (reference_parse_repo(&r, known.at[i], &ignored) < 0)
-			continue;
-		add_mount_of(&o->from, j, &r);
-		may_stream(o, &r);
-	}
-	if (base_repo(j, &r)) {
-		add_mount_of(&o->from, j, &r);
-		may_stream(o, &r);
-	}
+	for (size_t i = 0; i < known.len; i++)
+		if (reference_parse_repo(&r, known.at[i], &ignored) == 0)
+			add_origin(o, j, &r);
+	if (base_repo(j, &r))
+		add_origin(o, j, &r);
 	return 0;
 }
 
 static void account(struct job *j, const struct load *l, enum push_outcome how)
 {
 	struct deploy_amount *a = how == PUSH_SENT      ? &j->out->sent
-				  : how == PUSH_MOUNTED ? &j->out->mounted
-							: &j->out->present;
+	                          : how == PUSH_MOUNTED ? &j->out->mounted
+	                                                : &j->out->present;
 
 	pthread_mutex_lock(&j->ship->lock);
 	a->blobs++;
@@ -163,18 +156,35 @@ static void account(struct job *j, const struct load *l, enum push_outcome how)
 	pthread_mutex_unlock(&j->ship->lock);
 }
 
-static int push_to(const struct load *l, struct job *j, struct err *e)
+/* What we know of origins may be out of date: the next one is asked as long as the bytes
+ * are missing. */
+static int push_from(const struct load *l, struct job *j, const struct origins *origins,
+                     enum push_outcome *how, struct err *e)
 {
 	const struct ship_options *o = l->ship->o;
-	struct origins origins = { .from = STRLIST_INIT };
 	struct reference ref = job_ref(j, "");
+	size_t next = 0;
+	int rc;
+
+	do {
+		const struct reference *stream =
+			next < origins->n_streams ? &origins->streams[next] : NULL;
+
+		rc = registry_push_blob(o->registry, &ref, &l->d, &origins->from, stream,
+		                        o->store->blobs, how, e);
+	} while (rc < 0 && e->code != ERR_CANCELLED && ++next < origins->n_streams &&
+	         !blobs_has(o->store->blobs, &l->d.digest, NULL));
+	return rc;
+}
+
+static int push_to(const struct load *l, struct job *j, struct err *e)
+{
+	struct origins origins;
 	enum push_outcome how;
 	int rc = find_origins(&origins, l, j, e);
 
 	if (rc == 0)
-		rc = registry_push_blob(o->registry, &ref, &l->d, &origins.from,
-					origins.has_stream ? &origins.stream : NULL,
-					o->store->blobs, &how, e);
+		rc = push_from(l, j, &origins, &how, e);
 	strlist_fini(&origins.from);
 	if (rc < 0)
 		return job_wrap(j, e);
@@ -213,7 +223,7 @@ static int push_load(void *arg, struct err *e)
 /* 1 if one of the repositories that could be mounted from has the blob. */
 static int can_mount(const struct load *l, const struct job *j, struct err *e)
 {
-	struct origins origins = { .from = STRLIST_INIT };
+	struct origins origins;
 	int found = find_origins(&origins, l, j, e);
 
 	for (size_t i = 0; found == 0 && i < origins.from.len; i++) {
@@ -275,7 +285,7 @@ static int run_wave(struct ship *s, bool configs, struct err *e)
 	collect(&l, s, configs);
 	for (size_t i = 0; i < l.all.len; i++)
 		batch_add(s->batch, s->o->plan_only ? probe_load : push_load,
-			  l.all.at[i]);
+		          l.all.at[i]);
 	rc = batch_wait(s->batch, e);
 	for (size_t i = 0; rc == 0 && !configs && !s->o->plan_only && i < l.all.len;
 	     i++) {

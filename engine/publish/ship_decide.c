@@ -56,6 +56,13 @@ static void forget(struct job_held *h, size_t at)
 	h->roots.at[at] = h->roots.at[--h->roots.len];
 }
 
+/* What no one can make sense of is known to be there, and no more: a full tag is then not
+ * ours, and a float may be moved. */
+static bool is_unreadable(const struct err *e)
+{
+	return e->code == ERR_INVALID || e->code == ERR_LIMIT || e->code == ERR_CORRUPT;
+}
+
 /* What the tag holds: known if it is what we set it to, else asked of the registry. */
 static int learn(struct job *j, struct job_held *h, const char *tag, struct err *e)
 {
@@ -73,10 +80,13 @@ static int learn(struct job *j, struct job_held *h, const char *tag, struct err 
 		return 0;
 	}
 	if (closure_peek(&h->roots.at[at], &j->out->arena, &from,
-			 own && !own->out->floating, e) < 0) {
-		if (e->code != ERR_NOT_FOUND)
+	                 own && !own->out->floating, e) < 0) {
+		if (e->code == ERR_NOT_FOUND)
+			forget(h, at); /* deleted since it was listed */
+		else if (is_unreadable(e))
+			h->roots.at[at] = (struct document){ 0 };
+		else
 			return err_wrap(e, "tag %s", tag);
-		forget(h, at); /* deleted since it was listed */
 		return 0;
 	}
 	held->image = h->roots.at[at].image;
@@ -137,7 +147,7 @@ static void set_action(struct deploy_tag *t, enum tag_action action, const char 
 static void judge_by_digest(struct job *j, struct deploy_tag *t)
 {
 	bool same = t->has_old && j->out->has_root &&
-		    digest_equal(&t->old, &j->root.d.digest);
+	            digest_equal(&t->old, &j->root.d.digest);
 
 	if (t->action == TAG_KEEP)
 		return;
@@ -151,7 +161,7 @@ static void judge_by_digest(struct job *j, struct deploy_tag *t)
 }
 
 static int plan_family(struct job *j, struct tag_plan *p, const struct job_held *h,
-		       struct err *e)
+                       struct err *e)
 {
 	const struct digest none = { { 0 } };
 	struct family_options o = *j->item->family;
@@ -159,7 +169,7 @@ static int plan_family(struct job *j, struct tag_plan *p, const struct job_held 
 	if (!j->out->has_root)
 		o.immutable = false; /* whether it is the same image is not known yet */
 	return family_plan(p, &o, j->out->has_root ? &j->root.image : &none, h->tags.at,
-			   h->tags.len, e);
+	                   h->tags.len, e);
 }
 
 static void take_decision(struct job *j, const struct tag_decision *d)
@@ -172,7 +182,7 @@ static void take_decision(struct job *j, const struct tag_decision *d)
 	if (!j->out->has_root && !d->floating && d->action == TAG_MOVE &&
 	    j->item->family->immutable)
 		set_action(t->out, TAG_KEEP,
-			   "exists: an error, should the image turn out to be another");
+		           "exists: an error, should the image turn out to be another");
 }
 
 static int decide_family(struct job *j, struct err *e)

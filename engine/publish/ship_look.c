@@ -23,7 +23,7 @@ int job_wrap(const struct job *j, struct err *e)
 }
 
 static void add_tag(struct job *j, const char *tag, enum tag_action action,
-		    const char *reason, bool floating, bool plain)
+                    const char *reason, bool floating, bool plain)
 {
 	struct deploy_repo *out = j->out;
 	struct deploy_tag *t = &out->tags[out->n_tags];
@@ -58,7 +58,7 @@ int job_expect(struct job *j, struct err *e)
 	j->tags = arena_alloc(&j->out->arena, n * sizeof(*j->tags));
 	for (size_t i = 0; i < p.n; i++)
 		add_tag(j, p.at[i].tag, p.at[i].action, p.at[i].reason, p.at[i].floating,
-			false);
+		        false);
 	tag_plan_fini(&p);
 	for (size_t i = 0; i < item->n_tags; i++)
 		add_tag(j, item->tags[i], TAG_CREATE, "new", true, true);

@@ -6,7 +6,7 @@
 enum { ROUNDS_MAX = 5 };
 
 static int put_tag(struct job *j, struct job_tag *t, const struct document *root,
-		   struct err *e)
+                   struct err *e)
 {
 	struct reference ref = job_ref(j, t->out->tag);
 
@@ -17,7 +17,7 @@ static int put_tag(struct job *j, struct job_tag *t, const struct document *root
 	t->out->has_now = true;
 	t->written = true;
 	progress_step(j->ship->o->progress, j->item->name, "%s:%s is %s", j->out->repo,
-		      t->out->tag, DIGEST_STR(&root->d.digest));
+	              t->out->tag, DIGEST_STR(&root->d.digest));
 	return 0;
 }
 
@@ -39,7 +39,7 @@ static int check_full(struct job *j, const struct job_tag *t, struct err *e)
 	if (digest_equal(&held.image, &j->root.image))
 		return 1;
 	return err_set(e, ERR_EXISTS, "tag %s was set to another image (%s) meanwhile",
-		       t->out->tag, DIGEST_STR(&d.digest));
+	               t->out->tag, DIGEST_STR(&d.digest));
 }
 
 static int set_tag(struct job *j, struct job_tag *t, struct err *e)
@@ -67,7 +67,7 @@ static int find_root(const struct job_held *h, const char *tag)
 
 /* Sets one of our floats to the image of `holder`, which is newer. 1: it moved. */
 static int follow(struct job *j, struct job_tag *t, const struct tag_decision *d,
-		  const struct job_held *h, struct err *e)
+                  const struct job_held *h, struct err *e)
 {
 	int at = find_root(h, d->holder);
 	struct reference ref = job_ref(j, d->holder);

@@ -57,7 +57,7 @@ static bool read_float_note(const struct family *f, const char *text, struct ver
 }
 
 static void survey_tag(struct survey *s, const struct family *f,
-		       const struct held_tag *held)
+                       const struct held_tag *held)
 {
 	struct release r = { .tag = held->tag };
 	struct reading tag;
@@ -81,7 +81,7 @@ static void survey_tag(struct survey *s, const struct family *f,
 }
 
 static void survey_all(struct survey *s, const struct family *f,
-		       const struct held_tag *held, size_t n)
+                       const struct held_tag *held, size_t n)
 {
 	memset(s, 0, sizeof(*s));
 	for (size_t i = 0; i < n; i++)
@@ -104,7 +104,7 @@ static bool in_line(const struct family *f, const struct version *v)
 
 /* A name that has a number shows which of the twins it belongs to. */
 static bool is_under(const struct family *f, const struct member *m,
-		     const struct release *r, int parts)
+                     const struct release *r, int parts)
 {
 	return !strcmp(r->suffix, m->suffix) && (!r->twin || m->depth == 0) &&
 	       version_compare_parts(&r->version, &f->version, parts) == 0 &&
@@ -118,7 +118,7 @@ static bool is_newer(const struct family *f, const struct release *r)
 
 /* The highest release under the float `m` that keeps it back, or NULL. */
 static const struct release *find_newer(const struct family *f, const struct survey *s,
-					const struct member *m)
+                                        const struct member *m)
 {
 	const struct release *best = NULL;
 
@@ -134,7 +134,7 @@ static const struct release *find_newer(const struct family *f, const struct sur
 }
 
 static const struct held_tag *find_held(const struct held_tag *held, size_t n,
-					const char *tag)
+                                        const char *tag)
 {
 	for (size_t i = 0; i < n; i++)
 		if (!strcmp(held[i].tag, tag))
@@ -153,7 +153,7 @@ static const struct member *find_member(const struct family *f, const char *tag)
 /* A float that we do not publish may still hide a release that keeps `m` back: one whose
  * full tag is gone. Lower ones by name cannot. */
 static bool may_hide_newer(const struct family *f, const struct release *fl,
-			   const struct member *m)
+                           const struct member *m)
 {
 	int parts = fl->version.n;
 
@@ -166,7 +166,7 @@ static bool may_hide_newer(const struct family *f, const struct release *fl,
 }
 
 static bool is_wanted(const struct family *f, const struct release *fl,
-		      const bool *blocked)
+                      const bool *blocked)
 {
 	for (size_t i = 0; i < f->members.len; i++)
 		if (f->members.at[i].floating && !blocked[i] &&
@@ -176,7 +176,7 @@ static bool is_wanted(const struct family *f, const struct release *fl,
 }
 
 static void add_hiding_floats(const struct family *f, const struct survey *s,
-			      struct strlist *out)
+                              struct strlist *out)
 {
 	AUTO_FREE bool *blocked = mem_alloc(f->members.len + 1);
 
@@ -189,7 +189,7 @@ static void add_hiding_floats(const struct family *f, const struct survey *s,
 }
 
 int family_wants(const struct family_options *o, const struct held_tag *held, size_t n,
-		 struct strlist *out, struct err *e)
+                 struct strlist *out, struct err *e)
 {
 	struct survey s;
 	struct family f;
@@ -210,8 +210,8 @@ static int refuse_full(const struct member *m, const struct held_tag *h, struct 
 {
 	if (digest_is_zero(&h->image))
 		return err_set(e, ERR_EXISTS,
-			       "tag %s exists, and which image it holds is not known",
-			       m->tag);
+		               "tag %s exists, and which image it holds is not known",
+		               m->tag);
 	return err_set(
 		e, ERR_EXISTS,
 		"tag %s already holds another image (%s): raise the version, or set "
@@ -237,7 +237,7 @@ static const char *reason_of(struct arena *a, const struct release *r)
 /* Why a float stays where it is: d->reason and, if it is for a newer release, d->holder.
  */
 static bool keeps_back(struct tag_decision *d, struct arena *a, const struct family *f,
-		       const struct survey *s, const struct member *m)
+                       const struct survey *s, const struct member *m)
 {
 	const struct release *r;
 
@@ -247,7 +247,7 @@ static bool keeps_back(struct tag_decision *d, struct arena *a, const struct fam
 	}
 	if (follows_line(f, m) && !in_line(f, &f->version)) {
 		d->reason = arena_printf(a, "%s follows %s, and %s is not under it",
-					 m->tag, f->o->latest_line, f->o->version);
+		                         m->tag, f->o->latest_line, f->o->version);
 		return true;
 	}
 	r = find_newer(f, s, m);
@@ -259,13 +259,13 @@ static bool keeps_back(struct tag_decision *d, struct arena *a, const struct fam
 }
 
 static int decide(struct tag_decision *d, struct arena *a, const struct family *f,
-		  const struct survey *s, const struct member *m,
-		  const struct held_tag *h, const struct digest *image, struct err *e)
+                  const struct survey *s, const struct member *m,
+                  const struct held_tag *h, const struct digest *image, struct err *e)
 {
 	bool same = h && !digest_is_zero(&h->image) && digest_equal(&h->image, image);
 
 	*d = (struct tag_decision){ .tag = arena_strdup(a, m->tag),
-				    .floating = m->floating };
+		                    .floating = m->floating };
 	if (!m->floating && h && !same && f->o->immutable)
 		return refuse_full(m, h, e);
 	if (m->floating && keeps_back(d, a, f, s, m)) {
@@ -276,8 +276,8 @@ static int decide(struct tag_decision *d, struct arena *a, const struct family *
 	} else {
 		d->action = h ? TAG_MOVE : TAG_CREATE;
 		d->reason = !h            ? "new"
-			    : m->floating ? "no release under it is newer"
-					  : "immutable = false";
+		            : m->floating ? "no release under it is newer"
+		                          : "immutable = false";
 	}
 	return 0;
 }
@@ -290,12 +290,12 @@ static int check_line(const struct family *f, struct err *e)
 	    (f->o->latest_line && family_read_note(f, f->o->latest_line, &line)))
 		return 0;
 	return err_set(e, ERR_INVALID, "latest = '%s' is not the beginning of a version",
-		       f->o->latest_line ? f->o->latest_line : "");
+	               f->o->latest_line ? f->o->latest_line : "");
 }
 
 static int decide_all(struct tag_plan *out, const struct family *f,
-		      const struct digest *image, const struct held_tag *held, size_t n,
-		      struct err *e)
+                      const struct digest *image, const struct held_tag *held, size_t n,
+                      struct err *e)
 {
 	struct survey s;
 	int rc = check_line(f, e);
@@ -306,15 +306,15 @@ static int decide_all(struct tag_plan *out, const struct family *f,
 		const struct member *m = &f->members.at[i];
 
 		rc = decide(&out->at[out->n++], &out->arena, f, &s, m,
-			    find_held(held, n, m->tag), image, e);
+		            find_held(held, n, m->tag), image, e);
 	}
 	survey_fini(&s);
 	return rc;
 }
 
 int family_plan(struct tag_plan *out, const struct family_options *o,
-		const struct digest *image, const struct held_tag *held, size_t n,
-		struct err *e)
+                const struct digest *image, const struct held_tag *held, size_t n,
+                struct err *e)
 {
 	struct family f;
 	int rc;

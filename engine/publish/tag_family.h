@@ -23,10 +23,10 @@ struct family_options {
 	const char *const *yanked; /* versions that do not count */
 	size_t n_yanked;
 	const char *const *levels; /* of "full" "minor" (1.2, and 1.2.3 of 1.2.3.4)
-				    * "major" "latest"; none: all */
+	                            * "major" "latest"; none: all */
 	size_t n_levels;
 	bool bare; /* default = true: this variant has the bare tags as well; without
-		    * a variant they are all there is */
+	            * a variant they are all there is */
 	bool zero_major;                  /* 0.x has a major tag */
 	bool channels;                    /* prereleases move 2.0-rc 2-rc rc */
 	const char *const *channel_names; /* only these: {"rc"} */
@@ -40,9 +40,9 @@ struct family_options {
 struct held_tag {
 	const char *tag;
 	const char *version; /* its image's org.opencontainers.image.version, or NULL: not
-				known */
+	                        known */
 	struct digest image; /* identity (config digest, or index of configs); zero: not
-				known */
+	                        known */
 };
 
 enum tag_action {
@@ -58,7 +58,7 @@ struct tag_decision {
 	const char *reason; /* for people, never NULL: "1.3.0 is newer" */
 	bool floating;      /* not a full tag: may be moved by later releases */
 	const char *holder; /* kept back by a newer release: the tag that holds it; else
-			       NULL */
+	                       NULL */
 };
 
 struct tag_plan {
@@ -71,18 +71,18 @@ struct tag_plan {
  * that would be published, and floats of the series that may hide a higher release.
  * Callers fetch just these manifests before family_plan. *out gains copies. */
 MUST_CHECK int family_wants(const struct family_options *o, const struct held_tag *held,
-			    size_t n, struct strlist *out, struct err *e);
+                            size_t n, struct strlist *out, struct err *e);
 
 /* `image` is the identity of what is being published. ERR_INVALID: no version, or options
  * that make no tag; ERR_EXISTS: a full tag holds another image. */
 MUST_CHECK int family_plan(struct tag_plan *out, const struct family_options *o,
-			   const struct digest *image, const struct held_tag *held,
-			   size_t n, struct err *e);
+                           const struct digest *image, const struct held_tag *held,
+                           size_t n, struct err *e);
 void tag_plan_fini(struct tag_plan *p);
 
 /* The tags of the family if nothing were held, in order: for finding two targets that
  * publish the same. */
 MUST_CHECK int family_tags(const struct family_options *o, struct strlist *out,
-			   struct err *e);
+                           struct err *e);
 
 #endif

@@ -58,7 +58,7 @@ static bool is_channel(const struct row *rows, size_t n, const struct tag_row *t
 	for (size_t i = 0; i < n; i++)
 		if (rows[i].numbered && !strcmp(rows[i].out->series, t->series) &&
 		    span_equal(version_channel(&rows[i].version),
-			       (struct span){ t->tag, len }))
+		               (struct span){ t->tag, len }))
 			return true;
 	return false;
 }
@@ -69,8 +69,8 @@ static void classify(struct row *rows, size_t n, struct row *r)
 
 	if (r->numbered)
 		t->kind = has_under(rows, n, r) ? TAG_FLOAT
-			  : r->version.pre.n    ? TAG_PRERELEASE
-						: TAG_RELEASE;
+		          : r->version.pre.n    ? TAG_PRERELEASE
+		                                : TAG_RELEASE;
 	else
 		t->kind = is_word(t) || is_channel(rows, n, t) ? TAG_FLOAT : TAG_OTHER;
 }
@@ -117,7 +117,7 @@ static int by_row(const void *a, const void *b)
 
 /* Any version does: only prefix and suffixes are of interest here. */
 static int read_tags(struct row *rows, struct arena *a, const struct strlist *tags,
-		     const struct family_options *spelling, struct err *e)
+                     const struct family_options *spelling, struct err *e)
 {
 	struct family_options o = spelling ? *spelling : (struct family_options){ 0 };
 	struct family f;
@@ -142,7 +142,7 @@ static int read_tags(struct row *rows, struct arena *a, const struct strlist *ta
 }
 
 static int look(struct row *rows, size_t n, const struct reference *repo,
-		const struct ship_options *o, struct err *e)
+                const struct ship_options *o, struct err *e)
 {
 	struct batch *b = batch_new(o->connections > 0 ? o->connections : CONNECTIONS);
 	int rc;
@@ -163,8 +163,8 @@ static int look(struct row *rows, size_t n, const struct reference *repo,
 }
 
 static int fill(struct tag_list *l, const struct strlist *tags,
-		const struct reference *repo, const struct family_options *spelling,
-		const struct ship_options *o, struct err *e)
+                const struct reference *repo, const struct family_options *spelling,
+                const struct ship_options *o, struct err *e)
 {
 	AUTO_FREE struct row *rows = mem_alloc((tags->len + 1) * sizeof(*rows));
 	AUTO_FREE struct tag_row *found = mem_alloc((tags->len + 1) * sizeof(*found));
@@ -188,8 +188,8 @@ static int fill(struct tag_list *l, const struct strlist *tags,
 }
 
 int tags_list(struct tag_list *out, const struct reference *repo,
-	      const struct family_options *spelling, const struct ship_options *o,
-	      struct err *e)
+              const struct family_options *spelling, const struct ship_options *o,
+              struct err *e)
 {
 	AUTO_FREE char *name = reference_repo_text(repo);
 	AUTO_STRLIST tags = STRLIST_INIT;
@@ -212,8 +212,8 @@ void tag_list_fini(struct tag_list *l)
 }
 
 int tags_would_move(struct deploy_result *out, const struct reference *repo,
-		    const struct family_options *family, const struct ship_options *o,
-		    struct err *e)
+                    const struct family_options *family, const struct ship_options *o,
+                    struct err *e)
 {
 	struct ship_item item = { .name = repo->repo, .to = *repo, .family = family };
 	struct ship_options plan = *o;

@@ -24,21 +24,21 @@ struct tag_list {
 	struct arena arena;
 	const char *repo;   /* "host/repo" */
 	struct tag_row *at; /* by series; in it floats, releases, prereleases, the highest
-			       first */
+	                       first */
 	size_t n;
 };
 
 /* One list and a HEAD a tag. `spelling` tells prefix and variants; NULL: none declared.
  */
 MUST_CHECK int tags_list(struct tag_list *out, const struct reference *repo,
-			 const struct family_options *spelling,
-			 const struct ship_options *o, struct err *e);
+                         const struct family_options *spelling,
+                         const struct ship_options *o, struct err *e);
 void tag_list_fini(struct tag_list *l);
 
 /* What publishing a version would do to the tags, whatever the image: a plan as of
  * deploy. */
 MUST_CHECK int tags_would_move(struct deploy_result *out, const struct reference *repo,
-			       const struct family_options *family,
-			       const struct ship_options *o, struct err *e);
+                               const struct family_options *family,
+                               const struct ship_options *o, struct err *e);
 
 #endif

@@ -131,7 +131,7 @@ int version_compare_parts(const struct version *a, const struct version *b, int 
 
 	for (int i = 0; i < n; i++) {
 		int c = version_compare_digits(i < a->n ? a->part[i] : zero,
-					       i < b->n ? b->part[i] : zero);
+		                               i < b->n ? b->part[i] : zero);
 
 		if (c)
 			return c;
@@ -146,8 +146,8 @@ static int compare_identifiers(struct span a, struct span b)
 		struct span x = take_identifier(&a), y = take_identifier(&b);
 		bool xd = span_is_digits(x), yd = span_is_digits(y);
 		int c = xd && yd   ? version_compare_digits(x, y)
-			: xd != yd ? (xd ? -1 : 1)
-				   : compare_bytes(x, y);
+		        : xd != yd ? (xd ? -1 : 1)
+		                   : compare_bytes(x, y);
 
 		if (c)
 			return c;

@@ -10,6 +10,7 @@
 #include "publish/promote.h"
 #include "publish/tags.h"
 #include "publish_registry.h"
+#include "store/sources.h"
 
 /* One registry for all tests, each of which has repositories of its own. */
 struct world {
@@ -21,6 +22,7 @@ struct world {
 	size_t log;     /* where a test's requests begin */
 	char repo[100]; /* of this test */
 	int serial;
+	int events_left; /* of a child that is to die */
 };
 
 static struct world w;
@@ -101,7 +103,7 @@ static void put_text(const struct buf *b, struct descriptor *d, const char *type
 static void add_descriptor(struct buf *out, const struct descriptor *d)
 {
 	buf_addf(out, "{\"mediaType\":\"%s\",\"digest\":\"%s\",\"size\":%lld}",
-		 d->media_type, DIGEST_STR(&d->digest), (long long)d->size);
+	         d->media_type, DIGEST_STR(&d->digest), (long long)d->size);
 }
 
 /* An image of one layer that holds `content`; `note` becomes the version annotation. */
@@ -119,15 +121,15 @@ static struct descriptor image(const char *content, const char *note)
 		DIGEST_STR(&layer.digest));
 	put_text(&text, &config, MEDIA_OCI_CONFIG);
 	buf_addf(&body, "{\"schemaVersion\":2,\"mediaType\":\"%s\",\"config\":",
-		 MEDIA_OCI_MANIFEST);
+	         MEDIA_OCI_MANIFEST);
 	add_descriptor(&body, &config);
 	buf_adds(&body, ",\"layers\":[");
 	add_descriptor(&body, &layer);
 	buf_adds(&body, "]");
 	if (note)
 		buf_addf(&body,
-			 ",\"annotations\":{\"org.opencontainers.image.version\":\"%s\"}",
-			 note);
+		         ",\"annotations\":{\"org.opencontainers.image.version\":\"%s\"}",
+		         note);
 	buf_adds(&body, "}");
 	put_text(&body, &manifest, MEDIA_OCI_MANIFEST);
 	return manifest;
@@ -139,15 +141,15 @@ static struct descriptor index_of(const struct descriptor *a, const struct descr
 	AUTO_BUF body = BUF_INIT;
 
 	buf_addf(&body, "{\"schemaVersion\":2,\"mediaType\":\"%s\",\"manifests\":[",
-		 MEDIA_OCI_INDEX);
+	         MEDIA_OCI_INDEX);
 	buf_addf(&body,
-		 "{\"mediaType\":\"%s\",\"digest\":\"%s\",\"size\":%lld,\"platform\":"
-		 "{\"os\":\"linux\",\"architecture\":\"amd64\"}},",
-		 a->media_type, DIGEST_STR(&a->digest), (long long)a->size);
+	         "{\"mediaType\":\"%s\",\"digest\":\"%s\",\"size\":%lld,\"platform\":"
+	         "{\"os\":\"linux\",\"architecture\":\"amd64\"}},",
+	         a->media_type, DIGEST_STR(&a->digest), (long long)a->size);
 	buf_addf(&body,
-		 "{\"mediaType\":\"%s\",\"digest\":\"%s\",\"size\":%lld,\"platform\":"
-		 "{\"os\":\"linux\",\"architecture\":\"arm64\"}}]}",
-		 b->media_type, DIGEST_STR(&b->digest), (long long)b->size);
+	         "{\"mediaType\":\"%s\",\"digest\":\"%s\",\"size\":%lld,\"platform\":"
+	         "{\"os\":\"linux\",\"architecture\":\"arm64\"}}]}",
+	         b->media_type, DIGEST_STR(&b->digest), (long long)b->size);
 	put_text(&body, &d, MEDIA_OCI_INDEX);
 	return d;
 }
@@ -174,7 +176,7 @@ static struct publish *publish(struct published *p, const char *repo, const char
 }
 
 static int try_deploy(struct deploy_result *out, const char *version,
-		      const struct descriptor *root, bool plan_only, struct err *e)
+                      const struct descriptor *root, bool plan_only, struct err *e)
 {
 	struct published p;
 	struct deploy_image di = { "app", publish(&p, w.repo, version), root };
@@ -196,7 +198,7 @@ static void deploys(const char *version, struct descriptor root, const char *tag
 		fail_msg("%s", e.msg);
 	for (size_t i = 0; i < r.at[0].n_tags; i++)
 		buf_addf(&got, "%s%s%c", i ? " " : "", r.at[0].tags[i].tag,
-			 "+>=!"[r.at[0].tags[i].action]);
+		         "+>=!"[r.at[0].tags[i].action]);
 	assert_string_equal(got.s, tags);
 	deploy_result_fini(&r);
 }
@@ -286,13 +288,13 @@ static void a_first_deploy_sends_all_and_then_tags_in_order(void **state)
 	assert_true(strstr(text.s, "PUT /v2/") < last_blob);
 	assert_null(strstr(text.s, "/manifests/1.2.3\nPUT /v2/t1/app/blobs"));
 	for (const char *const *t =
-		     (const char *const[]){ "1.2.3\n", "1.2\n", "1\n", "latest\n", NULL };
+	             (const char *const[]){ "1.2.3\n", "1.2\n", "1\n", "latest\n", NULL };
 	     *t; t++) {
 		char line[200];
 		const char *at;
 
 		snprintf(line, sizeof(line), "PUT /v2/%s/manifests/%s",
-			 strchr(w.repo, '/') + 1, *t);
+		         strchr(w.repo, '/') + 1, *t);
 		at = strstr(last_blob, line);
 		if (!at)
 			fail_msg("%s does not follow the one before", line);
@@ -487,7 +489,7 @@ static void a_layer_is_mounted_from_where_an_earlier_deploy_put_it(void **state)
 	if (image_push(&r, "a", &a, to, &o, &e) < 0)
 		fail_msg("%s", e.msg);
 	assert_int_equal(r.at[0].mounted.blobs,
-			 1); /* the configuration is not remembered */
+	                 1); /* the configuration is not remembered */
 	assert_int_equal(r.at[0].sent.blobs, 1);
 	deploy_result_fini(&r);
 }
@@ -579,56 +581,105 @@ static void floats_converge_to_a_release_that_appeared_meanwhile(void **state)
 	expect_tags(w.repo, "1.2.4 1.2 1 latest", &newer);
 }
 
-static void die_at(struct progress *self, const struct progress_event *ev)
+static void die_in_time(struct progress *self, const struct progress_event *ev)
 {
-	static int left = 0;
-
 	(void)self;
-	if (ev->kind != PROGRESS_STEP)
-		return;
-	if (!left)
-		left = w.serial; /* of the child: how far it gets */
-	if (--left == 0)
+	(void)ev;
+	if (--w.events_left == 0)
 		_exit(0);
 }
 
-static void a_deploy_killed_between_tags_is_finished_by_the_next(void **state)
+/* Deploys in a child that dies at the n-th event. False: it had fewer, and is done. */
+static bool deploy_and_die(const struct descriptor *d, int n)
 {
+	struct registry_options ro = { .progress = &w.progress };
+	struct deploy_result r;
+	struct err e;
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		/* A client of its own: connections are not shared across a fork. */
+		if (registry_new(&w.client, &ro, &e) < 0)
+			_exit(1);
+		w.events_left = n;
+		w.progress.emit = die_in_time;
+		_exit(try_deploy(&r, "1.0.1", d, false, &e) < 0 ? 2 : 3);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_true(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 3);
+	return WEXITSTATUS(status) == 0;
+}
+
+static void a_deploy_killed_anywhere_is_finished_by_the_next(void **state)
+{
+	static const char *const floats[] = { "1.0", "1", "latest" };
 	struct descriptor a = image("before", "1.0.0"), b = image("after", "1.0.1");
-	static const char *const tags[] = { "1.0", "1", "latest" };
+	struct deploy_result r;
+	struct err e;
+	char base[80];
+	bool died = true;
+	int n;
 
 	(void)state;
-	deploys("1.0.0", a, "1.0.0+ 1.0+ 1+ latest+");
-	for (int at = 1; at <= 3; at++) {
-		pid_t pid = fork();
-
-		if (pid == 0) {
-			struct registry_options ro = { .insecure = STRLIST_INIT };
-			struct deploy_result r;
-			struct err e;
-
-			/* A client of its own: connections are not shared across a fork.
-			 */
-			if (registry_new(&w.client, &ro, &e) < 0)
-				_exit(1);
-			w.serial = 1;
-			w.progress.emit = die_at;
-			_exit(try_deploy(&r, "1.0.1", &b, false, &e) < 0 ? 2 : 3);
-		}
-		int status;
-		assert_int_equal(waitpid(pid, &status, 0), pid);
-		assert_int_equal(WEXITSTATUS(status), 0);
-		for (size_t i = 0; i < ARRAY_LEN(tags); i++) {
+	memcpy(base, w.repo, sizeof(base));
+	for (n = 1; died; n++) {
+		snprintf(w.repo, sizeof(w.repo), "%s/%d", base, n);
+		deploys("1.0.0", a, "1.0.0+ 1.0+ 1+ latest+");
+		died = deploy_and_die(&b, n);
+		for (size_t i = 0; i < ARRAY_LEN(floats); i++) {
 			struct digest d;
 
-			assert_true(tag_digest(w.repo, tags[i], &d));
+			assert_true(tag_digest(w.repo, floats[i], &d));
 			assert_true(digest_equal(&d, &a.digest) ||
-				    digest_equal(&d, &b.digest));
+			            digest_equal(&d, &b.digest));
 		}
+		if (try_deploy(&r, "1.0.1", &b, false, &e) < 0)
+			fail_msg("%s", e.msg);
+		deploy_result_fini(&r);
+		expect_tags(w.repo, "1.0.1 1.0 1 latest", &b);
+		expect_tags(w.repo, "1.0.0", &a);
 	}
-	deploys("1.0.1", b, "1.0.1= 1.0= 1= latest>");
-	expect_tags(w.repo, "1.0.1 1.0 1 latest", &b);
-	expect_tags(w.repo, "1.0.0", &a);
+	assert_true(n > 5); /* it has died between tags, too */
+}
+
+static void a_blob_is_streamed_from_where_it_still_is(void **state)
+{
+	struct descriptor a = image("streamed", "1.0.0");
+	struct ship_options o = options();
+	struct deploy_result r;
+	struct digest layer;
+	char to[200];
+	struct err e;
+
+	(void)state;
+	snprintf(to, sizeof(to), "%s/streamed:x", w.other.host);
+	assert_int_equal(image_push(&r, "a", &a, to, &o, &e), 0);
+	deploy_result_fini(&r);
+	digest_of(&layer, "streamed", strlen("streamed"));
+	snprintf(to, sizeof(to), "%s/gone", w.other.host);
+	assert_int_equal(blob_sources_add(w.store.state, &layer, to, &e), 0);
+	assert_int_equal(blob_sources_add(w.store.state, &layer, w.repo, &e), 0);
+	blobs_discard(w.store.blobs, &layer);
+	deploys("1.0.0", a, "1.0.0+ 1.0+ 1+ latest+");
+}
+
+static void what_cannot_be_read_under_a_float_is_replaced(void **state)
+{
+	static const char junk[] = "{\"schemaVersion\":2,\"mediaType\":\"" MEDIA_OCI_INDEX
+				   "\",\"manifests\":[],\"annotations\":{\"a\":1}}";
+	struct descriptor a = image("readable", "1.0.0"), d;
+	struct reference ref;
+	struct err e;
+
+	(void)state;
+	put(junk, strlen(junk), &d, MEDIA_OCI_INDEX);
+	assert_int_equal(reference_parse_repo(&ref, w.repo, &e), 0);
+	strcpy(ref.tag, "latest");
+	if (registry_put_manifest(w.client, &ref, &d, junk, &e) < 0)
+		skip(); /* this registry would not even take it */
+	deploys("1.0.0", a, "1.0.0+ 1.0+ 1+ latest>");
 }
 
 static void plain_tags_move_without_a_family(void **state)
@@ -775,9 +826,9 @@ static void tags_tells_what_floats_point_at(void **state)
 		fail_msg("%s", e.msg);
 	for (size_t i = 0; i < l.n; i++)
 		buf_addf(&text, "%s%s%s ", l.at[i].tag, l.at[i].points_at ? "->" : "",
-			 l.at[i].points_at ? l.at[i].points_at : "");
+		         l.at[i].points_at ? l.at[i].points_at : "");
 	assert_string_equal(text.s,
-			    "latest->1.3.0 1.3->1.3.0 1.2->1.2.3 1->1.3.0 1.3.0 1.2.3 ");
+	                    "latest->1.3.0 1.3->1.3.0 1.2->1.2.3 1->1.3.0 1.3.0 1.2.3 ");
 	tag_list_fini(&l);
 	forget_requests();
 	assert_int_equal(tags_would_move(&r, &repo, &family, &o, &e), 0);
@@ -791,7 +842,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(a_first_deploy_sends_all_and_then_tags_in_order,
-				       begin),
+		                       begin),
 		cmocka_unit_test_setup(nothing_changed_is_one_head_a_tag, begin),
 		cmocka_unit_test_setup(an_older_release_moves_its_own_line_only, begin),
 		cmocka_unit_test_setup(a_plan_writes_nothing_and_tells_bytes, begin),
@@ -799,9 +850,9 @@ int main(void)
 		cmocka_unit_test_setup(a_full_tag_with_another_image_stops_all, begin),
 		cmocka_unit_test_setup(the_same_image_in_another_manifest_is_done, begin),
 		cmocka_unit_test_setup(the_same_files_as_a_new_version_move_the_floats,
-				       begin),
+		                       begin),
 		cmocka_unit_test_setup(a_float_tells_of_a_release_whose_full_tag_is_gone,
-				       begin),
+		                       begin),
 		cmocka_unit_test_setup(an_index_goes_up_with_all_its_platforms, begin),
 		cmocka_unit_test_setup(shared_blobs_go_up_once_and_are_mounted, begin),
 		cmocka_unit_test_setup(
@@ -810,8 +861,11 @@ int main(void)
 		cmocka_unit_test_setup(an_error_in_one_image_tags_none, begin),
 		cmocka_unit_test_setup(
 			floats_converge_to_a_release_that_appeared_meanwhile, begin),
-		cmocka_unit_test_setup(
-			a_deploy_killed_between_tags_is_finished_by_the_next, begin),
+		cmocka_unit_test_setup(a_deploy_killed_anywhere_is_finished_by_the_next,
+		                       begin),
+		cmocka_unit_test_setup(a_blob_is_streamed_from_where_it_still_is, begin),
+		cmocka_unit_test_setup(what_cannot_be_read_under_a_float_is_replaced,
+		                       begin),
 		cmocka_unit_test_setup(plain_tags_move_without_a_family, begin),
 		cmocka_unit_test_setup(promote_gives_a_digest_a_family, begin),
 		cmocka_unit_test_setup(copy_streams_what_the_store_lacks, begin),
