@@ -72,7 +72,7 @@ static int perform(struct run *x)
 	const struct call *c = x->c;
 	struct http_request q = { .method = x->method, .url = x->url, .headers = c->headers,
 	                          .sink = c->sink, .limit = c->limit, .stall_s = c->stall_s,
-	                          .counted = c->counted };
+	                          .counted = c->counted, .once = c->tries == 1 };
 
 	if (!strcmp(x->method, c->method))
 		q.body = c->body;

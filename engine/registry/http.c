@@ -193,12 +193,13 @@ static size_t on_send(char *out, size_t size, size_t n, void *self)
 	return (size_t)got;
 }
 
-/* libcurl sends anew when a kept connection turns out to be dead. */
+/* libcurl sends anew when a kept connection turns out to be dead. A PATCH must not be: the part that
+ * arrived would be there twice. */
 static int on_seek(void *self, curl_off_t offset, int origin)
 {
 	struct exchange *x = self;
 
-	if (offset || origin != SEEK_SET || x->q->body->rewind(x->q->body) < 0)
+	if (x->q->once || offset || origin != SEEK_SET || x->q->body->rewind(x->q->body) < 0)
 		return CURL_SEEKFUNC_FAIL;
 	return CURL_SEEKFUNC_OK;
 }

@@ -146,6 +146,8 @@ static enum outcome refused(struct upload *u, const struct call *c,
 	call_refused(u->r, c, "push", "an upload", a, u->e);
 	if (a->status == 401 || a->status == 403)
 		return FAILED;
+	if (a->status == 429)
+		return RESUME;   /* turned away at the door: the session is as it was */
 	if (retry_status(a->status))
 		return ask_offset(u);
 	if (a->status == 416 && way == UPLOAD_CHUNKS)
@@ -199,7 +201,7 @@ static enum outcome commit_failed(struct upload *u, const struct call *c,
 
 	if (!answered && (keep.code == ERR_CANCELLED || keep.code == ERR_CORRUPT))
 		return FAILED;
-	if (answered && (a->status == 401 || a->status == 403))
+	if (answered && (a->status == 401 || a->status == 403 || a->status == 429))
 		return refused(u, c, a, way);
 	there = blob_exists(u->r, u->host, u->repo, &u->scopes, &u->s->blob->digest, u->e);
 	if (there > 0)
