@@ -1,4 +1,5 @@
-/* What recipes read, beneath their own directory; each reading becomes an input of the recipe. */
+/* What recipes read, beneath their own directory; each reading becomes an input of the
+ * recipe. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -48,13 +49,15 @@ static int push_dir(lua_State *L, const char *path)
 		lua_setfield(L, -2, "__gc");
 	}
 	lua_setmetatable(L, -2);
-	d->fd = file_open_beneath(eval_of(L)->recipe->root_fd, path, O_RDONLY | O_DIRECTORY, 0);
+	d->fd = file_open_beneath(eval_of(L)->recipe->root_fd, path,
+				  O_RDONLY | O_DIRECTORY, 0);
 	if (d->fd < 0)
 		luaL_error(L, "%s: %s", *path ? path : ".", strerror(errno));
 	return d->fd;
 }
 
-/* Collection may come late, and directories are few: what was opened is closed at once. */
+/* Collection may come late, and directories are few: what was opened is closed at once.
+ */
 static void close_dir_at(lua_State *L, int i)
 {
 	struct dir_fd *d = lua_touserdata(L, i);
@@ -103,8 +106,8 @@ static void outputs_below(const struct eval *ev, const char *dir, struct strlist
 {
 	size_t n = strlen(dir);
 
-	for (size_t i = 0; ev->outputs && i < ev->outputs->len; i++) {
-		const char *o = ev->outputs->at[i];
+	for (size_t i = 0; i < ev->outputs.len; i++) {
+		const char *o = ev->outputs.at[i];
 
 		if (n == 0)
 			strlist_add(out, o);
@@ -115,7 +118,7 @@ static void outputs_below(const struct eval *ev, const char *dir, struct strlist
 
 /* Pushes the list, records it, and remembers what it named. */
 static void push_paths(lua_State *L, const char *dir, const struct strlist *hits,
-                       struct buf *record)
+		       struct buf *record)
 {
 	struct eval *ev = eval_of(L);
 
@@ -155,16 +158,38 @@ static int l_glob(lua_State *L)
 	return 1;
 }
 
+/* output(path): a file rule makes it, so that no glob sees it from now on. Globs before
+ * this have: then all is evaluated once more (eval.c). */
+static int l_output(lua_State *L)
+{
+	struct eval *ev = eval_of(L);
+	const char *path = luaL_checkstring(L, 1);
+
+	if (strlist_has(&ev->outputs, path))
+		return 0;
+	state_account(L, strlen(path) + 32);
+	strlist_add(&ev->outputs, path);
+	return 0;
+}
+
 enum { GIT_ARGS_MAX = 32 };
 
-/* git(dir, arg...) -> output without its final newline, status.  Nil when there is no git.  What a
- * repository's configuration could make git run is turned off; that it belongs to somebody else is for
- * git itself to refuse. */
+/* git(dir, arg...) -> output without its final newline, status.  Nil when there is no
+ * git.  What a repository's configuration could make git run is turned off; that it
+ * belongs to somebody else is for git itself to refuse. */
 static int l_git(lua_State *L)
 {
 	const char *argv[GIT_ARGS_MAX + 16] = {
-		"git", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null",
-		"-c", "core.pager=cat", "-c", "log.showSignature=false", "--no-optional-locks",
+		"git",
+		"-c",
+		"core.fsmonitor=false",
+		"-c",
+		"core.hooksPath=/dev/null",
+		"-c",
+		"core.pager=cat",
+		"-c",
+		"log.showSignature=false",
+		"--no-optional-locks",
 	};
 	struct buf *out = anchor_buf(L), *err = anchor_buf(L), *what = anchor_buf(L);
 	struct process_options o = { .argv = argv, .out = out, .err = err };
@@ -185,8 +210,9 @@ static int l_git(lua_State *L)
 	if (rc < 0)
 		return place_raise_err(L, &e);
 	bind_record(L, what->s, out->s, out->len);
-	lua_pushlstring(L, out->s, out->len && out->s[out->len - 1] == '\n' ? out->len - 1
-	                                                                    : out->len);
+	lua_pushlstring(L, out->s,
+			out->len && out->s[out->len - 1] == '\n' ? out->len - 1
+								 : out->len);
 	lua_pushinteger(L, status);
 	return 2;
 }
@@ -194,7 +220,8 @@ static int l_git(lua_State *L)
 int bind_files(lua_State *L)
 {
 	static const luaL_Reg own[] = {
-		{ "read", l_read }, { "glob", l_glob }, { "git", l_git }, { NULL, NULL },
+		{ "read", l_read },     { "glob", l_glob }, { "git", l_git },
+		{ "output", l_output }, { NULL, NULL },
 	};
 
 	luaL_setfuncs(L, own, 0);

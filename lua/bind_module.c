@@ -39,11 +39,12 @@ static size_t push_chunk(lua_State *L, const char *path)
 	lua_pop(L, 1);
 	state_account(L, strlen(path) + 64);
 	vec_push(&ev->chunks, ((struct chunk){ arena_strdup(&ev->recipe->arena, path),
-	                                       last_line(text) }));
+					       last_line(text) }));
 	snprintf(name, sizeof(name), "@#%zu", ev->chunks.len - 1);
 	status = luaL_loadbufferx(L, text->s, text->len, name, "t");
 	if (status == LUA_ERRSYNTAX && strstr(lua_tostring(L, -1), "overflow")) {
-		lua_pushfstring(L, "%s:1: blocks or parentheses are nested too deep", path);
+		lua_pushfstring(L, "%s:1: blocks or parentheses are nested too deep",
+				path);
 		place_raise(L);
 	}
 	if (stop_reached(L, status))
@@ -93,7 +94,7 @@ static int l_place(lua_State *L)
 {
 	struct place p = place_find(L, 1);
 
-	lua_pushstring(L, p.file);
+	lua_pushstring(L, p.file ? p.file : "");
 	lua_pushinteger(L, p.line);
 	return 2;
 }
@@ -101,8 +102,8 @@ static int l_place(lua_State *L)
 /* raise(message, file, line) */
 static int l_raise(lua_State *L)
 {
-	lua_pushfstring(L, PLACE_FMT "%s", luaL_checkstring(L, 2), (int)luaL_checkinteger(L, 3),
-	                luaL_checkstring(L, 1));
+	lua_pushfstring(L, PLACE_FMT "%s", luaL_checkstring(L, 2),
+			(int)luaL_checkinteger(L, 3), luaL_checkstring(L, 1));
 	return place_raise(L);
 }
 
@@ -115,7 +116,7 @@ static int l_nearest(lua_State *L)
 	luaL_checktype(L, 2, LUA_TTABLE);
 	n = lua_rawlen(L, 2);
 	names = lua_newuserdatauv(L, n * sizeof(*names) + 1, 0);
-	for (size_t i = 0; i < n; i++) {   /* the table keeps the strings alive */
+	for (size_t i = 0; i < n; i++) { /* the table keeps the strings alive */
 		lua_rawgeti(L, 2, (lua_Integer)i + 1);
 		names[i] = luaL_checkstring(L, -1);
 		lua_pop(L, 1);
@@ -142,11 +143,12 @@ static int l_overrides(lua_State *L)
 static int l_override(lua_State *L)
 {
 	const struct eval_options *o = eval_of(L)->options;
-	const char *name = luaL_checkstring(L, 1), *value = NULL, *origin = "command line";
+	const char *name = luaL_checkstring(L, 1), *value = NULL,
+		   *origin = "command line";
 
 	for (size_t i = 0; i < o->n_overrides; i++)
 		if (!strcmp(o->overrides[i].key, name))
-			value = o->overrides[i].value;   /* the last one wins, as in make */
+			value = o->overrides[i].value; /* the last one wins, as in make */
 	if (!value && !o->no_env) {
 		origin = "environment";
 		value = getenv(lua_pushfstring(L, "IMGMAKE_VAR_%s", name));
@@ -169,8 +171,8 @@ static int l_module(lua_State *L)
 		if (strcmp(m->name, name) != 0)
 			continue;
 		lua_pushfstring(L, "=#%s", name);
-		if (luaL_loadbufferx(L, (const char *)m->text, m->size, lua_tostring(L, -1),
-		                     "t") != LUA_OK)
+		if (luaL_loadbufferx(L, (const char *)m->text, m->size,
+				     lua_tostring(L, -1), "t") != LUA_OK)
 			return lua_error(L);
 		lua_pushvalue(L, 2);
 		lua_setupvalue(L, -2, 1);
@@ -182,10 +184,14 @@ static int l_module(lua_State *L)
 int bind_module(lua_State *L)
 {
 	static const luaL_Reg own[] = {
-		{ "exists", l_exists },       { "module", l_module },
-		{ "nearest", l_nearest },     { "override", l_override },
-		{ "overrides", l_overrides }, { "place", l_place },
-		{ "raise", l_raise },         { "run", l_run },
+		{ "exists", l_exists },
+		{ "module", l_module },
+		{ "nearest", l_nearest },
+		{ "override", l_override },
+		{ "overrides", l_overrides },
+		{ "place", l_place },
+		{ "raise", l_raise },
+		{ "run", l_run },
 		{ NULL, NULL },
 	};
 

@@ -133,7 +133,8 @@ static void push_object(lua_State *L, json_t *j)
 	json_t *value;
 
 	lua_createtable(L, 0, (int)json_object_size(j));
-	json_object_foreach(j, key, value) {
+	json_object_foreach(j, key, value)
+	{
 		push_json(L, value);
 		lua_setfield(L, -2, key);
 	}
@@ -171,7 +172,8 @@ static void push_json(lua_State *L, json_t *j)
 
 enum { JSON_TEXT_MAX = 4 << 20 };
 
-/* json_decode(text) -> value, or nil, message.  null is json_null; arrays remember that they are. */
+/* json_decode(text) -> value, or nil, message.  null is json_null; arrays remember that
+ * they are. */
 static int l_json_decode(lua_State *L)
 {
 	size_t n;
@@ -225,7 +227,7 @@ static void encode_string(lua_State *L, int i, struct buf *out)
 {
 	size_t n;
 	const char *s = lua_tolstring(L, i, &n);
-	json_t *j = json_stringn(s, n);   /* checks UTF-8 */
+	json_t *j = json_stringn(s, n); /* checks UTF-8 */
 
 	if (!j) {
 		luaL_error(L, "json.encode: a string is not valid UTF-8");
@@ -261,7 +263,8 @@ static void encode_array(lua_State *L, int t, struct buf *out, int depth)
 	for (lua_pushnil(L); lua_next(L, t); lua_pop(L, 1))
 		entries++;
 	if (entries != n)
-		luaL_error(L, "json.encode: a list has holes, or names beside its values");
+		luaL_error(L,
+			   "json.encode: a list has holes, or names beside its values");
 	state_charge(L, n);
 	buf_addc(out, '[');
 	for (lua_Integer i = 1; i <= n; i++) {
@@ -310,7 +313,8 @@ static void encode(lua_State *L, int i, struct buf *out, int depth)
 	switch (lua_type(L, i)) {
 	case LUA_TTABLE:
 		if (depth >= JSON_DEPTH_MAX)
-			luaL_error(L, "json.encode: nested deeper than %d", JSON_DEPTH_MAX);
+			luaL_error(L, "json.encode: nested deeper than %d",
+				   JSON_DEPTH_MAX);
 		if (is_array(L, i))
 			encode_array(L, i, out, depth + 1);
 		else
@@ -350,10 +354,14 @@ static int l_json_encode(lua_State *L)
 int bind_text(lua_State *L)
 {
 	static const luaL_Reg own[] = {
-		{ "json_array", l_json_array }, { "json_decode", l_json_decode },
-		{ "path_clean", l_path_clean }, { "path_join", l_path_join },
-		{ "platform", l_platform },     { "reference", l_reference },
-		{ "repository", l_repository }, { "tag_valid", l_tag_valid },
+		{ "json_array", l_json_array },
+		{ "json_decode", l_json_decode },
+		{ "path_clean", l_path_clean },
+		{ "path_join", l_path_join },
+		{ "platform", l_platform },
+		{ "reference", l_reference },
+		{ "repository", l_repository },
+		{ "tag_valid", l_tag_valid },
 		{ NULL, NULL },
 	};
 

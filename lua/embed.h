@@ -5,7 +5,7 @@
 #include <stddef.h>
 
 struct embedded {
-	const char *name;    /* as `require` wants it: "imgmake.step" */
+	const char *name; /* as `require` wants it: "imgmake.step" */
 	const unsigned char *text;
 	size_t size;
 };

@@ -13,8 +13,8 @@
 
 /* Where the Imagefile is. */
 struct location {
-	struct buf dir;    /* absolute, resolved */
-	const char *file;  /* its name in there; borrowed from the options */
+	struct buf dir;   /* absolute, resolved */
+	const char *file; /* its name in there; borrowed from the options */
 };
 
 static int locate(const struct eval_options *o, struct location *at, struct err *e)
@@ -79,7 +79,7 @@ static int l_main(lua_State *L)
 	const struct recipe *r = eval_of(L)->recipe;
 	const char *file = lua_touserdata(L, 1);
 
-	lua_newtable(L);   /* 2: imgmake.engine */
+	lua_newtable(L); /* 2: imgmake.engine */
 	bind_files(L);
 	bind_text(L);
 	bind_module(L);
@@ -111,8 +111,9 @@ static int report(struct eval *ev, int status, struct err *e)
 
 		if (!p.file)
 			p = place_find(ev->L, 0);
-		err_set(e, ERR_LIMIT, PLACE_FMT "%s", PLACE_ARG(p), stop_text(ev));
-		return -1;
+		if (!p.file)
+			return err_set(e, ERR_LIMIT, "%s", stop_text(ev));
+		return err_set(e, ERR_LIMIT, PLACE_FMT "%s", PLACE_ARG(p), stop_text(ev));
 	}
 	msg = lua_tolstring(ev->L, -1, &n);
 	buf_add_printable(&line, msg ? msg : "", msg ? n : 0);
@@ -126,7 +127,8 @@ static void keep_inputs(struct eval *ev)
 	struct recipe *r = ev->recipe;
 
 	r->n_inputs = ev->inputs.len;
-	r->inputs = arena_memdup(&r->arena, ev->inputs.at, ev->inputs.len * sizeof(*r->inputs));
+	r->inputs = arena_memdup(&r->arena, ev->inputs.at,
+				 ev->inputs.len * sizeof(*r->inputs));
 	recipe_index(r);
 }
 
@@ -146,22 +148,14 @@ static int evaluate(struct eval *ev, const struct location *at, struct err *e)
 	return 0;
 }
 
-/* The outputs of file rules that globs have returned as if they were sources. */
-static bool globs_saw_outputs(const struct eval *ev, struct strlist *outputs)
+/* Whether globs have returned outputs of file rules that were declared later. */
+static bool globs_saw_outputs(const struct eval *ev)
 {
-	const struct recipe *r = ev->recipe;
-	bool seen = false;
-
-	for (size_t i = 0; i < r->n_targets; i++) {
-		const char *path = r->targets[i]->output;
-
-		if (!path)
-			continue;
+	for (size_t i = 0; i < ev->outputs.len; i++)
 		for (size_t k = 0; k < ev->globbed.len; k++)
-			seen |= path_below(ev->globbed.at[k], path);
-		strlist_add(outputs, path);
-	}
-	return seen;
+			if (path_below(ev->globbed.at[k], ev->outputs.at[i]))
+				return true;
+	return false;
 }
 
 static void show_printed(const struct eval *ev)
@@ -170,24 +164,30 @@ static void show_printed(const struct eval *ev)
 		progress_output(ev->options->progress, NULL, ev->printed.at[i]);
 }
 
-/* Sets *again when globs saw outputs that are known only now. */
-static int attempt(struct recipe **out, const struct eval_options *o, const struct location *at,
-                   struct strlist *outputs, bool *again, struct err *e)
+/* Sets *again when globs saw outputs that are known only now; they are left in `outputs`.
+ * What failed because of that is no error yet. */
+static int attempt(struct recipe **out, const struct eval_options *o,
+		   const struct location *at, struct strlist *outputs, bool *again,
+		   struct err *e)
 {
 	struct eval ev = { .options = o, .recipe = recipe_new() };
+	bool first = !*again;
 	int rc;
 
-	ev.outputs = *again ? outputs : NULL;
+	for (size_t i = 0; i < outputs->len; i++)
+		strlist_add(&ev.outputs, outputs->at[i]);
 	rc = evaluate(&ev, at, e);
-	*again = rc == 0 && !*again && globs_saw_outputs(&ev, outputs);
+	*again = first && globs_saw_outputs(&ev);
 	if (!*again)
 		show_printed(&ev);
+	for (size_t i = 0; *again && i < ev.outputs.len; i++)
+		strlist_add(outputs, ev.outputs.at[i]);
 	eval_close(&ev);
 	if (rc == 0 && !*again)
 		*out = ev.recipe;
 	else
 		recipe_free(ev.recipe);
-	return rc;
+	return *again ? 0 : rc;
 }
 
 int eval_recipe(struct recipe **out, const struct eval_options *o, struct err *e)

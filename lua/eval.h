@@ -1,9 +1,9 @@
 #ifndef LUA_EVAL_H
 #define LUA_EVAL_H
 
-/* Evaluates an Imagefile, and those it imports, into a recipe. Recipes are foreign code: they see what
- * 1-language.md lists and nothing else, and memory, instructions, depth and processor time are
- * bounded. Nothing of Lua is left when this returns. */
+/* Evaluates an Imagefile, and those it imports, into a recipe. Recipes are foreign code:
+ * they see what 1-language.md lists and nothing else, and memory, instructions, depth and
+ * processor time are bounded. Nothing of Lua is left when this returns. */
 #include <stdbool.h>
 
 #include "base/progress.h"
@@ -11,25 +11,26 @@
 
 /* What one evaluation may use; 0 stands for the default. */
 struct eval_limits {
-	size_t memory;         /* bytes of Lua's heap: 256 MiB */
-	size_t string;         /* bytes of one string or table's array: 32 MiB */
-	int64_t work;          /* instructions, and steps of library functions: 500 million */
-	int64_t cpu_ms;        /* processor time of the evaluating thread: 10 s */
+	size_t memory;  /* bytes of Lua's heap: 256 MiB */
+	size_t string;  /* bytes of one string or table's array: 32 MiB */
+	int64_t work;   /* instructions, and steps of library functions: 500 million */
+	int64_t cpu_ms; /* processor time of the evaluating thread: 10 s */
 };
 
 struct eval_options {
-	const char *file;      /* -f; NULL: "Imagefile" */
-	const char *dir;       /* -C; NULL: the current directory */
-	const struct pair *overrides;   /* NAME=VALUE of the command line */
+	const char *file;             /* -f; NULL: "Imagefile" */
+	const char *dir;              /* -C; NULL: the current directory */
+	const struct pair *overrides; /* NAME=VALUE of the command line */
 	size_t n_overrides;
-	bool no_env;           /* IMGMAKE_VAR_NAME is not looked at */
-	struct progress *progress;      /* gets what `print` prints; may be NULL */
+	bool no_env;               /* IMGMAKE_VAR_NAME is not looked at */
+	struct progress *progress; /* gets what `print` prints; may be NULL */
 	struct eval_limits limits;
 };
 
-/* *out belongs to the caller (recipe_free). Errors begin with the place in the user's own code:
- * "services/Imagefile:12: …", relative to the project's root. Names of targets are unique, but
- * graph_check is left to the caller, who knows the commands' names. */
-MUST_CHECK int eval_recipe(struct recipe **out, const struct eval_options *o, struct err *e);
+/* *out belongs to the caller (recipe_free). Errors begin with the place in the user's own
+ * code: "services/Imagefile:12: …", relative to the project's root. Names of targets are
+ * unique, but graph_check is left to the caller, who knows the commands' names. */
+MUST_CHECK int eval_recipe(struct recipe **out, const struct eval_options *o,
+			   struct err *e);
 
 #endif

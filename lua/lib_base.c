@@ -1,5 +1,5 @@
-/* The basic functions, where Lua's own would show addresses or an order that changes from run to run,
- * or would let a recipe catch a cap. */
+/* The basic functions, where Lua's own would show addresses or an order that changes from
+ * run to run, or would let a recipe catch a cap. */
 #include <lualib.h>
 #include <math.h>
 #include <string.h>
@@ -54,7 +54,8 @@ static int l_print(lua_State *L)
 	return 0;
 }
 
-/* error(message, level): the position is that of the user's code, at `level` or further out. */
+/* error(message, level): the position is that of the user's code, at `level` or further
+ * out. */
 static int l_error(lua_State *L)
 {
 	int level = (int)luaL_optinteger(L, 2, 1);
@@ -65,7 +66,9 @@ static int l_error(lua_State *L)
 	if (level > 0) {
 		struct place p = place_find(L, level);
 
-		lua_pushfstring(L, PLACE_FMT "%s", PLACE_ARG(p), lua_tostring(L, 1));
+		if (p.file)
+			lua_pushfstring(L, PLACE_FMT "%s", PLACE_ARG(p),
+					lua_tostring(L, 1));
 	}
 	return place_raise(L);
 }
@@ -98,8 +101,8 @@ static int l_pcall(lua_State *L)
 	return lua_gettop(L);
 }
 
-/* setmetatable(t, mt) -> t.  No finalizers, no weak tables: both would show when memory is collected, and
- * hooks do not reach into finalizers. */
+/* setmetatable(t, mt) -> t.  No finalizers, no weak tables: both would show when memory
+ * is collected, and hooks do not reach into finalizers. */
 static int l_setmetatable(lua_State *L)
 {
 	static const char *const refused[] = { "__gc", "__mode" };
@@ -112,8 +115,9 @@ static int l_setmetatable(lua_State *L)
 	for (size_t i = 0; type == LUA_TTABLE && i < ARRAY_LEN(refused); i++) {
 		lua_pushstring(L, refused[i]);
 		if (lua_rawget(L, 2) != LUA_TNIL)
-			return luaL_error(L, "setmetatable: '%s' is not available in recipes",
-			                  refused[i]);
+			return luaL_error(
+				L, "setmetatable: '%s' is not available in recipes",
+				refused[i]);
 		lua_pop(L, 1);
 	}
 	lua_settop(L, 2);
@@ -121,14 +125,15 @@ static int l_setmetatable(lua_State *L)
 	return 1;
 }
 
-/* A table's key, ready to be ordered: numbers, then strings bytewise, then false and true. */
+/* A table's key, ready to be ordered: numbers, then strings bytewise, then false and
+ * true. */
 struct key {
 	enum { KEY_NUMBER, KEY_STRING, KEY_BOOLEAN, KEY_OTHER } rank;
 	lua_Number number;
 	lua_Integer integer;
-	const char *s;      /* borrowed from the table */
+	const char *s; /* borrowed from the table */
 	size_t len;
-	lua_Integer at;     /* in the unsorted list */
+	lua_Integer at; /* in the unsorted list */
 };
 
 static struct key key_of(lua_State *L, int i)
@@ -193,8 +198,10 @@ static void push_keys(lua_State *L, int t)
 		lua_rawseti(L, -5, i + 1);
 	}
 	if (others > 1)
-		luaL_error(L, "pairs: several keys are tables or functions, which have no order; "
-		              "use a list");
+		luaL_error(
+			L,
+			"pairs: several keys are tables or functions, which have no order; "
+			"use a list");
 	qsort(keys, (size_t)n, sizeof(*keys), key_compare);
 	for (i = 0; i < n; i++) {
 		lua_rawgeti(L, -2, keys[i].at);
@@ -203,7 +210,8 @@ static void push_keys(lua_State *L, int t)
 	lua_pop(L, 2);
 }
 
-/* Iterator: upvalues are the keys and the last position. Keys removed meanwhile are skipped. */
+/* Iterator: upvalues are the keys and the last position. Keys removed meanwhile are
+ * skipped. */
 static int pairs_step(lua_State *L)
 {
 	lua_Integer i = lua_tointeger(L, lua_upvalueindex(2));
@@ -255,7 +263,7 @@ static int l_next(lua_State *L)
 	lua_settop(L, 2);
 	first = lua_isnil(L, 2);
 	after = key_of(L, 2);
-	lua_pushnil(L);   /* 3: the best key so far */
+	lua_pushnil(L); /* 3: the best key so far */
 	for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1), n++) {
 		k = key_of(L, -2);
 		if (!first && key_compare(&k, &after) <= 0)

@@ -1,34 +1,37 @@
-/* find, match, gmatch and gsub. Lua's own matcher cannot be stopped: one pattern can run for hours without
- * an instruction being counted. This one is the same algorithm with a step counted for every item of a
- * pattern that is tried; it follows lstrlib.c of Lua 5.4:
+/* find, match, gmatch and gsub. Lua's own matcher cannot be stopped: one pattern can run
+ * for hours without an instruction being counted. This one is the same algorithm with a
+ * step counted for every item of a pattern that is tried; it follows lstrlib.c of
+ * Lua 5.4:
  *
  * Copyright (C) 1994-2022 Lua.org, PUC-Rio.
  *
- * Permission is hereby granted, free of charge, to any person obtaining a copy of this software and
- * associated documentation files (the "Software"), to deal in the Software without restriction, including
- * without limitation the rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
- * copies of the Software, and to permit persons to whom the Software is furnished to do so, subject to the
- * following conditions: The above copyright notice and this permission notice shall be included in all
- * copies or substantial portions of the Software. THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY
- * KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A
- * PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR
- * ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
- * OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE. */
+ * Permission is hereby granted, free of charge, to any person obtaining a copy of this
+ * software and associated documentation files (the "Software"), to deal in the Software
+ * without restriction, including without limitation the rights to use, copy, modify,
+ * merge, publish, distribute, sublicense, and/or sell copies of the Software, and to
+ * permit persons to whom the Software is furnished to do so, subject to the following
+ * conditions: The above copyright notice and this permission notice shall be included in
+ * all copies or substantial portions of the Software. THE SOFTWARE IS PROVIDED "AS IS",
+ * WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT LIMITED TO THE
+ * WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN
+ * NO EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR
+ * OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT
+ * OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE. */
 #include <ctype.h>
 #include <string.h>
 
 #include "lua/state.h"
 
 enum { CAPTURES_MAX = 32, DEPTH_MAX = 200, CHARGE_EVERY = 1024 };
-enum { OPEN = -1, POSITION = -2 };   /* lengths of captures */
+enum { OPEN = -1, POSITION = -2 }; /* lengths of captures */
 
 struct matcher {
 	lua_State *L;
 	const char *src, *src_end;
 	const char *pat_end;
 	int depth;
-	int steps;                   /* not yet charged */
-	int level;                   /* captures so far */
+	int steps; /* not yet charged */
+	int level; /* captures so far */
 	struct {
 		const char *at;
 		ptrdiff_t len;
@@ -81,7 +84,7 @@ static const char *class_end(struct matcher *m, const char *p)
 			luaL_error(m->L, "malformed pattern (missing ']')");
 		if (*p++ == '%' && p < m->pat_end)
 			p++;
-	} while (*p != ']');   /* the pattern ends in NUL, behind pat_end */
+	} while (*p != ']'); /* the pattern ends in NUL, behind pat_end */
 	return p + 1;
 }
 
@@ -193,7 +196,8 @@ static const char *match_balance(struct matcher *m, const char *s, const char *p
 	return NULL;
 }
 
-static const char *max_expand(struct matcher *m, const char *s, const char *p, const char *end)
+static const char *max_expand(struct matcher *m, const char *s, const char *p,
+			      const char *end)
 {
 	ptrdiff_t i = 0;
 
@@ -208,7 +212,8 @@ static const char *max_expand(struct matcher *m, const char *s, const char *p, c
 	return NULL;
 }
 
-static const char *min_expand(struct matcher *m, const char *s, const char *p, const char *end)
+static const char *min_expand(struct matcher *m, const char *s, const char *p,
+			      const char *end)
 {
 	for (;;) {
 		const char *r = do_match(m, s, end + 1);
@@ -221,7 +226,8 @@ static const char *min_expand(struct matcher *m, const char *s, const char *p, c
 	}
 }
 
-static const char *start_capture(struct matcher *m, const char *s, const char *p, ptrdiff_t what)
+static const char *start_capture(struct matcher *m, const char *s, const char *p,
+				 ptrdiff_t what)
 {
 	const char *r;
 
@@ -257,13 +263,15 @@ static const char *match_capture(struct matcher *m, const char *s, int digit)
 	m->steps += (int)(len > 0 && len < CHARGE_EVERY ? len / 16 : 0);
 	if (len >= CHARGE_EVERY)
 		state_charge(m->L, len / 16);
-	if (len < 0 || m->src_end - s < len || memcmp(m->capture[l].at, s, (size_t)len) != 0)
+	if (len < 0 || m->src_end - s < len ||
+	    memcmp(m->capture[l].at, s, (size_t)len) != 0)
 		return NULL;
 	return s + len;
 }
 
 /* %f[set]: between a character that is not in the set and one that is. */
-static bool at_frontier(struct matcher *m, const char *s, const char *set, const char *end)
+static bool at_frontier(struct matcher *m, const char *s, const char *set,
+			const char *end)
 {
 	int before = s == m->src ? '\0' : (unsigned char)s[-1];
 	int after = s == m->src_end ? '\0' : (unsigned char)*s;
@@ -271,7 +279,8 @@ static bool at_frontier(struct matcher *m, const char *s, const char *set, const
 	return !in_set(before, set, end - 1) && in_set(after, set, end - 1);
 }
 
-/* A class with what follows it. Sets *p to go on behind it with *s, or NULL when *s is the answer. */
+/* A class with what follows it. Sets *p to go on behind it with *s, or NULL when *s is
+ * the answer. */
 static void match_item(struct matcher *m, const char **s, const char **p)
 {
 	const char *end = class_end(m, *p), *start = *p, *r;
@@ -290,7 +299,8 @@ static void match_item(struct matcher *m, const char **s, const char **p)
 		*p = end + 1;
 		return;
 	case '+':
-		*s = matches_one(m, *s, start, end) ? max_expand(m, *s + 1, start, end) : NULL;
+		*s = matches_one(m, *s, start, end) ? max_expand(m, *s + 1, start, end)
+						    : NULL;
 		return;
 	case '*':
 		*s = max_expand(m, *s, start, end);
@@ -371,8 +381,8 @@ static const char *do_match(struct matcher *m, const char *s, const char *p)
 	return r;
 }
 
-static void prepare(struct matcher *m, lua_State *L, const char *s, size_t ls, const char *p,
-                    size_t lp)
+static void prepare(struct matcher *m, lua_State *L, const char *s, size_t ls,
+		    const char *p, size_t lp)
 {
 	m->L = L;
 	m->src = s;
@@ -421,7 +431,8 @@ static int push_captures(struct matcher *m, const char *s, const char *e)
 }
 
 /* memmem without its worst case: charged by what it may cost. */
-static const char *find_plain(lua_State *L, const char *s, size_t ls, const char *p, size_t lp)
+static const char *find_plain(lua_State *L, const char *s, size_t ls, const char *p,
+			      size_t lp)
 {
 	state_charge(L, (int64_t)(ls / 8));
 	return lp == 0 ? s : memmem(s, ls, p, lp);
@@ -465,7 +476,8 @@ static int find_pattern(lua_State *L, bool find, size_t init)
 static int find_or_match(lua_State *L, bool find)
 {
 	size_t ls, lp, init;
-	const char *s = luaL_checklstring(L, 1, &ls), *p = luaL_checklstring(L, 2, &lp), *hit;
+	const char *s = luaL_checklstring(L, 1, &ls), *p = luaL_checklstring(L, 2, &lp),
+		   *hit;
 
 	init = start_of(luaL_optinteger(L, 3, 1), ls) - 1;
 	if (init > ls) {
@@ -496,7 +508,8 @@ static int l_match(lua_State *L)
 	return find_or_match(L, false);
 }
 
-/* gmatch's iterator. Upvalues: the string, the pattern, where to go on, the end of the last match. */
+/* gmatch's iterator. Upvalues: the string, the pattern, where to go on, the end of the
+ * last match. */
 static int gmatch_step(lua_State *L)
 {
 	size_t ls, lp;
@@ -506,7 +519,8 @@ static int gmatch_step(lua_State *L)
 	struct matcher m;
 
 	prepare(&m, L, s, ls, p, lp);
-	for (const char *at = s + lua_tointeger(L, lua_upvalueindex(3)); at <= m.src_end; at++) {
+	for (const char *at = s + lua_tointeger(L, lua_upvalueindex(3)); at <= m.src_end;
+	     at++) {
 		const char *e = match_at(&m, at, p);
 
 		if (!e || e - s == last)
@@ -597,7 +611,7 @@ static int l_gsub(lua_State *L)
 	luaL_Buffer b;
 
 	luaL_argexpected(L, is_text || type == LUA_TFUNCTION || type == LUA_TTABLE, 3,
-	                 "string/function/table");
+			 "string/function/table");
 	prepare(&m, L, s, ls, p, lp);
 	p += anchored;
 	luaL_buffinit(L, &b);
@@ -625,8 +639,8 @@ static int l_gsub(lua_State *L)
 int lib_match(lua_State *L)
 {
 	static const luaL_Reg own[] = {
-		{ "find", l_find },     { "gmatch", l_gmatch }, { "gsub", l_gsub },
-		{ "match", l_match },   { NULL, NULL },
+		{ "find", l_find },   { "gmatch", l_gmatch }, { "gsub", l_gsub },
+		{ "match", l_match }, { NULL, NULL },
 	};
 
 	luaL_newlib(L, own);

@@ -1,5 +1,5 @@
-/* The string library: Lua's, with the functions replaced that show addresses, or that can run long
- * without an instruction being counted. */
+/* The string library: Lua's, with the functions replaced that show addresses, or that can
+ * run long without an instruction being counted. */
 #include <lualib.h>
 #include <string.h>
 
@@ -20,7 +20,7 @@ static int l_rep(lua_State *L)
 	}
 	if ((size_t)n > limit / (len + sep_len))
 		return luaL_error(L, "string.rep: the result would be larger than %d MiB",
-		                  (int)(limit >> 20));
+				  (int)(limit >> 20));
 	state_charge(L, n);
 	luaL_buffinit(L, &b);
 	while (n-- > 0) {
@@ -32,7 +32,8 @@ static int l_rep(lua_State *L)
 	return 1;
 }
 
-/* string.format(format, ...): `%p` is refused, and `%s` shows no address. The original is upvalue 1. */
+/* string.format(format, ...): `%p` is refused, and `%s` shows no address. The original is
+ * upvalue 1. */
 static int l_format(lua_State *L)
 {
 	const char *s = luaL_checkstring(L, 1);
@@ -45,9 +46,10 @@ static int l_format(lua_State *L)
 			continue;
 		s += strspn(s, "-+ #0123456789.");
 		if (++arg > n || !*s)
-			break;   /* the original says what is wrong */
+			break; /* the original says what is wrong */
 		if (*s == 'p')
-			return luaL_error(L, "string.format: '%%p' is not available in recipes");
+			return luaL_error(
+				L, "string.format: '%%p' is not available in recipes");
 		if (*s == 's') {
 			base_tostring(L, arg);
 			lua_replace(L, arg);
@@ -62,8 +64,8 @@ static int l_format(lua_State *L)
 int lib_string(lua_State *L)
 {
 	static const char *const kept[] = {
-		"byte", "char", "len", "lower", "pack", "packsize", "reverse", "sub", "unpack",
-		"upper",
+		"byte",     "char",    "len", "lower",  "pack",
+		"packsize", "reverse", "sub", "unpack", "upper",
 	};
 
 	luaL_requiref(L, "string", luaopen_string, 0);

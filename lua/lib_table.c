@@ -1,10 +1,11 @@
-/* The table library: Lua's, behind a look at how far each call would loop; and a sort whose result does not
- * depend on the clock, as Lua's choice of pivots does. */
+/* The table library: Lua's, behind a look at how far each call would loop; and a sort
+ * whose result does not depend on the clock, as Lua's choice of pivots does. */
 #include <lualib.h>
 
 #include "lua/state.h"
 
-/* The length of the plain table at 1: `__len` could say anything, and another thing the next time. */
+/* The length of the plain table at 1: `__len` could say anything, and another thing the
+ * next time. */
 static lua_Integer plain_length(lua_State *L, const char *who)
 {
 	luaL_checktype(L, 1, LUA_TTABLE);
@@ -89,8 +90,10 @@ static bool less(lua_State *L, int a, int b)
 	return r;
 }
 
-/* Merges [lo, mid) and [mid, hi) of the list at `from` into the list at `to`; the left one wins ties. */
-static void merge(lua_State *L, int from, int to, lua_Integer lo, lua_Integer mid, lua_Integer hi)
+/* Merges [lo, mid) and [mid, hi) of the list at `from` into the list at `to`; the left
+ * one wins ties. */
+static void merge(lua_State *L, int from, int to, lua_Integer lo, lua_Integer mid,
+		  lua_Integer hi)
 {
 	lua_Integer i = lo, j = mid;
 
@@ -122,7 +125,8 @@ static int l_sort(lua_State *L)
 		for (lua_Integer lo = 1; lo <= n; lo += 2 * width) {
 			lua_Integer mid = lo + width, hi = lo + 2 * width;
 
-			merge(L, from, to, lo, mid < n + 1 ? mid : n + 1, hi < n + 1 ? hi : n + 1);
+			merge(L, from, to, lo, mid < n + 1 ? mid : n + 1,
+			      hi < n + 1 ? hi : n + 1);
 		}
 		from ^= 1 ^ 3;
 		to ^= 1 ^ 3;

@@ -1,25 +1,26 @@
-/* From the library's finished tables to plain data. The library has checked what recipes wrote, so that a
- * field of a wrong type here is a mistake of ours. What a table's fields mean is said in tables of fields. */
+/* From the library's finished tables to plain data. The library has checked what recipes
+ * wrote, so that a field of a wrong type here is a mistake of ours. What a table's fields
+ * mean is said in tables of fields. */
 #include <stddef.h>
 #include <string.h>
 
 #include "lua/state.h"
 
 enum field_type {
-	TEXT,        /* const char *; "" when absent */
-	OPT_TEXT,    /* const char *; NULL when absent */
-	BYTES,       /* const void * at `at`, size_t at `count` */
-	TEXTS,       /* struct strings */
-	PAIRS,       /* struct pairs, sorted by key */
+	TEXT,     /* const char *; "" when absent */
+	OPT_TEXT, /* const char *; NULL when absent */
+	BYTES,    /* const void * at `at`, size_t at `count` */
+	TEXTS,    /* struct strings */
+	PAIRS,    /* struct pairs, sorted by key */
 	BOOL,
-	MODE,        /* int; -1 when absent */
-	INT64,       /* int64_t; 0 when absent */
-	TIME,        /* int64_t; -1 when absent */
-	WORD,        /* enum: index in `more`, a list of words; absent is 0 */
-	TARGET,      /* struct target *; NULL when absent */
-	TARGETS,     /* struct target ** at `at`, size_t at `count` */
-	JSON,        /* json_t * from text; NULL when absent */
-	ROWS,        /* array at `at`, its length at `count`, `more` is a struct rows */
+	MODE,    /* int; -1 when absent */
+	INT64,   /* int64_t; 0 when absent */
+	TIME,    /* int64_t; -1 when absent */
+	WORD,    /* enum: index in `more`, a list of words; absent is 0 */
+	TARGET,  /* struct target *; NULL when absent */
+	TARGETS, /* struct target ** at `at`, size_t at `count` */
+	JSON,    /* json_t * from text; NULL when absent */
+	ROWS,    /* array at `at`, its length at `count`, `more` is a struct rows */
 };
 
 struct field {
@@ -30,14 +31,14 @@ struct field {
 };
 
 struct rows {
-	const struct field *fields;   /* up to a NULL name */
-	size_t size;                  /* of an element */
+	const struct field *fields; /* up to a NULL name */
+	size_t size;                /* of an element */
 };
 
 struct reader {
 	lua_State *L;
 	struct recipe *recipe;
-	int targets;    /* stack index of the table record → struct target * */
+	int targets; /* stack index of the table record → struct target * */
 };
 
 /* Shared strings become many copies, so they count against the memory cap once more. */
@@ -320,8 +321,8 @@ static void read_variables(const struct reader *r)
 	struct recipe *rec = r->recipe;
 	void *rows = NULL;
 
-	rec->n_variables = read_rows(r, &(struct rows){ variable_fields, sizeof(struct variable) },
-	                             &rows);
+	rec->n_variables = read_rows(
+		r, &(struct rows){ variable_fields, sizeof(struct variable) }, &rows);
 	rec->variables = rows;
 	for (size_t i = 0; i < rec->n_variables; i++) {
 		lua_rawgeti(r->L, -1, (lua_Integer)i + 1);

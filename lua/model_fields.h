@@ -1,20 +1,27 @@
 /* The tables of fields of model.c, which alone includes this. */
 
-#define F(struct_, type_, name_, member_) \
-	{ .name = name_, .type = type_, .at = offsetof(struct_, member_) }
-#define END { .name = NULL }
+#define F(struct_, type_, name_, member_)                                                \
+	{                                                                                \
+		.name = name_, .type = type_, .at = offsetof(struct_, member_)           \
+	}
+#define END                                                                              \
+	{                                                                                \
+		.name = NULL                                                             \
+	}
 
 static const char *const target_words[] = { "base", "stage", "image", "check",
-	                                    "file", "task",  NULL };
-static const char *const step_words[] = { "copy",   "write", "mkdir", "symlink", "remove",
-	                                  "unpack", "add",   "layer", "run",     "env",
-	                                  "workdir", "user", "config", NULL };
+					    "file", "task",  NULL };
+static const char *const step_words[] = { "copy",   "write",  "mkdir",   "symlink",
+					  "remove", "unpack", "add",     "layer",
+					  "run",    "env",    "workdir", "user",
+					  "config", NULL };
 static const char *const mtime_words[] = { "", "content", "keep", "number", NULL };
 static const char *const sharing_words[] = { "shared", "private", "locked", NULL };
 static const char *const mount_words[] = { "bind", "tmpfs", NULL };
 static const char *const latest_words[] = { "", "line", "highest", "never", NULL };
 static const char *const codec_words[] = { "", "gzip", "zstd", NULL };
-static const char *const origin_words[] = { "default", "environment", "command line", NULL };
+static const char *const origin_words[] = { "default", "environment", "command line",
+					    NULL };
 
 static const struct field place_fields[] = {
 	F(struct place, TEXT, "file", file),
@@ -46,7 +53,8 @@ static const struct field copy_fields[] = {
 
 static const struct field write_fields[] = {
 	F(struct step, TEXT, "path", write.path),
-	{ "text", BYTES, offsetof(struct step, write.text), offsetof(struct step, write.size), NULL },
+	{ "text", BYTES, offsetof(struct step, write.text),
+	  offsetof(struct step, write.size), NULL },
 	F(struct step, MODE, "mode", write.mode),
 	F(struct step, TEXT, "owner", write.owner),
 	END,
@@ -119,12 +127,12 @@ static const struct rows secret_rows = { secret_fields, sizeof(struct run_secret
 static const struct field run_fields[] = {
 	F(struct step, TEXTS, "lines", run.lines),
 	F(struct step, TEXTS, "exec", run.exec),
-	{ "cache", ROWS, offsetof(struct step, run.caches), offsetof(struct step, run.n_caches),
-	  &cache_rows },
-	{ "mount", ROWS, offsetof(struct step, run.mounts), offsetof(struct step, run.n_mounts),
-	  &mount_rows },
-	{ "secret", ROWS, offsetof(struct step, run.secrets), offsetof(struct step, run.n_secrets),
-	  &secret_rows },
+	{ "cache", ROWS, offsetof(struct step, run.caches),
+	  offsetof(struct step, run.n_caches), &cache_rows },
+	{ "mount", ROWS, offsetof(struct step, run.mounts),
+	  offsetof(struct step, run.n_mounts), &mount_rows },
+	{ "secret", ROWS, offsetof(struct step, run.secrets),
+	  offsetof(struct step, run.n_secrets), &secret_rows },
 	F(struct step, PAIRS, "env", run.env),
 	F(struct step, TEXTS, "inputs", run.inputs),
 	F(struct step, OPT_TEXT, "network", run.network),
@@ -135,17 +143,19 @@ static const struct field run_fields[] = {
 };
 
 static const struct field env_fields[] = { F(struct step, PAIRS, "env", env), END };
-static const struct field workdir_fields[] = { F(struct step, TEXT, "workdir", workdir), END };
+static const struct field workdir_fields[] = { F(struct step, TEXT, "workdir", workdir),
+					       END };
 static const struct field user_fields[] = { F(struct step, TEXT, "user", user), END };
-static const struct field config_fields[] = { F(struct step, JSON, "config", config), END };
+static const struct field config_fields[] = { F(struct step, JSON, "config", config),
+					      END };
 
 static const struct field *const step_fields[] = {
-	[STEP_COPY] = copy_fields,       [STEP_WRITE] = write_fields,
-	[STEP_MKDIR] = mkdir_fields,     [STEP_SYMLINK] = symlink_fields,
-	[STEP_REMOVE] = remove_fields,   [STEP_UNPACK] = unpack_fields,
-	[STEP_ADD] = add_fields,         [STEP_RUN] = run_fields,
-	[STEP_ENV] = env_fields,         [STEP_WORKDIR] = workdir_fields,
-	[STEP_USER] = user_fields,       [STEP_CONFIG] = config_fields,
+	[STEP_COPY] = copy_fields,     [STEP_WRITE] = write_fields,
+	[STEP_MKDIR] = mkdir_fields,   [STEP_SYMLINK] = symlink_fields,
+	[STEP_REMOVE] = remove_fields, [STEP_UNPACK] = unpack_fields,
+	[STEP_ADD] = add_fields,       [STEP_RUN] = run_fields,
+	[STEP_ENV] = env_fields,       [STEP_WORKDIR] = workdir_fields,
+	[STEP_USER] = user_fields,     [STEP_CONFIG] = config_fields,
 };
 
 static const struct field publish_fields[] = {
@@ -183,7 +193,8 @@ static const struct field target_fields[] = {
 	F(struct target, OPT_TEXT, "output", output),
 	F(struct target, TEXTS, "run", run),
 	F(struct target, TEXTS, "deps", deps),
-	{ "needs", TARGETS, offsetof(struct target, needs), offsetof(struct target, n_needs), NULL },
+	{ "needs", TARGETS, offsetof(struct target, needs),
+	  offsetof(struct target, n_needs), NULL },
 	END,
 };
 

@@ -1,6 +1,8 @@
-/* Positions: whatever goes wrong, and however deep in the standard library, the message begins with
- * the line of the user's own code. Chunks of the user's are called "@#INDEX", those of the library
- * "=#NAME", so that the position which Lua itself puts in front of a message can be told from text. */
+/* Positions: whatever goes wrong, and however deep in the standard library, the message
+ * begins with the line of the user's own code. Chunks of the user's are called "@#INDEX",
+ * those of the library
+ * "=#NAME", so that the position which Lua itself puts in front of a message can be told
+ * from text. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +14,7 @@ enum { COMPLETE = '\1' };
 struct place place_find(lua_State *L, int level)
 {
 	const struct eval *ev = eval_of(L);
-	struct place none = { "Imagefile", 1 };
+	struct place none = { NULL, 0 };
 	lua_Debug ar;
 
 	for (; lua_getstack(L, level, &ar); level++) {
@@ -29,7 +31,7 @@ struct place place_find(lua_State *L, int level)
 	if (ev->running >= ev->chunks.len)
 		return none;
 	return (struct place){ ev->chunks.at[ev->running].path,
-		               ev->chunks.at[ev->running].last_line };
+			       ev->chunks.at[ev->running].last_line };
 }
 
 static const char *digits(const char *s)
@@ -55,11 +57,14 @@ static const char *split_position(const char *s, const char **colon)
 
 static void push_placed(lua_State *L, struct place p, const char *msg)
 {
-	lua_pushfstring(L, PLACE_FMT "%s", PLACE_ARG(p), msg);
+	if (p.file)
+		lua_pushfstring(L, PLACE_FMT "%s", PLACE_ARG(p), msg);
+	else
+		lua_pushstring(L, msg);
 }
 
-/* An error of a C function is about what it was given; one of the library's own code is a mistake in it, whose
- * position is worth having. The handler itself is at level 0. */
+/* An error of a C function is about what it was given; one of the library's own code is a
+ * mistake in it, whose position is worth having. The handler itself is at level 0. */
 static bool raised_by_library(lua_State *L)
 {
 	lua_Debug ar;
@@ -88,7 +93,8 @@ static bool push_expanded(lua_State *L, const char *msg)
 	push_placed(L, place_find(L, 0), rest);
 	if (raised_by_library(L)) {
 		lua_pushlstring(L, msg + 1, (size_t)(colon - msg) - 1);
-		lua_pushfstring(L, "%s (%s:%d)", lua_tostring(L, -2), lua_tostring(L, -1), line);
+		lua_pushfstring(L, "%s (%s:%d)", lua_tostring(L, -2), lua_tostring(L, -1),
+				line);
 	}
 	return true;
 }

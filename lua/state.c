@@ -20,8 +20,9 @@ static void note_refusal(struct eval *ev)
 		ev->stopped_at = place_find(ev->L, 0);
 }
 
-/* A string asked for at once must fit limits.string; that also bounds the buffers in which library
- * functions build one, and what a single instruction can compare or copy. */
+/* A string asked for at once must fit limits.string; that also bounds the buffers in
+ * which library functions build one, and what a single instruction can compare or copy.
+ */
 static void *allocate(void *ud, void *p, size_t osize, size_t nsize)
 {
 	struct eval *ev = ud;
@@ -112,9 +113,11 @@ bool stop_reached(lua_State *L, int status)
 
 	if (status == LUA_OK)
 		return false;
-	if (ev->stop == STOP_NO && (status == LUA_ERRMEM || strstr(msg, "not enough memory")))
+	if (ev->stop == STOP_NO &&
+	    (status == LUA_ERRMEM || strstr(msg, "not enough memory")))
 		ev->stop = STOP_MEMORY;
-	if (ev->stop == STOP_NO && (status == LUA_ERRERR || strstr(msg, "stack overflow")))
+	if (ev->stop == STOP_NO &&
+	    (status == LUA_ERRERR || strstr(msg, "stack overflow")))
 		ev->stop = STOP_DEPTH;
 	return ev->stop != STOP_NO;
 }
@@ -153,6 +156,7 @@ void eval_close(struct eval *ev)
 	vec_fini(&ev->chunks);
 	vec_fini(&ev->inputs);
 	strlist_fini(&ev->globbed);
+	strlist_fini(&ev->outputs);
 	strlist_fini(&ev->printed);
 	map_fini(&ev->seen);
 }
@@ -169,7 +173,8 @@ static int free_strlist(lua_State *L)
 	return 0;
 }
 
-/* The metatable comes first: between the userdata and its __gc nothing may raise with content in it. */
+/* The metatable comes first: between the userdata and its __gc nothing may raise with
+ * content in it. */
 static void *anchor(lua_State *L, size_t size, const char *type, lua_CFunction gc)
 {
 	void *p = lua_newuserdatauv(L, size, 0);

@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-enum { NAME_MAX_COMPARED = 64, EDIT = 2, CASE = 1 };
+enum { NAME_MAX_COMPARED = 64, EDIT = 4, CASE = 1 };
 
 static int replace_cost(char a, char b)
 {
@@ -18,7 +18,7 @@ static int smaller(int a, int b)
 	return a < b ? a : b;
 }
 
-/* Optimal string alignment distance, in units of half an edit; three rows suffice. */
+/* Optimal string alignment distance, in units of a quarter of an edit; three rows suffice. */
 static int distance(const char *a, size_t na, const char *b, size_t nb)
 {
 	int rows[3][NAME_MAX_COMPARED + 1];
@@ -26,14 +26,16 @@ static int distance(const char *a, size_t na, const char *b, size_t nb)
 	for (size_t j = 0; j <= nb; j++)
 		rows[0][j] = (int)j * EDIT;
 	for (size_t i = 1; i <= na; i++) {
-		int *now = rows[i % 3], *before = rows[(i + 2) % 3], *second = rows[(i + 1) % 3];
+		int *now = rows[i % 3], *before = rows[(i + 2) % 3],
+		    *second = rows[(i + 1) % 3];
 
 		now[0] = (int)i * EDIT;
 		for (size_t j = 1; j <= nb; j++) {
 			now[j] = smaller(now[j - 1], before[j]) + EDIT;
-			now[j] = smaller(now[j],
-			                 before[j - 1] + replace_cost(a[i - 1], b[j - 1]));
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+			now[j] = smaller(
+				now[j], before[j - 1] + replace_cost(a[i - 1], b[j - 1]));
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] &&
+			    a[i - 2] == b[j - 1])
 				now[j] = smaller(now[j], second[j - 2] + EDIT);
 		}
 	}

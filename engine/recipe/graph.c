@@ -6,9 +6,10 @@
 #include "base/pattern.h"
 #include "base/vec.h"
 
-/* --- What a name of files has to do with a rule's output -------------------------------------------- */
+/* --- What a name of files has to do with a rule's output
+ * -------------------------------------------- */
 
-enum relation { UNRELATED, CONTAINS, INSIDE, SAME };   /* the later the closer */
+enum relation { UNRELATED, CONTAINS, INSIDE, SAME }; /* the later the closer */
 
 static enum relation relation_of(const char *path, const char *output)
 {
@@ -30,8 +31,8 @@ struct target *graph_rule_for(const struct recipe *r, const char *path)
 	path_clean(&clean, path);
 	for (size_t i = 0; i < r->n_targets; i++) {
 		enum relation now = r->targets[i]->output
-		                            ? relation_of(clean.s, r->targets[i]->output)
-		                            : UNRELATED;
+					    ? relation_of(clean.s, r->targets[i]->output)
+					    : UNRELATED;
 
 		if (now > best) {
 			best = now;
@@ -75,19 +76,21 @@ static bool pattern_names(const char *text, const struct target *rule, const cha
 		return relation_of(clean.s, output) != UNRELATED;
 	}
 	if (pattern_new(&p, text, &ignored) < 0)
-		return false;   /* whoever uses the pattern says what is wrong with it */
+		return false; /* whoever uses the pattern says what is wrong with it */
 	yes = pattern_match(p, output) || parent_matches(p, output) ||
 	      (is_directory_rule(rule) && pattern_may_match_below(p, output));
 	pattern_free(p);
 	return yes;
 }
 
-/* --- Needs ------------------------------------------------------------------------------------------ */
+/* --- Needs
+ * ------------------------------------------------------------------------------------------
+ */
 
 struct needs {
 	const struct recipe *recipe;
 	const struct target *of;
-	bool *marked;   /* by index */
+	bool *marked; /* by index */
 };
 
 static void mark(struct needs *s, const struct target *t)
@@ -103,7 +106,9 @@ static const char *output_below(const struct target *rule, const char *dir)
 
 	if (!rule->output || n == 0)
 		return rule->output;
-	return path_below(rule->output, dir) && rule->output[n] == '/' ? rule->output + n + 1 : NULL;
+	return path_below(rule->output, dir) && rule->output[n] == '/'
+		       ? rule->output + n + 1
+		       : NULL;
 }
 
 static void mark_rules(struct needs *s, const char *pattern)
@@ -161,7 +166,8 @@ static void mark_step(struct needs *s, const struct step *step)
 	}
 }
 
-void graph_needs(const struct recipe *r, const struct target *t, struct target ***out, size_t *n)
+void graph_needs(const struct recipe *r, const struct target *t, struct target ***out,
+		 size_t *n)
 {
 	AUTO_FREE bool *marked = mem_alloc(r->n_targets + 1);
 	struct needs s = { r, t, marked };
@@ -181,42 +187,49 @@ void graph_needs(const struct recipe *r, const struct target *t, struct target *
 	*n = found.len;
 }
 
-/* --- Checks ----------------------------------------------------------------------------------------- */
+/* --- Checks
+ * -----------------------------------------------------------------------------------------
+ */
 
-static int check_name(const struct recipe *r, const struct target *t, const char *const *reserved,
-                      struct err *e)
+static int check_name(const struct recipe *r, const struct target *t,
+		      const char *const *reserved, struct err *e)
 {
 	const struct target *first = map_get(&r->by_name, t->name);
 
 	if (t->kind == TARGET_BASE)
 		return 0;
 	if (first != t)
-		return err_set(e, ERR_INVALID, PLACE_FMT "%s '%s': the name is taken, at %s:%d",
-		               PLACE_ARG(t->place), target_kind_text(t->kind), t->name,
-		               first->place.file, first->place.line);
+		return err_set(e, ERR_INVALID,
+			       PLACE_FMT "%s '%s': the name is taken, at %s:%d",
+			       PLACE_ARG(t->place), target_kind_text(t->kind), t->name,
+			       first->place.file, first->place.line);
 	for (; reserved && *reserved; reserved++)
 		if (!strcmp(*reserved, t->name))
 			return err_set(e, ERR_INVALID,
-			               PLACE_FMT "%s '%s': that is the name of a command",
-			               PLACE_ARG(t->place), target_kind_text(t->kind), t->name);
+				       PLACE_FMT "%s '%s': that is the name of a command",
+				       PLACE_ARG(t->place), target_kind_text(t->kind),
+				       t->name);
 	if (!strcmp(t->name, "default"))
 		return err_set(e, ERR_INVALID,
-		               PLACE_FMT "%s 'default': the word stands for the default targets",
-		               PLACE_ARG(t->place), target_kind_text(t->kind));
+			       PLACE_FMT
+			       "%s 'default': the word stands for the default targets",
+			       PLACE_ARG(t->place), target_kind_text(t->kind));
 	return 0;
 }
 
 static bool has_files(const struct target *t)
 {
-	return t->kind == TARGET_BASE || t->kind == TARGET_STAGE || t->kind == TARGET_IMAGE;
+	return t->kind == TARGET_BASE || t->kind == TARGET_STAGE ||
+	       t->kind == TARGET_IMAGE;
 }
 
-static int check_source(const struct target *from, struct place at, const char *what, struct err *e)
+static int check_source(const struct target *from, struct place at, const char *what,
+			struct err *e)
 {
 	if (!from || has_files(from))
 		return 0;
 	return err_set(e, ERR_INVALID, PLACE_FMT "%s: %s '%s' is no base, stage or image",
-	               PLACE_ARG(at), what, target_kind_text(from->kind), from->name);
+		       PLACE_ARG(at), what, target_kind_text(from->kind), from->name);
 }
 
 static int check_steps(const struct step *s, size_t n, struct err *e)
@@ -231,7 +244,8 @@ static int check_steps(const struct step *s, size_t n, struct err *e)
 			rc = check_source(s[i].unpack.from, s[i].place, what, e);
 		else if (s[i].kind == STEP_LAYER)
 			rc = check_steps(s[i].layer.at, s[i].layer.n, e);
-		for (size_t k = 0; rc == 0 && s[i].kind == STEP_RUN && k < s[i].run.n_mounts; k++)
+		for (size_t k = 0;
+		     rc == 0 && s[i].kind == STEP_RUN && k < s[i].run.n_mounts; k++)
 			rc = check_source(s[i].run.mounts[k].from, s[i].place, what, e);
 		if (rc < 0)
 			return -1;
@@ -248,17 +262,18 @@ static int check_output(const struct recipe *r, const struct target *t, struct e
 		if (!other->output || relation_of(t->output, other->output) == UNRELATED)
 			continue;
 		return err_set(e, ERR_INVALID,
-		               PLACE_FMT "file '%s': the rule for '%s' at %s:%d makes it too",
-		               PLACE_ARG(t->place), t->name, other->name, other->place.file,
-		               other->place.line);
+			       PLACE_FMT
+			       "file '%s': the rule for '%s' at %s:%d makes it too",
+			       PLACE_ARG(t->place), t->name, other->name,
+			       other->place.file, other->place.line);
 	}
 	return 0;
 }
 
 struct visit {
 	const struct recipe *recipe;
-	enum { UNSEEN, OPEN, DONE } *state;   /* by index */
-	VEC(const struct target *) path;      /* the targets that are OPEN */
+	enum { UNSEEN, OPEN, DONE } * state; /* by index */
+	VEC(const struct target *) path;     /* the targets that are OPEN */
 };
 
 static int report_cycle(const struct visit *v, const struct target *t, struct err *e)
@@ -270,8 +285,9 @@ static int report_cycle(const struct visit *v, const struct target *t, struct er
 		i++;
 	for (; i < v->path.len; i++)
 		buf_addf(&way, "%s → ", v->path.at[i]->name);
-	return err_set(e, ERR_INVALID, PLACE_FMT "%s '%s' needs itself: %s%s", PLACE_ARG(t->place),
-	               target_kind_text(t->kind), t->name, way.s, t->name);
+	return err_set(e, ERR_INVALID, PLACE_FMT "%s '%s' needs itself: %s%s",
+		       PLACE_ARG(t->place), target_kind_text(t->kind), t->name, way.s,
+		       t->name);
 }
 
 static int visit(struct visit *v, const struct target *t, struct err *e)
@@ -284,8 +300,9 @@ static int visit(struct visit *v, const struct target *t, struct err *e)
 	if (v->state[t->index] == OPEN)
 		return report_cycle(v, t, e);
 	if (v->path.len > 1000)
-		return err_set(e, ERR_LIMIT, PLACE_FMT "%s '%s' stands on more than 1000 others",
-		               PLACE_ARG(t->place), target_kind_text(t->kind), t->name);
+		return err_set(e, ERR_LIMIT,
+			       PLACE_FMT "%s '%s' stands on more than 1000 others",
+			       PLACE_ARG(t->place), target_kind_text(t->kind), t->name);
 	v->state[t->index] = OPEN;
 	vec_push(&v->path, t);
 	graph_needs(v->recipe, t, &needs, &n);

@@ -1,10 +1,10 @@
 #ifndef RECIPE_LOCKFILE_H
 #define RECIPE_LOCKFILE_H
 
-/* Imagefile.lock: digests of bases and of downloads, decided once. JSON, sorted, one entry a few lines, so
- * that merges are readable:
- *   { "imgmake": 1, "bases": { "docker.io/library/debian:12": { "digest": "sha256:…" } },
- *     "downloads": { "https://…": { "sha256": "…" } } } */
+/* Imagefile.lock: digests of bases and of downloads, decided once. JSON, sorted, one
+ * entry a few lines, so that merges are readable: { "imgmake": 1, "bases": {
+ * "docker.io/library/debian:12": { "digest": "sha256:…" } }, "downloads": { "https://…":
+ * { "sha256": "…" } } } */
 #include <stdbool.h>
 
 #include "base/digest.h"
@@ -12,7 +12,7 @@
 
 struct lockfile {
 	json_t *root;
-	int dir;           /* borrowed */
+	int dir; /* borrowed */
 	bool changed;
 	bool exists;
 };
@@ -25,8 +25,9 @@ void lockfile_fini(struct lockfile *l);
 
 enum lock_section { LOCK_BASES, LOCK_DOWNLOADS };
 /* 1: found, 0: not locked, -1: the file is damaged. */
-MUST_CHECK int lockfile_get(const struct lockfile *l, enum lock_section s, const char *name,
-                            struct digest *out, struct err *e);
-void lockfile_set(struct lockfile *l, enum lock_section s, const char *name, const struct digest *d);
+MUST_CHECK int lockfile_get(const struct lockfile *l, enum lock_section s,
+			    const char *name, struct digest *out, struct err *e);
+void lockfile_set(struct lockfile *l, enum lock_section s, const char *name,
+		  const struct digest *d);
 
 #endif

@@ -52,14 +52,17 @@ static int not_found(const struct recipe *r, const char *name, struct err *e)
 			vec_push(&names, r->targets[i]->name);
 	near = nearest_name(name, names.at, names.len);
 	if (near)
-		err_set(e, ERR_NOT_FOUND, "no target '%s', did you mean '%s'?", name, near);
+		err_set(e, ERR_NOT_FOUND, "no target '%s', did you mean '%s'?", name,
+			near);
 	else
-		err_set(e, ERR_NOT_FOUND, "no target '%s' ('imgmake list' shows them)", name);
+		err_set(e, ERR_NOT_FOUND, "no target '%s' ('imgmake list' shows them)",
+			name);
 	vec_fini(&names);
 	return -1;
 }
 
-int recipe_find(const struct recipe *r, const char *name, struct target **out, struct err *e)
+int recipe_find(const struct recipe *r, const char *name, struct target **out,
+		struct err *e)
 {
 	AUTO_BUF path = BUF_INIT;
 	struct target *t = map_get(&r->by_name, name);
@@ -67,7 +70,7 @@ int recipe_find(const struct recipe *r, const char *name, struct target **out, s
 	path_clean(&path, name);
 	if (!t)
 		t = map_get(&r->by_name, path.s);
-	if (!t) {   /* "out" for the rule of "out/" */
+	if (!t) { /* "out" for the rule of "out/" */
 		buf_addc(&path, '/');
 		t = map_get(&r->by_name, path.s);
 	}
@@ -80,8 +83,9 @@ int recipe_find(const struct recipe *r, const char *name, struct target **out, s
 const char *target_kind_text(enum target_kind k)
 {
 	static const char *const names[] = {
-		[TARGET_BASE] = "base",   [TARGET_STAGE] = "stage", [TARGET_IMAGE] = "image",
-		[TARGET_CHECK] = "check", [TARGET_FILE] = "file",   [TARGET_TASK] = "task",
+		[TARGET_BASE] = "base",   [TARGET_STAGE] = "stage",
+		[TARGET_IMAGE] = "image", [TARGET_CHECK] = "check",
+		[TARGET_FILE] = "file",   [TARGET_TASK] = "task",
 	};
 
 	return names[k];
@@ -90,10 +94,12 @@ const char *target_kind_text(enum target_kind k)
 const char *step_kind_text(enum step_kind k)
 {
 	static const char *const names[] = {
-		[STEP_COPY] = "copy",       [STEP_WRITE] = "write",     [STEP_MKDIR] = "mkdir",
-		[STEP_SYMLINK] = "symlink", [STEP_REMOVE] = "remove",   [STEP_UNPACK] = "unpack",
-		[STEP_ADD] = "add",         [STEP_LAYER] = "layer",     [STEP_RUN] = "run",
-		[STEP_ENV] = "env",         [STEP_WORKDIR] = "workdir", [STEP_USER] = "user",
+		[STEP_COPY] = "copy",       [STEP_WRITE] = "write",
+		[STEP_MKDIR] = "mkdir",     [STEP_SYMLINK] = "symlink",
+		[STEP_REMOVE] = "remove",   [STEP_UNPACK] = "unpack",
+		[STEP_ADD] = "add",         [STEP_LAYER] = "layer",
+		[STEP_RUN] = "run",         [STEP_ENV] = "env",
+		[STEP_WORKDIR] = "workdir", [STEP_USER] = "user",
 		[STEP_CONFIG] = "config",
 	};
 

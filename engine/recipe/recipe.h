@@ -1,8 +1,9 @@
 #ifndef RECIPE_RECIPE_H
 #define RECIPE_RECIPE_H
 
-/* What an Imagefile says, as plain data: the whole graph of targets, after evaluation. Everything lives
- * in the recipe's arena; strings are never NULL unless said. Nothing here knows Lua. */
+/* What an Imagefile says, as plain data: the whole graph of targets, after evaluation.
+ * Everything lives in the recipe's arena; strings are never NULL unless said. Nothing
+ * here knows Lua. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -13,7 +14,7 @@
 #include "image/descriptor.h"
 
 struct place {
-	const char *file;   /* relative to the project root: "services/Imagefile" */
+	const char *file; /* relative to the project root: "services/Imagefile" */
 	int line;
 };
 
@@ -27,25 +28,35 @@ struct strings {
 };
 
 enum step_kind {
-	STEP_COPY, STEP_WRITE, STEP_MKDIR, STEP_SYMLINK, STEP_REMOVE, STEP_UNPACK, STEP_ADD, STEP_LAYER,
-	STEP_RUN,                                          /* change files */
-	STEP_ENV, STEP_WORKDIR, STEP_USER, STEP_CONFIG,    /* change the configuration only */
+	STEP_COPY,
+	STEP_WRITE,
+	STEP_MKDIR,
+	STEP_SYMLINK,
+	STEP_REMOVE,
+	STEP_UNPACK,
+	STEP_ADD,
+	STEP_LAYER,
+	STEP_RUN, /* change files */
+	STEP_ENV,
+	STEP_WORKDIR,
+	STEP_USER,
+	STEP_CONFIG, /* change the configuration only */
 };
 
 enum mtime_kind { MTIME_FIXED, MTIME_CONTENT, MTIME_KEEP, MTIME_NUMBER };
 
-/* Owner as written: "" (0:0, or kept when copied from a target), "uid", "uid:gid", or names that the
- * image's /etc/passwd and /etc/group know. Modes are -1 when not given. */
+/* Owner as written: "" (0:0, or kept when copied from a target), "uid", "uid:gid", or
+ * names that the image's /etc/passwd and /etc/group know. Modes are -1 when not given. */
 struct step_copy {
-	struct strings sources;    /* patterns as written, relative to the target's dir */
+	struct strings sources; /* patterns as written, relative to the target's dir */
 	const char *to;
-	struct target *from;       /* NULL: the project */
+	struct target *from; /* NULL: the project */
 	struct strings exclude;
 	int mode, dir_mode;
 	const char *owner;
 	bool parents, optional;
 	enum mtime_kind mtime;
-	int64_t mtime_value;       /* of MTIME_NUMBER */
+	int64_t mtime_value; /* of MTIME_NUMBER */
 };
 
 struct step_write {
@@ -63,26 +74,26 @@ struct step_mkdir {
 };
 
 struct step_symlink {
-	const char *path;          /* where the link is */
-	const char *target;        /* its text */
+	const char *path;   /* where the link is */
+	const char *target; /* its text */
 	const char *owner;
 };
 
 struct step_remove {
-	struct strings paths;      /* patterns, in the image so far */
+	struct strings paths; /* patterns, in the image so far */
 	bool optional;
 };
 
 struct step_unpack {
-	const char *source;        /* archive of the project */
-	struct target *from;       /* NULL: the project */
+	const char *source;  /* archive of the project */
+	struct target *from; /* NULL: the project */
 	const char *to;
 	const char *owner;
 };
 
 struct step_add {
 	const char *url;
-	const char *sha256;        /* 64 hex, or "": locked on first use */
+	const char *sha256; /* 64 hex, or "": locked on first use */
 	const char *to;
 	int mode;
 	const char *owner;
@@ -94,42 +105,42 @@ struct pair {
 };
 
 struct pairs {
-	struct pair *at;           /* sorted by key */
+	struct pair *at; /* sorted by key */
 	size_t n;
 };
 
 struct run_cache {
 	const char *path;
-	const char *id;            /* the path when not given */
+	const char *id; /* the path when not given */
 	enum { CACHE_SHARED, CACHE_PRIVATE, CACHE_LOCKED } sharing;
 };
 
 struct run_mount {
 	enum { MOUNT_BIND, MOUNT_TMPFS } type;
-	const char *path;          /* in the step */
-	const char *source;        /* of a bind: in `from`, or in the project */
-	struct target *from;       /* NULL: the project */
+	const char *path;    /* in the step */
+	const char *source;  /* of a bind: in `from`, or in the project */
+	struct target *from; /* NULL: the project */
 };
 
 struct run_secret {
 	const char *id;
-	const char *path;          /* of the file in the step; NULL: only in `env` */
-	const char *env;           /* variable that holds it, or NULL */
+	const char *path; /* of the file in the step; NULL: only in `env` */
+	const char *env;  /* variable that holds it, or NULL */
 };
 
 struct step_run {
-	struct strings lines;      /* one script */
-	struct strings exec;       /* or an argument vector; then lines.n is 0 */
+	struct strings lines; /* one script */
+	struct strings exec;  /* or an argument vector; then lines.n is 0 */
 	struct run_cache *caches;
 	size_t n_caches;
 	struct run_mount *mounts;
 	size_t n_mounts;
 	struct run_secret *secrets;
 	size_t n_secrets;
-	struct pairs env;          /* for this step only */
-	struct strings inputs;     /* patterns below the target's dir, mounted read-only */
-	const char *network;       /* "host", "none", "private", or NULL: the default */
-	const char *user, *workdir;   /* NULL: as the image so far says */
+	struct pairs env;      /* for this step only */
+	struct strings inputs; /* patterns below the target's dir, mounted read-only */
+	const char *network;   /* "host", "none", "private", or NULL: the default */
+	const char *user, *workdir; /* NULL: as the image so far says */
 	bool ssh;
 };
 
@@ -148,13 +159,17 @@ struct step {
 		struct pairs env;
 		const char *workdir;
 		const char *user;
-		/* An object of what was given, checked and in one form: entrypoint, cmd, shell: arrays
-		 * of strings (a string was made {"/bin/sh", "-c", it}); expose: array of "8080/tcp";
-		 * volumes: array of paths; labels, annotations: objects of strings; stop_signal: string;
-		 * healthcheck: {test: array, interval, timeout, start_period: nanoseconds, retries:
+		/* An object of what was given, checked and in one form: entrypoint, cmd,
+		 * shell: arrays of strings (a string was made {"/bin/sh", "-c", it});
+		 * expose: array of "8080/tcp"; volumes: array of paths; labels,
+		 * annotations: objects of strings; stop_signal: string; healthcheck:
+		 * {test: array, interval, timeout, start_period: nanoseconds, retries:
 		 * integer} or {test: ["NONE"]}. Owned by the recipe. */
 		json_t *config;
-		struct { struct step *at; size_t n; } layer;
+		struct {
+			struct step *at;
+			size_t n;
+		} layer;
 	};
 };
 
@@ -163,54 +178,63 @@ struct publish {
 	struct place place;
 	struct strings repos;
 	const char *version, *rebuild, *prefix, *variant;
-	struct strings tags;       /* plain moving tags */
+	struct strings tags; /* plain moving tags */
 	struct strings aliases, variants, channels_list, yanked, levels;
-	bool is_default;           /* this image has the bare tags: default = false says no */
+	bool is_default; /* this image has the bare tags: default = false says no */
 	bool channels;
 	bool zero_major;
-	bool immutable;            /* true by default */
+	bool immutable; /* true by default */
 	enum { LATEST_ANY, LATEST_LINE, LATEST_HIGHEST, LATEST_NEVER } latest;
-	const char *latest_line;   /* "2" */
+	const char *latest_line; /* "2" */
 };
 
-enum target_kind { TARGET_BASE, TARGET_STAGE, TARGET_IMAGE, TARGET_CHECK, TARGET_FILE, TARGET_TASK };
+enum target_kind {
+	TARGET_BASE,
+	TARGET_STAGE,
+	TARGET_IMAGE,
+	TARGET_CHECK,
+	TARGET_FILE,
+	TARGET_TASK
+};
 
 struct target {
 	enum target_kind kind;
-	const char *name;          /* as on the command line: "web", "services/api"; of a base its REF */
-	const char *dir;           /* its Imagefile's directory, relative to the root; "" is the root */
+	const char *name; /* as on the command line: "web", "services/api"; of a base its
+			     REF */
+	const char *
+		dir; /* its Imagefile's directory, relative to the root; "" is the root */
 	struct place place;
-	size_t index;              /* in recipe.targets */
+	size_t index; /* in recipe.targets */
 
 	/* stage, image */
-	struct target *from;       /* NULL: scratch */
+	struct target *from; /* NULL: scratch */
 	struct step *steps;
 	size_t n_steps;
-	bool on_build_platform;    /* platform = "build" */
-	struct strings platforms;  /* empty: the asked-for or the host's */
-	struct publish *publish;   /* NULL: not published */
-	enum codec compression;    /* CODEC_GZIP by default */
-	json_t *annotations;       /* of the manifest, an object of strings; NULL if none */
+	bool on_build_platform;   /* platform = "build" */
+	struct strings platforms; /* empty: the asked-for or the host's */
+	struct publish *publish;  /* NULL: not published */
+	enum codec compression;   /* CODEC_GZIP by default */
+	json_t *annotations; /* of the manifest, an object of strings; NULL if none */
 
 	/* check */
 	struct target *image;
 	bool on_host;
-	int64_t fresh;             /* seconds that a pass is remembered for; -1: for ever */
+	int64_t fresh; /* seconds that a pass is remembered for; -1: for ever */
 
 	/* file */
-	const char *output;        /* relative to the root, cleaned; NULL of other kinds. The name of a
-	                            * rule that makes a directory ends in '/' */
+	const char *output; /* relative to the root, cleaned; NULL of other kinds. The
+			     * name of a rule that makes a directory ends in '/' */
 
 	/* check, file, task */
-	struct strings run;        /* lines of one script */
-	struct strings deps;       /* patterns below `dir` */
-	struct target **needs;     /* targets among the deps of a file or task */
+	struct strings run;    /* lines of one script */
+	struct strings deps;   /* patterns below `dir` */
+	struct target **needs; /* targets among the deps of a file or task */
 	size_t n_needs;
 };
 
 struct variable {
 	const char *name;
-	const char *value;         /* NULL: not given, and without default */
+	const char *value; /* NULL: not given, and without default */
 	const char *help;
 	struct strings choices;
 	enum { VALUE_DEFAULT, VALUE_ENVIRONMENT, VALUE_COMMAND_LINE } origin;
@@ -219,38 +243,39 @@ struct variable {
 
 /* What evaluation looked at, for `why` and for knowing when to evaluate anew. */
 struct input {
-	const char *what;          /* "read VERSION", "glob src", "git describe", "Imagefile" */
-	struct digest digest;      /* of what was found */
+	const char *what; /* "read VERSION", "glob src", "git describe", "Imagefile" */
+	struct digest digest; /* of what was found */
 };
 
 struct recipe {
 	struct arena arena;
-	char *root;                /* absolute path of the project root; owned */
+	char *root; /* absolute path of the project root; owned */
 	int root_fd;
-	const char *dir;           /* of the Imagefile read first, relative to root; "" is the root */
-	struct target **targets;   /* in order of declaration */
+	const char
+		*dir; /* of the Imagefile read first, relative to root; "" is the root */
+	struct target **targets; /* in order of declaration */
 	size_t n_targets;
-	struct target **defaults;  /* what a bare `imgmake` builds */
+	struct target **defaults; /* what a bare `imgmake` builds */
 	size_t n_defaults;
 	struct variable *variables;
 	size_t n_variables;
 	struct input *inputs;
 	size_t n_inputs;
-	struct map by_name;        /* → struct target *; recipe_index fills it */
-	json_t *json;              /* array: owns the JSON that steps and targets point to */
+	struct map by_name; /* → struct target *; recipe_index fills it */
+	json_t *json;       /* array: owns the JSON that steps and targets point to */
 };
 
 struct recipe *recipe_new(void);
-void recipe_free(struct recipe *r);   /* NULL is fine */
-/* Fills by_name from the targets; of two with the same name the first stays, and a base never hides
- * another kind. Names must be unique otherwise: graph_check says so. */
+void recipe_free(struct recipe *r); /* NULL is fine */
+/* Fills by_name from the targets; of two with the same name the first stays, and a base
+ * never hides another kind. Names must be unique otherwise: graph_check says so. */
 void recipe_index(struct recipe *r);
 
 /* ERR_NOT_FOUND names the nearest target. `name` may be an output path of a file rule. */
 MUST_CHECK int recipe_find(const struct recipe *r, const char *name, struct target **out,
-                           struct err *e);
-const char *target_kind_text(enum target_kind k);   /* "image" */
-const char *step_kind_text(enum step_kind k);       /* "copy" */
+			   struct err *e);
+const char *target_kind_text(enum target_kind k); /* "image" */
+const char *step_kind_text(enum step_kind k);     /* "copy" */
 bool step_changes_files(const struct step *s);
 
 #endif

@@ -53,10 +53,12 @@ static int check_beneath(const char *path, struct err *e)
 	if (!*path)
 		return err_set(e, ERR_INVALID, "the path is empty");
 	if (*path == '/')
-		return err_set(e, ERR_INVALID, "%s: paths are relative to the Imagefile", path);
+		return err_set(e, ERR_INVALID, "%s: paths are relative to the Imagefile",
+			       path);
 	path_clean(&clean, path);
 	if (path_escapes(clean.s))
-		return err_set(e, ERR_INVALID, "%s is above the Imagefile's directory", path);
+		return err_set(e, ERR_INVALID, "%s is above the Imagefile's directory",
+			       path);
 	return 0;
 }
 
@@ -71,8 +73,10 @@ int source_read(int dir, const char *path, struct buf *out, struct err *e)
 	if (fd < 0 && errno == ENOENT)
 		return err_set(e, ERR_NOT_FOUND, "%s: no such file", path);
 	if (fd < 0 && errno == EXDEV)
-		return err_set(e, ERR_DENIED,
-		               "%s: a symbolic link leads out of the Imagefile's directory", path);
+		return err_set(
+			e, ERR_DENIED,
+			"%s: a symbolic link leads out of the Imagefile's directory",
+			path);
 	if (fd < 0)
 		return err_sys(e, "open %s", path);
 	if (fstat(fd, &st) < 0)
@@ -86,7 +90,7 @@ struct walk {
 	const struct pattern *pattern;
 	const struct strlist *hidden;
 	struct strlist *out;
-	struct buf path;      /* of the entry looked at */
+	struct buf path; /* of the entry looked at */
 	int depth;
 };
 
@@ -141,7 +145,7 @@ static int walk_directory(struct walk *w, int parent, const char *name, struct e
 	}
 	if (++w->depth > DEPTH_MAX)
 		return err_set(e, ERR_LIMIT, "%s: directories deeper than %d", w->path.s,
-		               DEPTH_MAX);
+			       DEPTH_MAX);
 	while (rc == 0 && (errno = 0, ent = readdir(d))) {
 		if (!strcmp(ent->d_name, ".") || !strcmp(ent->d_name, "..") ||
 		    !strcmp(ent->d_name, ".git"))
@@ -165,7 +169,7 @@ static void free_pattern(struct pattern **p)
 }
 
 int source_glob(int dir, const char *pattern, const struct strlist *hidden,
-                struct strlist *out, struct err *e)
+		struct strlist *out, struct err *e)
 {
 	AUTO(free_pattern) struct pattern *p = NULL;
 	struct walk w = { .hidden = hidden, .out = out, .path = BUF_INIT };

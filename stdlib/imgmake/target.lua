@@ -181,6 +181,7 @@ local function rule(who, body, name, context)
   check.need(who, o, "run")
   o.path = name
   o.output = engine.path_join(context.dir == "" and "." or context.dir, name)
+  engine.output(o.output)
   return read_deps(who, o)
 end
 

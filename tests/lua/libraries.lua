@@ -8,7 +8,7 @@ end
 
 local function fails(f, expected)
   local ok, message = pcall(f)
-  message = ok and "no error" or message:gsub("^tests/lua/libraries%.lua:%d+: ", "")
+  message = ok and "no error" or message:gsub("^[^:]*%.lua:%d+: ", "")
   is(message, expected, 3)
 end
 
@@ -71,5 +71,5 @@ fails(function() json.encode(0 / 0) end, "json.encode: a number is not finite")
 fails(function() json.encode("\xff") end, "json.encode: a string is not valid UTF-8")
 fails(function() local t = {}; t.t = t; json.encode(t) end, "json.encode: nested deeper than 64")
 is(require("imgmake.semver").compare("1", "2"), -1)
-fails(function() require "imgmake.check" end, "require: no module 'imgmake.check' (looked for tests/lua/imgmake/check.lua, tests/lua/imgmake/check/init.lua, imgmake/check.lua, imgmake/check/init.lua)")
+assert(not pcall(require, "imgmake.check") and not pcall(require, "imgmake.engine"))
 fails(function() require "../x" end, "require: '../x' is no name of a module, like \"lib.util\"")

@@ -2,12 +2,13 @@
 
 local function fails(f, expected)
   local ok, message = pcall(f)
-  message = ok and "no error" or message:gsub("^tests/lua/steps%.lua:%d+: ", "")
+  message = ok and "no error" or message:gsub("^[^:]*%.lua:%d+: ", "")
   if message ~= expected then
     error("expected: " .. expected .. "\ngot: " .. message, 2)
   end
 end
 
+local here = select(2, pcall(error, "")):match("^[^:]*")
 local names = 0
 local function target_fails(body, expected)
   names = names + 1
@@ -108,7 +109,7 @@ target_fails({ from = mkdir "/x" }, "'from' must be a base, a stage or an image,
 
 local one = image "one" { from = "scratch" }
 fails(function() image "one" { from = "scratch" } end,
-  "image 'one': the name is taken by the image of tests/lua/steps.lua:109")
+  "image 'one': the name is taken by the image of " .. here .. ":110")
 fails(function() one.name = "two" end, "image 'one' cannot be changed")
 assert(one.name == "one" and one.kind == "image" and tostring(one) == "image 'one'")
 assert(base "debian:12" == base "debian:12")
@@ -154,7 +155,7 @@ fails(function() var { "A", default = 3 } end,
   "var: 'default' must be a string (values of variables are strings), not the number 3")
 fails(function() var { "B", default = "x", choices = { "a", "b" } } end, "var: B is 'x', which is not one of 'a', 'b'")
 assert(var "C" == nil and var { "D", default = "d" } == "d")
-fails(function() var "D" end, "var: D is declared already, at tests/lua/steps.lua:156")
+fails(function() var "D" end, "var: D is declared already, at " .. here .. ":157")
 
 -- Reading.
 fails(function() read "nope" end, "nope: no such file")
