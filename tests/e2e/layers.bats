@@ -191,7 +191,7 @@ tree() {   # DIR: types, modes, owners and names
 
 @test "file capabilities are kept" {
 	needs_root
-	cp "$(command -v true)" tool
+	cp "$(type -P true)" tool
 	setcap cap_net_bind_service=ep tool
 	recipe <<-'EOF'
 		image "x" { from = "scratch", copy { "tool", to = "/" } }
