@@ -9,21 +9,13 @@
 #include <unistd.h>
 
 #include "base/json.h"
-#include "base/vec.h"
-#include "cmd/table.h"
+#include "cmd/ongoing.h"
 #include "os/clock.h"
 
 static const int64_t second = 1000000000;
 static const int64_t say_every = 2000000000;     /* of one piece of work, in plain mode */
 static const int64_t draw_every = 100000000;
 enum { COLUMNS_DEFAULT = 80, COLUMNS_MIN = 20 };
-
-/* A piece of work that has begun. */
-struct work {
-	char *target, *what;
-	int64_t done, total;
-	int64_t began, said;   /* monotonic; said: when it last got a line */
-};
 
 struct terminal {
 	struct progress progress;   /* first: the sink is found from it */
@@ -34,7 +26,7 @@ struct terminal {
 	int out_errno;              /* of the first failed write to out_fd, or 0 */
 	bool drawn;                 /* a status line stands on the terminal */
 	int64_t drawn_at;
-	VEC(struct work) works;     /* oldest first */
+	struct ongoing_list ongoing;
 };
 
 enum terminal_mode terminal_mode_for(int fd)
@@ -81,44 +73,6 @@ static size_t columns(const struct terminal *t)
 	return w.ws_col;
 }
 
-static void add_titled(struct buf *b, const char *target, const char *text)
-{
-	if (target && *target) {
-		human_line(b, target, strlen(target));
-		buf_adds(b, ": ");
-	}
-	human_line(b, text, strlen(text));
-}
-
-/* "12.3 MB of 77.4 MB, 10.2 MB/s" */
-static void add_amount(struct buf *b, const struct work *w, int64_t now)
-{
-	double seconds = (double)(now - w->began) / (double)second;
-
-	human_size(b, w->done);
-	if (w->total > w->done) {
-		buf_adds(b, " of ");
-		human_size(b, w->total);
-	}
-	if (seconds > 0.2 && w->done > 0) {
-		buf_adds(b, ", ");
-		human_size(b, (int64_t)((double)w->done / seconds));
-		buf_adds(b, "/s");
-	}
-}
-
-/* Cuts b, which began at `start`, to at most `width` columns, at a character. */
-static void fit(struct buf *b, size_t start, size_t width)
-{
-	while (b->len > start && text_width(b->s + start, b->len - start) > width) {
-		size_t at = b->len - 1;
-
-		while (at > start && ((unsigned char)b->s[at] & 0xc0) == 0x80)
-			at--;
-		buf_truncate(b, at);
-	}
-}
-
 static void add_clear(struct terminal *t, struct buf *b)
 {
 	if (t->drawn)
@@ -126,28 +80,13 @@ static void add_clear(struct terminal *t, struct buf *b)
 	t->drawn = false;
 }
 
-/* The oldest piece of work that is not over, and how many more there are. */
 static void add_status(struct terminal *t, struct buf *b, int64_t now)
 {
-	const struct work *w = t->works.at;
-	AUTO_BUF tail = BUF_INIT;
-	size_t start, width = columns(t) - 1;   /* the last column would wrap */
-
 	t->drawn_at = now;
-	if (t->mode != TERMINAL_TTY || !t->works.len)
+	if (t->mode != TERMINAL_TTY || !t->ongoing.works.len)
 		return;
-	if (w->done > 0 || w->total > 0) {
-		buf_addc(&tail, ' ');
-		add_amount(&tail, w, now);
-	}
-	if (t->works.len > 1)
-		buf_addf(&tail, " (and %zu more)", t->works.len - 1);
-	fit(&tail, 0, width / 2 + 8);
-	buf_adds(b, "\r");
-	start = b->len;
-	add_titled(b, w->target, w->what);
-	fit(b, start, width - text_width(tail.s, tail.len));
-	buf_add(b, tail.s, tail.len);
+	buf_addc(b, '\r');
+	ongoing_add_status(b, &t->ongoing, columns(t) - 1, now);   /* the last one would wrap */
 	buf_adds(b, "\x1b[K");
 	t->drawn = true;
 }
@@ -167,7 +106,7 @@ static void redraw(struct terminal *t, int64_t now)
 {
 	AUTO_BUF b = BUF_INIT;
 
-	if (!t->works.len)
+	if (!t->ongoing.works.len)
 		add_clear(t, &b);
 	add_status(t, &b, now);
 	write_err(t, &b);
@@ -205,44 +144,13 @@ static void put_json(struct terminal *t, const char *event, const char *target,
 	write_err(t, &b);
 }
 
-static bool same(const char *a, const char *b)
-{
-	return a == b || (a && b && !strcmp(a, b));
-}
-
-static struct work *find_work(struct terminal *t, const struct progress_event *ev)
-{
-	for (size_t i = 0; i < t->works.len; i++)
-		if (same(t->works.at[i].target, ev->target) &&
-		    !strcmp(t->works.at[i].what, ev->what))
-			return &t->works.at[i];
-	return NULL;
-}
-
-static void begin_work(struct terminal *t, const struct progress_event *ev, int64_t now)
-{
-	struct work w = {
-		.target = ev->target ? mem_strdup(ev->target) : NULL,
-		.what = mem_strdup(ev->what),
-		.total = ev->total, .began = now, .said = now,
-	};
-
-	vec_push(&t->works, w);
-}
-
-static void free_work(struct work *w)
-{
-	free(w->target);
-	free(w->what);
-}
-
-static void say_amount(struct terminal *t, struct work *w, bool over, int64_t now)
+static void say_amount(struct terminal *t, struct ongoing *w, bool over, int64_t now)
 {
 	AUTO_BUF b = BUF_INIT;
 
-	add_titled(&b, w->target, w->what);
+	ongoing_add_titled(&b, w->target, w->what);
 	buf_adds(&b, ": ");
-	add_amount(&b, w, now);
+	ongoing_add_amount(&b, w, now);
 	if (over) {
 		buf_adds(&b, ", done in ");
 		human_duration(&b, now - w->began);
@@ -251,30 +159,27 @@ static void say_amount(struct terminal *t, struct work *w, bool over, int64_t no
 	put_line(t, b.s);
 }
 
-static void end_work(struct terminal *t, struct work *w, int64_t done, int64_t now)
+static void end_work(struct terminal *t, struct ongoing *w, int64_t done, int64_t now)
 {
-	size_t at = (size_t)(w - t->works.at);
-	struct work old = *w;
+	struct ongoing over = ongoing_take(&t->ongoing, w);
 
-	old.done = done;
-	t->works.len--;
-	memmove(w, w + 1, (t->works.len - at) * sizeof(*w));
+	over.done = done;
 	/* A short piece of work has no line of its own; one that got lines gets a last one. */
-	if (t->mode == TERMINAL_PLAIN && old.said > old.began)
-		say_amount(t, &old, true, now);
-	free_work(&old);
+	if (t->mode == TERMINAL_PLAIN && over.said > over.began)
+		say_amount(t, &over, true, now);
+	ongoing_fini(&over);
 }
 
 /* What began, goes on or ends: shown as a whole, and not for each event. */
 static void on_work(struct terminal *t, const struct progress_event *ev)
 {
 	static const char *const names[] = { "begin", "bytes", "end" };
-	struct work *w = find_work(t, ev);
+	struct ongoing *w = ongoing_find(&t->ongoing, ev);
 	int64_t now = clock_ns();
 	bool rare = ev->kind != PROGRESS_BYTES || (w && now - w->said >= second);
 
 	if (ev->kind == PROGRESS_BEGIN)
-		begin_work(t, ev, now);
+		ongoing_begin(&t->ongoing, ev, now);
 	else if (ev->kind == PROGRESS_END && w)
 		end_work(t, w, ev->done, now);
 	else if (w) {
@@ -289,7 +194,7 @@ static void on_work(struct terminal *t, const struct progress_event *ev)
 		if (ev->kind == PROGRESS_BYTES)
 			w->said = now;
 	}
-	if (t->mode == TERMINAL_TTY && (now - t->drawn_at >= draw_every || !t->works.len))
+	if (t->mode == TERMINAL_TTY && (now - t->drawn_at >= draw_every || !t->ongoing.works.len))
 		redraw(t, now);
 }
 
@@ -303,7 +208,7 @@ static void on_line(struct terminal *t, const char *event, const char *target,
 		put_json(t, event, target, "text", line, -1, -1);
 		return;
 	}
-	add_titled(&b, target, line);
+	ongoing_add_titled(&b, target, line);
 	put_line(t, b.s);
 }
 
@@ -382,9 +287,7 @@ void terminal_free(struct terminal *t)
 	if (!t)
 		return;
 	clear(t);
-	for (size_t i = 0; i < t->works.len; i++)
-		free_work(&t->works.at[i]);
-	vec_fini(&t->works);
+	ongoing_list_fini(&t->ongoing);
 	pthread_mutex_destroy(&t->lock);
 	free(t);
 }
