@@ -40,7 +40,8 @@ static bool covered(const struct strlist *scopes, const char *wanted)
 }
 
 /* A challenge may hold several scopes, parted by blanks. */
-static void add_uncovered(const struct strlist *scopes, const char *text, struct strlist *asked)
+static void add_uncovered(const struct strlist *scopes, const char *text,
+                          struct strlist *asked)
 {
 	while (*(text += strspn(text, " "))) {
 		size_t n = strcspn(text, " ");
@@ -103,7 +104,8 @@ static bool token_usable(const struct token *t, const char *refused)
 {
 	if (!t || t->expires <= clock_ns())
 		return false;
-	return !refused || strncmp(refused, "Bearer ", 7) != 0 || strcmp(refused + 7, t->value) != 0;
+	return !refused || strncmp(refused, "Bearer ", 7) != 0 ||
+	       strcmp(refused + 7, t->value) != 0;
 }
 
 static int token_value(struct registry *r, const struct auth_need *need,
@@ -156,8 +158,8 @@ static int locked_value(struct registry *r, const struct auth_need *need, struct
 	return 0;
 }
 
-int auth_value(struct registry *r, const struct auth_need *need, struct buf *out, bool *fresh,
-               struct err *e)
+int auth_value(struct registry *r, const struct auth_need *need, struct buf *out,
+               bool *fresh, struct err *e)
 {
 	int rc;
 
@@ -168,7 +170,8 @@ int auth_value(struct registry *r, const struct auth_need *need, struct buf *out
 	return rc;
 }
 
-void auth_add_login(struct registry *r, const struct host *h, const char *repo, struct buf *out)
+void auth_add_login(struct registry *r, const struct host *h, const char *repo,
+                    struct buf *out)
 {
 	AUTO_CREDENTIAL who = CREDENTIAL_INIT;
 	struct err e;

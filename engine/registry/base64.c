@@ -2,16 +2,18 @@
 
 #include <string.h>
 
-static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char alphabet[] =
+	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 void base64_encode(struct buf *out, const void *data, size_t n)
 {
 	const unsigned char *p = data;
 
-	buf_reserve(out, (n + 2) / 3 * 4);   /* at once: growing would leave a copy */
+	buf_reserve(out, (n + 2) / 3 * 4); /* at once: growing would leave a copy */
 	for (size_t i = 0; i < n; i += 3) {
 		size_t left = n - i;
-		unsigned v = (unsigned)p[i] << 16 | (left > 1 ? (unsigned)p[i + 1] << 8 : 0) |
+		unsigned v = (unsigned)p[i] << 16 |
+		             (left > 1 ? (unsigned)p[i + 1] << 8 : 0) |
 		             (left > 2 ? p[i + 2] : 0);
 
 		buf_addc(out, alphabet[v >> 18]);
@@ -53,5 +55,5 @@ int base64_decode(struct buf *out, const char *s)
 			buf_addc(out, (char)(bits >> have & 0xff));
 		}
 	}
-	return have == 6 ? -1 : 0;   /* a lone last character */
+	return have == 6 ? -1 : 0; /* a lone last character */
 }

@@ -4,15 +4,16 @@
 /* Blobs on the wire, below the public calls. */
 #include "registry/call.h"
 
-/* A blob of the store as a request's body: any part of it, verified once all of it has been read. */
+/* A blob of the store as a request's body: any part of it, verified once all of it has
+ * been read. */
 struct blob_source {
 	struct http_source source;
 	struct blobs *store;
 	const struct descriptor *blob;
 	int fd;
-	int64_t start, end, at;   /* the part, and where in the blob the next byte is */
+	int64_t start, end, at; /* the part, and where in the blob the next byte is */
 	struct hasher hash;
-	int64_t hashed;           /* bytes from the front that the hash has seen; -1: it is over */
+	int64_t hashed; /* bytes from the front that the hash has seen; -1: it is over */
 	struct progress *progress;
 	const char *what;
 	struct err *e;
@@ -26,12 +27,15 @@ struct http_source *blob_source_part(struct blob_source *s, int64_t start, int64
 
 /* HEAD with the given rights. 1, 0, -1. */
 MUST_CHECK int blob_exists(struct registry *r, struct host *h, const char *repo,
-                           const struct strlist *scopes, const struct digest *d, struct err *e);
+                           const struct strlist *scopes, const struct digest *d,
+                           struct err *e);
 
-/* Uploads what the source holds. `location` is a session that a mount has opened, or NULL; it is freed. */
+/* Uploads what the source holds. `location` is a session that a mount has opened, or
+ * NULL; it is freed. */
 MUST_CHECK int upload_blob(struct registry *r, const struct reference *ref,
                            struct blob_source *s, char *location, struct err *e);
-/* The next byte that a session waits for by its Range header ("0-99", "bytes=0-99"); -1: it does not tell. */
+/* The next byte that a session waits for by its Range header ("0-99", "bytes=0-99"); -1:
+ * it does not tell. */
 int64_t upload_offset(const char *range);
 
 /* "START-END/TOTAL" of a Content-Range: where it starts; -1: it is not one. */

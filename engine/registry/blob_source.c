@@ -6,7 +6,8 @@
 
 enum { SAY_EVERY = 1 << 20 };
 
-/* Not one byte more is sent of a blob that has rotted; the registry would refuse it anyway, later. */
+/* Not one byte more is sent of a blob that has rotted; the registry would refuse it
+ * anyway, later. */
 static int verify(struct blob_source *s)
 {
 	struct digest got;
@@ -15,16 +16,13 @@ static int verify(struct blob_source *s)
 	s->hashed = -1;
 	if (digest_equal(&got, &s->blob->digest))
 		return 0;
-	blobs_discard(s->store, &s->blob->digest);
-	return err_set(s->e, ERR_CORRUPT,
-	               "blob %s in the store is damaged; it was put aside, run again to make it "
-	               "anew",
-	               DIGEST_STR(&s->blob->digest));
+	return blobs_rotten(s->store, &s->blob->digest, s->e);
 }
 
 static void tell(struct blob_source *s, int64_t n)
 {
-	if (s->what && (s->at / SAY_EVERY != (s->at - n) / SAY_EVERY || s->at == s->blob->size))
+	if (s->what &&
+	    (s->at / SAY_EVERY != (s->at - n) / SAY_EVERY || s->at == s->blob->size))
 		progress_bytes(s->progress, NULL, s->what, s->at, s->blob->size);
 }
 
@@ -44,10 +42,11 @@ static ssize_t source_read(struct http_source *self, void *out, size_t n)
 		return err_sys(s->e, "read blob %s", DIGEST_STR(&s->blob->digest));
 	if (got == 0) {
 		blobs_discard(s->store, &s->blob->digest);
-		return err_set(s->e, ERR_CORRUPT, "blob %s in the store is cut short; it was put aside",
+		return err_set(s->e, ERR_CORRUPT,
+		               "blob %s in the store is cut short; it was put aside",
 		               DIGEST_STR(&s->blob->digest));
 	}
-	if (s->at == s->hashed) {   /* what is sent again has been hashed before */
+	if (s->at == s->hashed) { /* what is sent again has been hashed before */
 		hasher_add(&s->hash, out, (size_t)got);
 		s->hashed += got;
 		if (s->hashed == s->blob->size && verify(s) < 0)
@@ -62,13 +61,14 @@ static int source_rewind(struct http_source *self)
 {
 	struct blob_source *s = (struct blob_source *)self;
 
-	/* A repetition may start inside what was hashed, since the hash only ever goes on at its end. */
+	/* A repetition may start inside what was hashed, since the hash only ever goes on
+	 * at its end. */
 	s->at = s->start;
 	return 0;
 }
 
-int blob_source_open(struct blob_source *s, struct blobs *store, const struct descriptor *blob,
-                     struct err *e)
+int blob_source_open(struct blob_source *s, struct blobs *store,
+                     const struct descriptor *blob, struct err *e)
 {
 	int64_t size;
 
@@ -78,8 +78,10 @@ int blob_source_open(struct blob_source *s, struct blobs *store, const struct de
 		return -1;
 	if (size != blob->size) {
 		fd_close(&s->fd);
-		return err_set(e, ERR_CORRUPT, "blob %s has %lld bytes, not the %lld it is said to have",
-		               DIGEST_STR(&blob->digest), (long long)size, (long long)blob->size);
+		return err_set(e, ERR_CORRUPT,
+		               "blob %s has %lld bytes, not the %lld it is said to have",
+		               DIGEST_STR(&blob->digest), (long long)size,
+		               (long long)blob->size);
 	}
 	s->source.read = source_read;
 	s->source.rewind = source_rewind;

@@ -13,8 +13,8 @@ struct run {
 	struct http_answer *a;
 	const char *method;
 	char *url;
-	struct buf login;       /* Authorization that goes out */
-	struct strlist asked;   /* scopes that challenges named */
+	struct buf login;     /* Authorization that goes out */
+	struct strlist asked; /* scopes that challenges named */
 	bool fresh;
 	int hops, renewals;
 	struct err *e;
@@ -57,7 +57,8 @@ static bool at_home(const struct run *x)
 
 static int find_login(struct run *x, const char *refused)
 {
-	struct auth_need need = { x->c->host, x->c->repo, x->c->scopes, &x->asked, refused };
+	struct auth_need need = { x->c->host, x->c->repo, x->c->scopes, &x->asked,
+		                  refused };
 	struct buf next = BUF_INIT;
 	int rc = auth_value(x->r, &need, &next, &x->fresh, x->e);
 
@@ -70,15 +71,21 @@ static int find_login(struct run *x, const char *refused)
 static int perform(struct run *x)
 {
 	const struct call *c = x->c;
-	struct http_request q = { .method = x->method, .url = x->url, .headers = c->headers,
-	                          .sink = c->sink, .limit = c->limit, .stall_s = c->stall_s,
-	                          .counted = c->counted, .once = c->tries == 1 };
+	struct http_request q = { .method = x->method,
+		                  .url = x->url,
+		                  .headers = c->headers,
+		                  .sink = c->sink,
+		                  .limit = c->limit,
+		                  .stall_s = c->stall_s,
+		                  .counted = c->counted,
+		                  .once = c->tries == 1 };
 
 	if (!strcmp(x->method, c->method))
 		q.body = c->body;
 	if (x->login.len && at_home(x))
 		q.authorization = x->login.s;
-	return retry_perform(x->r, c->host, &q, c->tries ? c->tries : RETRY_TRIES, x->a, x->e);
+	return retry_perform(x->r, c->host, &q, c->tries ? c->tries : RETRY_TRIES, x->a,
+	                     x->e);
 }
 
 static int rewind_body(struct run *x)
@@ -91,23 +98,26 @@ static int transport_failed(struct run *x)
 {
 	struct host *h = x->c->host;
 	bool bare = strrchr(h->authority, ':') == NULL;
-	bool no_tls = x->a->failure == HTTP_TLS || (bare && x->a->failure == HTTP_CONNECT);
+	bool no_tls =
+		x->a->failure == HTTP_TLS || (bare && x->a->failure == HTTP_CONNECT);
 	int probing = SCHEME_PROBING;
 	struct err inner;
 
 	if (!x->c->path || x->hops || !no_tls)
 		return -1;
 	if (atomic_compare_exchange_strong(&h->scheme, &probing, SCHEME_HTTP) ||
-	    (h->plain_allowed && probing == SCHEME_HTTP && !strncmp(x->url, "https:", 6))) {
+	    (h->plain_allowed && probing == SCHEME_HTTP &&
+	     !strncmp(x->url, "https:", 6))) {
 		start_url(x);
 		return rewind_body(x) < 0 ? -1 : 1;
 	}
 	if (x->a->failure != HTTP_TLS || h->plain_allowed)
 		return -1;
 	inner = *x->e;
-	return err_set(x->e, ERR_NETWORK,
-	               "%.600s; if it serves plain http on purpose, give --insecure-registry %s",
-	               inner.msg, h->authority);
+	return err_set(
+		x->e, ERR_NETWORK,
+		"%.600s; if it serves plain http on purpose, give --insecure-registry %s",
+		inner.msg, h->authority);
 }
 
 /* 1: ask again, with what we now know; 0: the refusal stands. */
@@ -123,7 +133,7 @@ static int renew_login(struct run *x)
 	if (auth_learn(x->c->host, x->a, x->c->scopes, &x->asked, x->e) < 0)
 		return -1;
 	if (was_fresh && x->asked.len == asked)
-		return 0;   /* a new token without the right: another one has it no more */
+		return 0; /* a new token without the right: another one has it no more */
 	buf_add(&before, x->login.s, x->login.len);
 	rc = find_login(x, before.len ? before.s : NULL);
 	if (rc == 0 && x->login.len && strcmp(before.s, x->login.s) != 0)
@@ -136,7 +146,8 @@ static int renew_login(struct run *x)
 
 static bool is_redirect(long status)
 {
-	return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+	return status == 301 || status == 302 || status == 303 || status == 307 ||
+	       status == 308;
 }
 
 /* 1: ask there; 0: it is an answer; -1. */
@@ -154,7 +165,8 @@ static int follow(struct run *x)
 		return err_wrap(x->e, "redirected by %s", x->c->host->name);
 	if (!strncmp(x->url, "https:", 6) && strncmp(next, "https:", 6) != 0) {
 		free(next);
-		return err_set(x->e, ERR_DENIED, "%s redirects from https to plain http; refused",
+		return err_set(x->e, ERR_DENIED,
+		               "%s redirects from https to plain http; refused",
 		               x->c->host->name);
 	}
 	free(x->url);
@@ -172,7 +184,8 @@ static int one_round(struct run *x)
 	if (perform(x) < 0)
 		return transport_failed(x);
 	if (!strncmp(x->url, "https:", 6) && x->c->path && !x->hops)
-		atomic_compare_exchange_strong(&x->c->host->scheme, &probing, SCHEME_HTTPS);
+		atomic_compare_exchange_strong(&x->c->host->scheme, &probing,
+		                               SCHEME_HTTPS);
 	if (x->a->status == 401)
 		return renew_login(x);
 	if (is_redirect(x->a->status))
@@ -180,9 +193,12 @@ static int one_round(struct run *x)
 	return 0;
 }
 
-int call_run(struct registry *r, const struct call *c, struct http_answer *a, struct err *e)
+int call_run(struct registry *r, const struct call *c, struct http_answer *a,
+             struct err *e)
 {
-	struct run x = { .r = r, .c = c, .a = a, .method = c->method, .login = BUF_INIT, .e = e };
+	struct run x = {
+		.r = r, .c = c, .a = a, .method = c->method, .login = BUF_INIT, .e = e
+	};
 	int rc;
 
 	start_url(&x);

@@ -54,15 +54,21 @@ static const char *read_value(const char *s, struct buf *out)
 
 static void set_param(struct challenge *c, const char *name, size_t n, const char *value)
 {
-	struct { const char *name; char **slot; } params[] = {
-		{ "realm", &c->realm }, { "service", &c->service },
-		{ "scope", &c->scope }, { "error", &c->error },
+	struct {
+		const char *name;
+		char **slot;
+	} params[] = {
+		{ "realm", &c->realm },
+		{ "service", &c->service },
+		{ "scope", &c->scope },
+		{ "error", &c->error },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(params); i++) {
-		if (strlen(params[i].name) != n || strncasecmp(params[i].name, name, n) != 0)
+		if (strlen(params[i].name) != n ||
+		    strncasecmp(params[i].name, name, n) != 0)
 			continue;
-		if (!*params[i].slot)   /* the first one counts */
+		if (!*params[i].slot) /* the first one counts */
 			*params[i].slot = mem_strdup(value);
 	}
 }
@@ -85,7 +91,8 @@ static enum auth_scheme scheme_of(const char *s, size_t n)
 	return AUTH_NONE;
 }
 
-/* The parameters of one scheme; stops before the next scheme: a token not followed by "=". */
+/* The parameters of one scheme; stops before the next scheme: a token not followed by
+ * "=". */
 static const char *read_params(const char *s, struct challenge *c)
 {
 	for (;;) {
@@ -114,7 +121,7 @@ static void read_header(struct challenge *best, const char *s)
 		struct challenge c = CHALLENGE_INIT;
 		size_t n = token_length(s);
 
-		if (!n) {   /* token68 padding or rubbish */
+		if (!n) { /* token68 padding or rubbish */
 			s++;
 			continue;
 		}

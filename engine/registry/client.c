@@ -18,7 +18,8 @@ int registry_new(struct registry **out, const struct registry_options *o, struct
 		const char *rule = o->mirrors.at[i], *eq = strchr(rule, '=');
 
 		if (!eq || eq == rule || !eq[1] || eq[1] == '/')
-			return err_set(e, ERR_INVALID, "mirror '%s' is not HOST=MIRROR[/prefix]", rule);
+			return err_set(e, ERR_INVALID,
+			               "mirror '%s' is not HOST=MIRROR[/prefix]", rule);
 	}
 	r = mem_alloc(sizeof(*r));
 	if (http_open(&r->http, &o->insecure, o->user_agent, o->connections, e) < 0) {

@@ -13,7 +13,8 @@
 
 struct registry_options {
 	struct strlist insecure;       /* HOST[:PORT]: plain http, or https unverified */
-	struct strlist mirrors;        /* "HOST=MIRROR[/prefix]" */
+	struct strlist mirrors;        /* "HOST=MIRROR[/prefix]": asked first by get_manifest and
+	                                * fetch_blob; all else wants the truth of the host itself */
 	const char *user_agent;        /* NULL: "imgmake" */
 	struct progress *progress;     /* borrowed, or NULL */
 	int connections;               /* at most at once for each host; 0: 8 */
@@ -38,7 +39,8 @@ MUST_CHECK int registry_head_manifest(struct registry *r, const struct reference
 /* *body gets the exact bytes; the digest is checked against ref's, if it has one. */
 MUST_CHECK int registry_get_manifest(struct registry *r, const struct reference *ref,
                                      struct descriptor *out, struct buf *body, struct err *e);
-/* Puts the bytes under ref's digest and, if not "", its tag. */
+/* Puts the bytes (d->size of them) under their digest and, if not "", ref's tag. A tag that may not move
+ * and names another image is ERR_EXISTS; with the same image it is done. */
 MUST_CHECK int registry_put_manifest(struct registry *r, const struct reference *ref,
                                      const struct descriptor *d, const void *body, struct err *e);
 /* All tags of ref's repository, sorted; a repository that does not exist has none. */

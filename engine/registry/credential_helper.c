@@ -7,7 +7,8 @@
 
 static bool name_valid(const char *name)
 {
-	return *name && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == strlen(name);
+	return *name &&
+	       strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == strlen(name);
 }
 
 static int read_answer(const struct buf *out, struct credential *cred, struct err *e)
@@ -52,23 +53,29 @@ int credentials_from_helper(const char *name, const char *server, struct credent
 {
 	AUTO_BUF program = BUF_INIT, out = BUF_INIT, errors = BUF_INIT;
 	const char *argv[3] = { NULL, "get", NULL };
-	struct process_options o = { .argv = argv, .cwd = -1, .input = server,
-	                             .input_len = strlen(server), .out = &out, .err = &errors };
+	struct process_options o = { .argv = argv,
+		                     .cwd = -1,
+		                     .input = server,
+		                     .input_len = strlen(server),
+		                     .out = &out,
+		                     .err = &errors };
 	int status = 0, rc;
 
 	*cred = (struct credential)CREDENTIAL_INIT;
 	if (!name_valid(name))
-		return err_set(e, ERR_INVALID, "a credential helper may be named by a-z, 0-9 and -");
+		return err_set(e, ERR_INVALID,
+		               "a credential helper may be named by a-z, 0-9 and -");
 	buf_addf(&program, "docker-credential-%s", name);
 	argv[0] = program.s;
-	buf_reserve(&out, 16 * 1024);   /* growing would leave copies of the secret */
+	buf_reserve(&out, 16 * 1024); /* growing would leave copies of the secret */
 	if (process_run(&o, &status, e) < 0)
 		return err_wrap(e, "credential helper %s", program.s);
 	if (status == 0)
 		rc = read_answer(&out, cred, e);
 	else
-		rc = says_nobody(&out) || says_nobody(&errors) ? 0
-		                                               : refused(program.s, &out, &errors, e);
+		rc = says_nobody(&out) || says_nobody(&errors)
+		             ? 0
+		             : refused(program.s, &out, &errors, e);
 	if (out.len)
 		explicit_bzero(out.s, out.len);
 	if (rc < 0)

@@ -22,7 +22,8 @@ struct credentials {
 	struct progress *progress;
 	bool loaded;
 	VEC(struct config_file) files;
-	struct map asked;   /* helper and server → struct credential, user NULL for nobody */
+	struct map
+		asked; /* helper and server → struct credential, user NULL for nobody */
 };
 
 static void wipe(char *s)
@@ -43,7 +44,8 @@ void credential_fini(struct credential *c)
 static void credential_copy(struct credential *to, const struct credential *from)
 {
 	*to = (struct credential){ mem_strdup(from->user), mem_strdup(from->secret),
-	                           from->identity, from->bearer, mem_strdup(from->source) };
+		                   from->identity, from->bearer,
+		                   mem_strdup(from->source) };
 }
 
 /* jansson has no way to do this: its strings are plain memory of their own length. */
@@ -55,10 +57,8 @@ static void wipe_json(json_t *j)
 
 	if (json_is_string(j))
 		explicit_bzero((char *)json_string_value(j), json_string_length(j));
-	json_object_foreach(j, key, v)
-		wipe_json(v);
-	json_array_foreach(j, i, v)
-		wipe_json(v);
+	json_object_foreach(j, key, v) wipe_json(v);
+	json_array_foreach(j, i, v) wipe_json(v);
 }
 
 struct credentials *credentials_new(struct progress *progress)
@@ -95,7 +95,7 @@ static int load_file(struct credentials *c, const char *path, struct err *e)
 	json_t *root = NULL;
 	int rc;
 
-	buf_reserve(&text, 64 * 1024);   /* growing would leave copies */
+	buf_reserve(&text, 64 * 1024); /* growing would leave copies */
 	rc = file_read(AT_FDCWD, path, &text, FILE_MAX, e);
 	if (rc < 0)
 		return e->code == ERR_NOT_FOUND ? 0 : err_wrap(e, "read credentials");
@@ -121,7 +121,9 @@ static int load_below(struct credentials *c, const char *variable, const char *t
 
 static int load(struct credentials *c, struct err *e)
 {
-	static const struct { const char *variable, *tail; } places[] = {
+	static const struct {
+		const char *variable, *tail;
+	} places[] = {
 		{ "DOCKER_CONFIG", "/config.json" },
 		{ "REGISTRY_AUTH_FILE", "" },
 		{ "XDG_RUNTIME_DIR", "/containers/auth.json" },
@@ -147,8 +149,8 @@ static bool is_hub(const char *host)
 	       !strcasecmp(host, "registry-1.docker.io");
 }
 
-/* Length of the match of an auths key with host/repo: 0 none. Keys are "host", "host/path" or docker's
- * "https://host/v1/". */
+/* Length of the match of an auths key with host/repo: 0 none. Keys are "host",
+ * "host/path" or docker's "https://host/v1/". */
 static size_t key_fits(const char *key, const char *host, const char *repo)
 {
 	const char *s = key, *slash;
@@ -188,13 +190,16 @@ static int take_basic(const char *text, struct credential *out, struct err *e)
 	}
 	if (plain.len)
 		explicit_bzero(plain.s, plain.len);
-	return colon ? 1 : err_set(e, ERR_INVALID, "\"auth\" is not base64 of USER:PASSWORD");
+	return colon ? 1
+	             : err_set(e, ERR_INVALID, "\"auth\" is not base64 of USER:PASSWORD");
 }
 
-/* 1: the entry says who we are; 0: it is empty, as docker leaves them beside a credentials store. */
+/* 1: the entry says who we are; 0: it is empty, as docker leaves them beside a
+ * credentials store. */
 static int read_entry(const json_t *entry, struct credential *out, struct err *e)
 {
-	const char *auth = NULL, *identity = NULL, *token = NULL, *user = NULL, *password = NULL;
+	const char *auth = NULL, *identity = NULL, *token = NULL, *user = NULL,
+		   *password = NULL;
 
 	if (json_member_str(entry, "auth", false, &auth, e) < 0 ||
 	    json_member_str(entry, "identitytoken", false, &identity, e) < 0 ||
@@ -227,7 +232,8 @@ int credentials_from_auths(const json_t *auths, const char *host, const char *re
 	json_t *entry;
 
 	*out = (struct credential)CREDENTIAL_INIT;
-	json_object_foreach((json_t *)auths, key, entry) {
+	json_object_foreach((json_t *)auths, key, entry)
+	{
 		size_t fit = key_fits(key, host, repo);
 
 		if (fit <= best_fit || !json_is_object(entry) || !json_object_size(entry))
@@ -261,8 +267,9 @@ static int ask_helper(struct credentials *c, const char *name, const char *serve
 }
 
 /* credHelpers[host] > credsStore > auths, within one file. */
-static int find_in_file(struct credentials *c, const struct config_file *f, const char *host,
-                        const char *repo, struct credential *out, struct err *e)
+static int find_in_file(struct credentials *c, const struct config_file *f,
+                        const char *host, const char *repo, struct credential *out,
+                        struct err *e)
 {
 	const char *server = is_hub(host) ? "https://index.docker.io/v1/" : host;
 	const char *helper = NULL, *store = NULL, *key;
@@ -273,9 +280,9 @@ static int find_in_file(struct credentials *c, const struct config_file *f, cons
 	    json_member_str(f->root, "credsStore", false, &store, e) < 0 ||
 	    json_member_object(f->root, "auths", false, &auths, e) < 0)
 		return -1;
-	json_object_foreach(helpers, key, v)
-		if (json_is_string(v) && key_fits(key, host, ""))
-			helper = json_string_value(v);
+	json_object_foreach(helpers, key,
+	                    v) if (json_is_string(v) && key_fits(key, host, "")) helper =
+		json_string_value(v);
 	if (!helper)
 		helper = store;
 	if (helper && *helper && ask_helper(c, helper, server, out))

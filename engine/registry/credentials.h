@@ -1,8 +1,9 @@
 #ifndef REGISTRY_CREDENTIALS_H
 #define REGISTRY_CREDENTIALS_H
 
-/* Passwords as docker and containers keep them (containers-auth.json(5), docker's config.json). Files are
- * read once, at the first question; what they held is wiped when it is let go. */
+/* Passwords as docker and containers keep them (containers-auth.json(5), docker's
+ * config.json). Files are read once, at the first question; what they held is wiped when
+ * it is let go. */
 #include <stdbool.h>
 
 #include "base/err.h"
@@ -10,31 +11,36 @@
 #include "base/progress.h"
 
 struct credential {
-	char *user;      /* "" with a token */
-	char *secret;    /* password or token */
-	bool identity;   /* the secret is an OAuth refresh token */
-	bool bearer;     /* the secret is a token to be sent as it is */
-	char *source;    /* file or helper it is from, for messages */
+	char *user;    /* "" with a token */
+	char *secret;  /* password or token */
+	bool identity; /* the secret is an OAuth refresh token */
+	bool bearer;   /* the secret is a token to be sent as it is */
+	char *source;  /* file or helper it is from, for messages */
 };
 
-#define CREDENTIAL_INIT { NULL, NULL, false, false, NULL }
-void credential_fini(struct credential *c);   /* wipes */
+#define CREDENTIAL_INIT                                                                  \
+	{                                                                                \
+		NULL, NULL, false, false, NULL                                           \
+	}
+void credential_fini(struct credential *c); /* wipes */
 #define AUTO_CREDENTIAL AUTO(credential_fini) struct credential
 
 struct credentials;
 struct credentials *credentials_new(struct progress *progress);
 void credentials_free(struct credentials *c);
 
-/* Who we are at `host` ("docker.io" for Docker Hub) for repository `repo`. 1: found, 0: nobody, -1. A
- * helper that fails is warned of and passed over. From any thread. */
+/* Who we are at `host` ("docker.io" for Docker Hub) for repository `repo`. 1: found, 0:
+ * nobody, -1. A helper that fails is warned of and passed over. From any thread. */
 MUST_CHECK int credentials_find(struct credentials *c, const char *host, const char *repo,
                                 struct credential *out, struct err *e);
 
 /* The parts, for their tests. */
 
-/* The entry of an "auths" object that fits host/repo best: the longest repository path wins. */
-MUST_CHECK int credentials_from_auths(const json_t *auths, const char *host, const char *repo,
-                                      struct credential *out, struct err *e);
+/* The entry of an "auths" object that fits host/repo best: the longest repository path
+ * wins. */
+MUST_CHECK int credentials_from_auths(const json_t *auths, const char *host,
+                                      const char *repo, struct credential *out,
+                                      struct err *e);
 /* Asks docker-credential-NAME. 1, 0: it knows nobody, -1. */
 MUST_CHECK int credentials_from_helper(const char *name, const char *server,
                                        struct credential *out, struct err *e);

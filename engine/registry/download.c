@@ -11,13 +11,13 @@ enum { ATTEMPTS = 5, SAY_EVERY = 1 << 20 };
 struct fetch {
 	struct http_sink sink;
 	struct registry *r;
-	const struct descriptor *blob;   /* NULL: any bytes, up to `limit` */
+	const struct descriptor *blob; /* NULL: any bytes, up to `limit` */
 	int64_t limit;
 	struct blobs *store;
 	struct blob_writer w;
-	bool started;    /* this answer's first bytes have come */
-	bool resumed;    /* the bytes are of several answers */
-	int64_t skip;    /* bytes of this answer that we have already */
+	bool started; /* this answer's first bytes have come */
+	bool resumed; /* the bytes are of several answers */
+	int64_t skip; /* bytes of this answer that we have already */
 	const char *what;
 };
 
@@ -37,12 +37,13 @@ static int start(struct fetch *f, const struct http_answer *a, struct err *e)
 		return 0;
 	f->skip = 0;
 	if (download_start(http_header(a, "content-range")) != f->w.size)
-		return err_set(e, ERR_CORRUPT, "it answers with another range than was asked for");
+		return err_set(e, ERR_CORRUPT,
+		               "it answers with another range than was asked for");
 	return 0;
 }
 
-static int take(struct http_sink *self, const struct http_answer *a, const void *data, size_t n,
-                struct err *e)
+static int take(struct http_sink *self, const struct http_answer *a, const void *data,
+                size_t n, struct err *e)
 {
 	struct fetch *f = (struct fetch *)self;
 	const char *bytes = data;
@@ -58,12 +59,13 @@ static int take(struct http_sink *self, const struct http_answer *a, const void 
 		n -= drop;
 	}
 	if (f->w.size + (int64_t)n > f->limit)
-		return err_set(e, f->blob ? ERR_CORRUPT : ERR_LIMIT, "it is larger than %lld bytes",
-		               (long long)f->limit);
+		return err_set(e, f->blob ? ERR_CORRUPT : ERR_LIMIT,
+		               "it is larger than %lld bytes", (long long)f->limit);
 	if (n && blob_write(&f->w, bytes, n, e) < 0)
 		return -1;
 	if (f->w.size / SAY_EVERY != before / SAY_EVERY)
-		progress_bytes(f->r->progress, NULL, f->what, f->w.size, f->blob ? f->limit : -1);
+		progress_bytes(f->r->progress, NULL, f->what, f->w.size,
+		               f->blob ? f->limit : -1);
 	return 0;
 }
 
@@ -74,7 +76,8 @@ static int restart(struct fetch *f, struct err *e)
 	return blob_begin(&f->w, f->store, e);
 }
 
-/* One request for what is missing. 0: an answer of status 200 or 206 was taken to its end. */
+/* One request for what is missing. 0: an answer of status 200 or 206 was taken to its
+ * end. */
 static int ask(struct fetch *f, struct call *c, struct http_answer *a, struct err *e)
 {
 	AUTO_STRLIST headers = STRLIST_INIT;
@@ -93,11 +96,13 @@ static int ask(struct fetch *f, struct call *c, struct http_answer *a, struct er
 
 static bool worth_again(const struct http_answer *a)
 {
-	return a->failure == HTTP_CUT || a->failure == HTTP_STALLED || a->failure == HTTP_CONNECT;
+	return a->failure == HTTP_CUT || a->failure == HTTP_STALLED ||
+	       a->failure == HTTP_CONNECT;
 }
 
 /* 1: all is there; 0: ask on; -1. */
-static int judge(struct fetch *f, const struct call *c, const struct http_answer *a, struct err *e)
+static int judge(struct fetch *f, const struct call *c, const struct http_answer *a,
+                 struct err *e)
 {
 	if (a->status == 416 && f->w.size > 0)
 		return restart(f, e);
@@ -128,7 +133,8 @@ static int receive(struct fetch *f, struct call *c, struct err *e)
 		if (rc == 0)
 			rc = judge(f, c, &a, e);
 		else
-			rc = f->blob ? 0 : restart(f, e);   /* what has no digest is not patched up */
+			rc = f->blob ? 0 : restart(f, e); /* what has no digest is not
+			                                     patched up */
 		if (rc)
 			return rc < 0 ? -1 : 0;
 		if (f->w.size > had)
@@ -158,13 +164,17 @@ static int fetch_once(struct fetch *f, struct call *c, struct digest *got, int64
 	return rc;
 }
 
-static int fetch_from(void *self, const struct reference *ref, struct host *h, struct err *e)
+static int fetch_from(void *self, const struct reference *ref, struct host *h,
+                      struct err *e)
 {
 	struct fetch *f = self;
 	AUTO_STRLIST scopes = STRLIST_INIT;
 	AUTO_BUF path = BUF_INIT;
-	struct call c = { .method = "GET", .host = h, .repo = ref->repo, .scopes = &scopes,
-	                  .counted = true };
+	struct call c = { .method = "GET",
+		          .host = h,
+		          .repo = ref->repo,
+		          .scopes = &scopes,
+		          .counted = true };
 	int64_t size;
 	int rc;
 
@@ -176,8 +186,8 @@ static int fetch_from(void *self, const struct reference *ref, struct host *h, s
 	/* Pieced together from answers that differed: once more, in one piece. */
 	if (rc < 0 && e->code == ERR_CORRUPT && f->resumed)
 		rc = fetch_once(f, &c, NULL, &size, e);
-	return rc < 0 ? err_wrap(e, "pull %.19s from %s/%s", DIGEST_STR(&f->blob->digest), h->name,
-	                         ref->repo)
+	return rc < 0 ? err_wrap(e, "pull %.19s from %s/%s", DIGEST_STR(&f->blob->digest),
+	                         h->name, ref->repo)
 	              : 0;
 }
 
@@ -185,7 +195,9 @@ int registry_fetch_blob(struct registry *r, const struct reference *ref,
                         const struct descriptor *d, struct blobs *store, struct err *e)
 {
 	AUTO_BUF what = BUF_INIT;
-	struct fetch f = { .sink = { take }, .r = r, .blob = d, .limit = d->size, .store = store };
+	struct fetch f = {
+		.sink = { take }, .r = r, .blob = d, .limit = d->size, .store = store
+	};
 	int rc;
 
 	f.w.fd = -1;
@@ -199,10 +211,13 @@ int registry_fetch_blob(struct registry *r, const struct reference *ref,
 	return rc;
 }
 
-int registry_fetch_url(struct registry *r, const char *url, int64_t limit, struct blobs *store,
-                       struct digest *got, int64_t *size, struct err *e)
+int registry_fetch_url(struct registry *r, const char *url, int64_t limit,
+                       struct blobs *store, struct digest *got, int64_t *size,
+                       struct err *e)
 {
-	struct fetch f = { .sink = { take }, .r = r, .limit = limit, .store = store, .what = url };
+	struct fetch f = {
+		.sink = { take }, .r = r, .limit = limit, .store = store, .what = url
+	};
 	AUTO_FREE char *authority = NULL;
 	struct call c = { .method = "GET", .repo = "", .url = url };
 	AUTO_URL u = { 0 };

@@ -28,8 +28,10 @@ static struct host *host_new(struct registry *r, const char *name)
 	struct host *h = mem_alloc(sizeof(*h));
 
 	h->name = mem_strdup(name);
-	h->authority = mem_strdup(strcmp(name, "docker.io") && strcmp(name, "index.docker.io")
-	                          ? name : "registry-1.docker.io");
+	h->authority =
+		mem_strdup(strcmp(name, "docker.io") && strcmp(name, "index.docker.io")
+	                           ? name
+	                           : "registry-1.docker.io");
 	h->plain_allowed = plain_allowed(r, h->authority);
 	atomic_init(&h->scheme, h->plain_allowed ? SCHEME_PROBING : SCHEME_HTTPS);
 	pthread_mutex_init(&h->lock, NULL);
@@ -68,9 +70,10 @@ struct host *host_get(struct registry *r, const char *name)
 
 void host_add_base(struct buf *out, const struct host *h)
 {
-	/* While probing, https comes first: nothing is ever sent in the clear to a host that can do better. */
-	buf_addf(out, "%s://%s", atomic_load(&h->scheme) == SCHEME_HTTP ? "http" : "https",
-	         h->authority);
+	/* While probing, https comes first: nothing is ever sent in the clear to a host
+	 * that can do better. */
+	buf_addf(out, "%s://%s",
+	         atomic_load(&h->scheme) == SCHEME_HTTP ? "http" : "https", h->authority);
 }
 
 static int64_t left_to_wait(struct host *h)
@@ -114,10 +117,11 @@ static int extend_wait(struct host *h, int64_t seconds, struct err *e)
 	pthread_mutex_unlock(&h->lock);
 	if (!over)
 		return 0;
-	return err_set(e, ERR_NETWORK,
-	               "%s asks us to wait %lld s, more than the %d s we wait for a registry in "
-	               "all; try again later",
-	               h->name, (long long)seconds, (int)BUDGET_S);
+	return err_set(
+		e, ERR_NETWORK,
+		"%s asks us to wait %lld s, more than the %d s we wait for a registry in "
+		"all; try again later",
+		h->name, (long long)seconds, (int)BUDGET_S);
 }
 
 static void say_warnings(struct registry *r, struct host *h, const struct http_answer *a)
@@ -127,7 +131,8 @@ static void say_warnings(struct registry *r, struct host *h, const struct http_a
 		AUTO_BUF shown = BUF_INIT;
 		bool known;
 
-		if (strcmp(a->names.at[i], "warning") != 0 || strncmp(text, "299 ", 4) != 0)
+		if (strcmp(a->names.at[i], "warning") != 0 ||
+		    strncmp(text, "299 ", 4) != 0)
 			continue;
 		buf_add_printable(&shown, text + 4, strlen(text + 4));
 		pthread_mutex_lock(&h->lock);
@@ -152,11 +157,12 @@ static void say_quota(struct registry *r, struct host *h, const struct http_answ
 	h->quota_said = true;
 	pthread_mutex_unlock(&h->lock);
 	if (!known)
-		progress_warning(r->progress, "%s allows only %d more requests for now", h->name,
-		                 atoi(left));
+		progress_warning(r->progress, "%s allows only %d more requests for now",
+		                 h->name, atoi(left));
 }
 
-int host_note(struct registry *r, struct host *h, const struct http_answer *a, struct err *e)
+int host_note(struct registry *r, struct host *h, const struct http_answer *a,
+              struct err *e)
 {
 	const char *after = http_header(a, "retry-after");
 	int64_t seconds;

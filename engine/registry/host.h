@@ -1,7 +1,8 @@
 #ifndef REGISTRY_HOST_H
 #define REGISTRY_HOST_H
 
-/* What has been learnt of one registry, shared by all threads, and the state of the client as a whole. */
+/* What has been learnt of one registry, shared by all threads, and the state of the
+ * client as a whole. */
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -17,22 +18,23 @@ enum host_scheme { SCHEME_PROBING, SCHEME_HTTPS, SCHEME_HTTP };
 enum upload_way { UPLOAD_PATCH, UPLOAD_PUT, UPLOAD_CHUNKS };
 
 struct host {
-	char *name;           /* as in references: "docker.io" */
-	char *authority;      /* where its API is: "registry-1.docker.io" */
-	bool plain_allowed;   /* http may be tried */
+	char *name;         /* as in references: "docker.io" */
+	char *authority;    /* where its API is: "registry-1.docker.io" */
+	bool plain_allowed; /* http may be tried */
 	atomic_int scheme, upload_way;
-	atomic_bool down;     /* a mirror that could not be reached: not asked again */
+	atomic_bool down; /* a mirror that could not be reached: not asked again */
 
-	pthread_mutex_t lock;     /* of what follows */
-	int64_t not_before;       /* clock_ns() until which it asked us to wait */
-	int64_t waited;           /* ns it has made us wait so far */
+	pthread_mutex_t lock; /* of what follows */
+	int64_t not_before;   /* clock_ns() until which it asked us to wait */
+	int64_t waited;       /* ns it has made us wait so far */
 	bool quota_said;
-	struct strlist warnings;  /* that have been shown */
+	struct strlist warnings; /* that have been shown */
 
-	pthread_mutex_t auth_lock;   /* held while a token is asked for, so that one is enough */
-	enum auth_scheme auth;       /* AUTH_NONE until it has challenged us */
+	pthread_mutex_t
+		auth_lock; /* held while a token is asked for, so that one is enough */
+	enum auth_scheme auth; /* AUTH_NONE until it has challenged us */
 	char *realm, *service;
-	struct map tokens;           /* scopes → struct token */
+	struct map tokens; /* scopes → struct token */
 };
 
 struct registry {
@@ -41,7 +43,7 @@ struct registry {
 	struct progress *progress;
 	struct strlist mirrors;
 	atomic_llong retries;
-	pthread_mutex_t lock;   /* of hosts */
+	pthread_mutex_t lock; /* of hosts */
 	struct map hosts;
 };
 
@@ -53,8 +55,8 @@ void host_add_base(struct buf *out, const struct host *h);
 
 /* Waits until the host may be asked again, telling the user. */
 MUST_CHECK int host_wait(struct registry *r, struct host *h, struct err *e);
-/* Heeds Retry-After, ratelimit-remaining and Warning of an answer. -1 when the host has used up the time
- * that we are willing to wait for it. */
+/* Heeds Retry-After, ratelimit-remaining and Warning of an answer. -1 when the host has
+ * used up the time that we are willing to wait for it. */
 MUST_CHECK int host_note(struct registry *r, struct host *h, const struct http_answer *a,
                          struct err *e);
 

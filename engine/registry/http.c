@@ -5,15 +5,16 @@
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
-#include <time.h>
 
 #include "os/clock.h"
 #include "registry/http_pool.h"
 #include "registry/url.h"
 
 enum {
-	CONNECT_S = 20, STALL_S = 60, HEADERS_MAX = 500, ERROR_BODY_MAX = 64 * 1024,
+	CONNECT_S = 20,
+	STALL_S = 60,
+	HEADERS_MAX = 500,
+	ERROR_BODY_MAX = 64 * 1024,
 	BODY_MAX = 1 << 20,
 };
 #define SECOND 1000000000LL
@@ -26,89 +27,11 @@ struct exchange {
 	CURL *easy;
 	const struct tls_host *tls;
 	char *authority;
-	int64_t moved, moved_at;   /* bytes seen by the watchdog, and when they last grew */
+	int64_t moved, moved_at; /* bytes seen by the watchdog, and when they last grew */
 	bool stalled, stopped, enough;
 	char why[CURL_ERROR_SIZE];
 	struct err *e;
 };
-
-static ssize_t memory_read(struct http_source *self, void *out, size_t n)
-{
-	struct http_memory *m = (struct http_memory *)self;
-	size_t left = (size_t)self->size - m->at;
-
-	if (n > left)
-		n = left;
-	if (n)
-		memcpy(out, m->data + m->at, n);
-	m->at += n;
-	return (ssize_t)n;
-}
-
-static int memory_rewind(struct http_source *self)
-{
-	((struct http_memory *)self)->at = 0;
-	return 0;
-}
-
-struct http_source *http_memory(struct http_memory *m, const void *data, size_t n)
-{
-	*m = (struct http_memory){ { (int64_t)n, memory_read, memory_rewind }, data, 0 };
-	return &m->source;
-}
-
-void http_answer_fini(struct http_answer *a)
-{
-	free(a->url);
-	strlist_fini(&a->names);
-	strlist_fini(&a->values);
-	buf_fini(&a->body);
-	*a = (struct http_answer)HTTP_ANSWER_INIT;
-}
-
-const char *http_header(const struct http_answer *a, const char *name)
-{
-	for (size_t i = 0; i < a->names.len; i++)
-		if (!strcmp(a->names.at[i], name))
-			return a->values.at[i];
-	return NULL;
-}
-
-int http_open(struct http *h, const struct strlist *insecure, const char *user_agent,
-              int connections, struct err *e)
-{
-	*h = (struct http){ 0 };
-	if (http_pool_open(&h->pool, connections > 0 ? connections : 8, e) < 0)
-		return -1;
-	h->tls = tls_new(insecure);
-	h->user_agent = mem_strdup(user_agent ? user_agent : "imgmake");
-	return 0;
-}
-
-void http_close(struct http *h)
-{
-	http_pool_close(h->pool);
-	tls_free(h->tls);
-	free(h->user_agent);
-	*h = (struct http){ 0 };
-}
-
-int http_cancelled(struct err *e)
-{
-	return err_set(e, ERR_CANCELLED, "interrupted");
-}
-
-int http_sleep(struct http *h, int64_t ns, struct err *e)
-{
-	int64_t end = clock_ns() + ns, left;
-
-	while (!atomic_load(&h->cancelled) && (left = end - clock_ns()) > 0) {
-		struct timespec nap = { 0, left < SECOND / 10 ? left : SECOND / 10 };
-
-		nanosleep(&nap, NULL);
-	}
-	return atomic_load(&h->cancelled) ? http_cancelled(e) : 0;
-}
 
 static void forget_headers(struct http_answer *a)
 {
@@ -116,7 +39,8 @@ static void forget_headers(struct http_answer *a)
 	strlist_fini(&a->values);
 }
 
-static void add_header(struct http_answer *a, const char *line, const char *colon, size_t n)
+static void add_header(struct http_answer *a, const char *line, const char *colon,
+                       size_t n)
 {
 	const char *value = colon + 1, *end = line + n;
 	char *name = mem_strndup(line, (size_t)(colon - line));
@@ -138,7 +62,7 @@ static size_t on_header(char *line, size_t size, size_t n, void *self)
 
 	(void)size;
 	if (n >= 5 && !memcmp(line, "HTTP/", 5))
-		forget_headers(x->a);   /* of a 100 before */
+		forget_headers(x->a); /* of a 100 before */
 	else if (colon && x->a->names.len < HEADERS_MAX)
 		add_header(x->a, line, colon, n);
 	return n;
@@ -171,7 +95,8 @@ static size_t on_body(char *data, size_t size, size_t n, void *self)
 	if (x->q->sink)
 		return x->q->sink->write(x->q->sink, a, data, n, x->e) < 0 ? stop(x) : n;
 	if ((int64_t)(a->body.len + n) > limit) {
-		err_set(x->e, ERR_LIMIT, "%s sent more than %lld bytes where less was expected",
+		err_set(x->e, ERR_LIMIT,
+		        "%s sent more than %lld bytes where less was expected",
 		        x->authority, (long long)limit);
 		return stop(x);
 	}
@@ -193,19 +118,21 @@ static size_t on_send(char *out, size_t size, size_t n, void *self)
 	return (size_t)got;
 }
 
-/* libcurl sends anew when a kept connection turns out to be dead. A PATCH must not be: the part that
- * arrived would be there twice. */
+/* libcurl sends anew when a kept connection turns out to be dead. A PATCH must not be:
+ * the part that arrived would be there twice. */
 static int on_seek(void *self, curl_off_t offset, int origin)
 {
 	struct exchange *x = self;
 
-	if (x->q->once || offset || origin != SEEK_SET || x->q->body->rewind(x->q->body) < 0)
+	if (x->q->once || offset || origin != SEEK_SET ||
+	    x->q->body->rewind(x->q->body) < 0)
 		return CURL_SEEKFUNC_FAIL;
 	return CURL_SEEKFUNC_OK;
 }
 
 /* Called at least once a second. */
-static int on_progress(void *self, curl_off_t dt, curl_off_t down, curl_off_t ut, curl_off_t up)
+static int on_progress(void *self, curl_off_t dt, curl_off_t down, curl_off_t ut,
+                       curl_off_t up)
 {
 	struct exchange *x = self;
 	int64_t limit = x->q->stall_s ? x->q->stall_s : STALL_S;
@@ -233,7 +160,8 @@ static CURLcode on_tls(CURL *easy, void *ctx, void *self)
 
 		if (SSL_CTX_load_verify_file(ctx, path) == 1)
 			continue;
-		err_set(x->e, ERR_INVALID, "%s holds no certificate that can be read", path);
+		err_set(x->e, ERR_INVALID, "%s holds no certificate that can be read",
+		        path);
 		x->stopped = true;
 		return CURLE_SSL_CACERT_BADFILE;
 	}
@@ -343,18 +271,19 @@ static int failed(struct exchange *x, enum http_failure kind, enum err_code code
 static int untrusted(struct exchange *x)
 {
 	x->a->failure = HTTP_UNTRUSTED;
-	return err_set(x->e, ERR_DENIED,
-	               "%s has a certificate that is not trusted (%s); put the certificate of its "
-	               "authority into /etc/containers/certs.d/%s/ca.crt or "
-	               "~/.config/containers/certs.d/%s/ca.crt",
-	               x->authority, x->why, x->authority, x->authority);
+	return err_set(
+		x->e, ERR_DENIED,
+		"%s has a certificate that is not trusted (%s); put the certificate of its "
+		"authority into /etc/containers/certs.d/%s/ca.crt or "
+		"~/.config/containers/certs.d/%s/ca.crt",
+		x->authority, x->why, x->authority, x->authority);
 }
 
 static int aborted(struct exchange *x)
 {
 	if (x->stopped) {
 		x->a->failure = HTTP_STOPPED;
-		return -1;   /* source or sink has set the error */
+		return -1; /* source or sink has set the error */
 	}
 	if (atomic_load(&x->http->cancelled)) {
 		x->a->failure = HTTP_CANCELLED;
@@ -369,8 +298,9 @@ static int translate(struct exchange *x, CURLcode rc)
 	switch (rc) {
 	case CURLE_COULDNT_RESOLVE_HOST:
 	case CURLE_COULDNT_RESOLVE_PROXY:
-		return failed(x, HTTP_RESOLVE, ERR_NETWORK,
-		              "is unreachable: no such host; check its name and the network");
+		return failed(
+			x, HTTP_RESOLVE, ERR_NETWORK,
+			"is unreachable: no such host; check its name and the network");
 	case CURLE_COULDNT_CONNECT:
 	case CURLE_OPERATION_TIMEDOUT:
 		return failed(x, HTTP_CONNECT, ERR_NETWORK,

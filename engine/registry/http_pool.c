@@ -8,10 +8,10 @@
 #include "base/map.h"
 #include "base/vec.h"
 
-enum { IDLE_MAX = 8 };   /* kept for each origin */
+enum { IDLE_MAX = 8 }; /* kept for each origin */
 
 struct origin {
-	VEC(CURL *) idle;   /* the last one is the warmest */
+	VEC(CURL *) idle; /* the last one is the warmest */
 	int active;
 };
 
@@ -31,7 +31,8 @@ static void init_curl(void)
 	curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
-static void lock_share(CURL *easy, curl_lock_data data, curl_lock_access access, void *self)
+static void lock_share(CURL *easy, curl_lock_data data, curl_lock_access access,
+                       void *self)
 {
 	struct http_pool *p = self;
 
@@ -95,7 +96,8 @@ void http_pool_close(struct http_pool *p)
 	free(p);
 }
 
-/* The flag is set by a signal handler, which cannot wake us: look again ten times a second. */
+/* The flag is set by a signal handler, which cannot wake us: look again ten times a
+ * second. */
 static void wait_a_little(struct http_pool *p)
 {
 	struct timespec until;
@@ -120,7 +122,8 @@ static struct origin *origin_of(struct http_pool *p, const char *name)
 	return o;
 }
 
-CURL *http_pool_take(struct http_pool *p, const char *origin, const atomic_bool *cancelled)
+CURL *http_pool_take(struct http_pool *p, const char *origin,
+                     const atomic_bool *cancelled)
 {
 	CURL *easy = NULL;
 	struct origin *o;
@@ -136,7 +139,7 @@ CURL *http_pool_take(struct http_pool *p, const char *origin, const atomic_bool 
 	}
 	pthread_mutex_unlock(&p->lock);
 	if (easy) {
-		curl_easy_reset(easy);   /* options only; connections stay */
+		curl_easy_reset(easy); /* options only; connections stay */
 		curl_easy_setopt(easy, CURLOPT_SHARE, p->share);
 	}
 	return easy;

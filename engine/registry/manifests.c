@@ -8,7 +8,9 @@
 /* What a manifest is called in its URL: the digest wins. */
 static const char *name_of(const struct reference *ref, char out[DIGEST_TEXT])
 {
-	return ref->has_digest ? digest_text(&ref->digest, out) : *ref->tag ? ref->tag : "latest";
+	return ref->has_digest ? digest_text(&ref->digest, out)
+	       : *ref->tag     ? ref->tag
+	                       : "latest";
 }
 
 struct wanted {
@@ -36,11 +38,17 @@ static void wanted_init(struct wanted *w, const char *method, const struct refer
 	buf_addf(&w->what, "manifest %s", name);
 	call_scope(&w->scopes, ref->repo, push ? "pull,push" : "pull");
 	if (!push)
-		strlist_add(&w->headers, "Accept: " MEDIA_OCI_MANIFEST ", " MEDIA_OCI_INDEX
+		strlist_add(&w->headers,
+		            "Accept: " MEDIA_OCI_MANIFEST ", " MEDIA_OCI_INDEX
 		            ", " MEDIA_DOCKER_MANIFEST ", " MEDIA_DOCKER_INDEX);
-	w->call = (struct call){ .method = method, .host = h, .repo = ref->repo, .path = w->path.s,
-	                         .scopes = &w->scopes, .headers = &w->headers, .counted = true,
-	                         .limit = image_limits_default.manifest };
+	w->call = (struct call){ .method = method,
+		                 .host = h,
+		                 .repo = ref->repo,
+		                 .path = w->path.s,
+		                 .scopes = &w->scopes,
+		                 .headers = &w->headers,
+		                 .counted = true,
+		                 .limit = image_limits_default.manifest };
 }
 
 /* Takes the media type of a Content-Type, without parameters. */
@@ -71,7 +79,8 @@ static int header_digest(const struct http_answer *a, const struct host *h,
 	if (!text || digest_parse(out, text, &ignored) < 0)
 		return 0;
 	if (ref->has_digest && !digest_equal(out, &ref->digest))
-		return err_set(e, ERR_CORRUPT, "%s answers with %s where %s was asked for", h->name, text,
+		return err_set(e, ERR_CORRUPT,
+		               "%s answers with %s where %s was asked for", h->name, text,
 		               DIGEST_STR(&ref->digest));
 	return 1;
 }
@@ -90,7 +99,8 @@ static const char *type_of_body(const json_t *root, struct err *e)
 	    json_member_int(root, "schemaVersion", false, &schema, e) < 0)
 		return NULL;
 	if (schema == 1) {
-		err_set(e, ERR_INVALID, "it is of the old schema 1, which is not supported");
+		err_set(e, ERR_INVALID,
+		        "it is of the old schema 1, which is not supported");
 		return NULL;
 	}
 	if (type && *type)
@@ -118,17 +128,19 @@ static int settle_type(struct descriptor *d, const struct http_answer *a, struct
 		return -1;
 	take_type(http_header(a, "content-type"), header, sizeof(header));
 	if (is_image_type(header) && *type && strcmp(header, type) != 0)
-		return err_set(e, ERR_CORRUPT, "it is served as %s but says it is another type", header);
+		return err_set(e, ERR_CORRUPT,
+		               "it is served as %s but says it is another type", header);
 	if (!*type)
 		type = header;
 	if (!is_image_type(type))
-		return err_set(e, ERR_INVALID, "it is neither an image manifest nor an index");
-	strcpy(d->media_type, type);   /* one of the known, all short */
+		return err_set(e, ERR_INVALID,
+		               "it is neither an image manifest nor an index");
+	strcpy(d->media_type, type); /* one of the known, all short */
 	return 0;
 }
 
-static int check_body(struct descriptor *out, const struct http_answer *a, const struct host *h,
-                      const struct reference *ref, struct err *e)
+static int check_body(struct descriptor *out, const struct http_answer *a,
+                      const struct host *h, const struct reference *ref, struct err *e)
 {
 	struct digest said;
 	int has;
@@ -136,12 +148,14 @@ static int check_body(struct descriptor *out, const struct http_answer *a, const
 	*out = (struct descriptor){ .size = (int64_t)a->body.len };
 	digest_of(&out->digest, a->body.s, a->body.len);
 	if (ref->has_digest && !digest_equal(&out->digest, &ref->digest))
-		return err_set(e, ERR_CORRUPT, "its bytes are %s", DIGEST_STR(&out->digest));
+		return err_set(e, ERR_CORRUPT, "its bytes are %s",
+		               DIGEST_STR(&out->digest));
 	has = header_digest(a, h, ref, &said, e);
 	if (has < 0)
 		return -1;
 	if (has && !digest_equal(&said, &out->digest))
-		return err_set(e, ERR_CORRUPT, "it is announced as %s but its bytes are %s",
+		return err_set(e, ERR_CORRUPT,
+		               "it is announced as %s but its bytes are %s",
 		               DIGEST_STR(&said), DIGEST_STR(&out->digest));
 	return settle_type(out, a, e);
 }
@@ -152,7 +166,8 @@ struct get {
 	struct buf *body;
 };
 
-static int get_from(void *self, const struct reference *ref, struct host *h, struct err *e)
+static int get_from(void *self, const struct reference *ref, struct host *h,
+                    struct err *e)
 {
 	AUTO(wanted_fini) struct wanted w;
 	AUTO_ANSWER a = HTTP_ANSWER_INIT;
@@ -180,14 +195,15 @@ int registry_get_manifest(struct registry *r, const struct reference *ref,
 }
 
 /* 1: the headers say all; 0: a GET has to; -1. */
-static int read_head(struct descriptor *out, const struct http_answer *a, const struct host *h,
-                     const struct reference *ref, struct err *e)
+static int read_head(struct descriptor *out, const struct http_answer *a,
+                     const struct host *h, const struct reference *ref, struct err *e)
 {
 	const char *length = http_header(a, "content-length");
 	int has;
 
 	*out = (struct descriptor){ 0 };
-	take_type(http_header(a, "content-type"), out->media_type, sizeof(out->media_type));
+	take_type(http_header(a, "content-type"), out->media_type,
+	          sizeof(out->media_type));
 	has = header_digest(a, h, ref, &out->digest, e);
 	if (has < 0)
 		return -1;
@@ -218,8 +234,8 @@ int registry_head_manifest(struct registry *r, const struct reference *ref,
 	rc = rc == 0 && a.status == 200 ? read_head(out, &a, h, ref, e) : 0;
 	if (rc)
 		return rc < 0 ? -1 : 0;
-	/* Some answer a HEAD with 400, 403 or a hang-up for what is only missing, or leave out the
-	 * digest: a GET tells. */
+	/* Some answer a HEAD with 400, 403 or a hang-up for what is only missing, or
+	 * leave out the digest: a GET tells. */
 	return get_from(&g, ref, h, e);
 }
 
@@ -246,7 +262,8 @@ static int put_refused(struct registry *r, const struct call *c, const char *wha
 	if (already_there(r, ref, d) == 0)
 		return 0;
 	if (a->status == 409 || a->status == 412)
-		return err_set(e, ERR_EXISTS, "%s/%s: the tag %s is immutable and names another image",
+		return err_set(e, ERR_EXISTS,
+		               "%s/%s: the tag %s is immutable and names another image",
 		               c->host->name, c->repo, ref->tag);
 	return call_refused(r, c, "push", what, a, e);
 }
@@ -263,7 +280,8 @@ int registry_put_manifest(struct registry *r, const struct reference *ref,
 	struct digest said;
 
 	/* By tag it is there by digest too. */
-	wanted_init(&w, "PUT", ref, h, *ref->tag ? ref->tag : digest_text(&d->digest, text));
+	wanted_init(&w, "PUT", ref, h,
+	            *ref->tag ? ref->tag : digest_text(&d->digest, text));
 	buf_addf(&type, "Content-Type: %s", d->media_type);
 	strlist_add(&w.headers, type.s);
 	w.call.body = http_memory(&bytes, body, (size_t)d->size);
@@ -273,7 +291,7 @@ int registry_put_manifest(struct registry *r, const struct reference *ref,
 		return put_refused(r, &w.call, w.what.s, ref, d, &a, e);
 	if (header_digest(&a, h, &(struct reference){ 0 }, &said, e) > 0 &&
 	    !digest_equal(&said, &d->digest))
-		return err_set(e, ERR_CORRUPT, "%s/%s stored %s as %s", h->name, ref->repo,
-		               DIGEST_STR(&d->digest), DIGEST_STR(&said));
+		return err_set(e, ERR_CORRUPT, "%s/%s stored %s as %s", h->name,
+		               ref->repo, DIGEST_STR(&d->digest), DIGEST_STR(&said));
 	return 0;
 }

@@ -20,7 +20,8 @@ int mirror_map(const char *rule, const struct reference *ref, struct reference *
 	out->host[host] = '\0';
 	mirror += host + (mirror[host] == '/');
 	len = snprintf(out->repo, sizeof(out->repo), "%s%s%s", mirror,
-	               *mirror && mirror[strlen(mirror) - 1] != '/' ? "/" : "", ref->repo);
+	               *mirror && mirror[strlen(mirror) - 1] != '/' ? "/" : "",
+	               ref->repo);
 	return len > 0 && (size_t)len < sizeof(out->repo);
 }
 

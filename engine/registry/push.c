@@ -9,18 +9,21 @@ int blob_exists(struct registry *r, struct host *h, const char *repo,
 {
 	AUTO_ANSWER a = HTTP_ANSWER_INIT;
 	AUTO_BUF path = BUF_INIT;
-	struct call c = { .method = "HEAD", .host = h, .repo = repo, .scopes = scopes,
-	                  .stay = true };
+	struct call c = {
+		.method = "HEAD", .host = h, .repo = repo, .scopes = scopes, .stay = true
+	};
 
 	buf_addf(&path, "/v2/%s/blobs/%s", repo, DIGEST_STR(d));
 	c.path = path.s;
 	if (call_run(r, &c, &a, e) < 0)
 		/* ECR hangs up on what is missing. */
 		return a.failure == HTTP_CUT ? 0 : -1;
-	/* Nobody redirects to what is not there; a storage signed for GET would refuse our HEAD. */
+	/* Nobody redirects to what is not there; a storage signed for GET would refuse
+	 * our HEAD. */
 	if (a.status / 100 == 2 || a.status / 100 == 3)
 		return 1;
-	/* Artifactory says 403 and ECR 400 for what is missing; an upload finds out what they mean. */
+	/* Artifactory says 403 and ECR 400 for what is missing; an upload finds out what
+	 * they mean. */
 	if (a.status == 404 || a.status == 403 || a.status == 400 || a.status == 405)
 		return 0;
 	return call_refused(r, &c, "pull", "such blob", &a, e);
@@ -34,7 +37,8 @@ int registry_has_blob(struct registry *r, const struct reference *ref,
 
 	call_scope(&scopes, ref->repo, "pull");
 	rc = blob_exists(r, host_get(r, ref->host), ref->repo, &scopes, &d->digest, e);
-	return rc < 0 ? err_wrap(e, "look for a blob in %s/%s", ref->host, ref->repo) : rc;
+	return rc < 0 ? err_wrap(e, "look for a blob in %s/%s", ref->host, ref->repo)
+	              : rc;
 }
 
 struct push {
@@ -42,7 +46,7 @@ struct push {
 	struct host *host;
 	const struct reference *ref;
 	const struct descriptor *blob;
-	char *session;   /* that a mount has left open, or NULL */
+	char *session; /* that a mount has left open, or NULL */
 	struct err *e;
 };
 
@@ -51,8 +55,12 @@ static void drop_session(struct push *p)
 {
 	AUTO_STRLIST scopes = STRLIST_INIT;
 	AUTO_ANSWER a = HTTP_ANSWER_INIT;
-	struct call c = { .method = "DELETE", .host = p->host, .repo = p->ref->repo,
-	                  .url = p->session, .scopes = &scopes, .tries = 1 };
+	struct call c = { .method = "DELETE",
+		          .host = p->host,
+		          .repo = p->ref->repo,
+		          .url = p->session,
+		          .scopes = &scopes,
+		          .tries = 1 };
 	struct err ignored;
 
 	if (!p->session)
@@ -86,15 +94,18 @@ static int mount_from(struct push *p, const char *from)
 	AUTO_ANSWER a = HTTP_ANSWER_INIT;
 	AUTO_BUF path = BUF_INIT;
 	struct http_memory empty;
-	struct call c = { .method = "POST", .host = p->host, .repo = p->ref->repo,
-	                  .scopes = &scopes, .body = http_memory(&empty, "", 0) };
+	struct call c = { .method = "POST",
+		          .host = p->host,
+		          .repo = p->ref->repo,
+		          .scopes = &scopes,
+		          .body = http_memory(&empty, "", 0) };
 
 	buf_addf(&path, "/v2/%s/blobs/uploads/?mount=", p->ref->repo);
 	url_escape(&path, DIGEST_STR(&p->blob->digest));
 	buf_adds(&path, "&from=");
 	url_escape(&path, from);
 	c.path = path.s;
-	call_scope(&scopes, p->ref->repo, "pull,push");   /* the destination first */
+	call_scope(&scopes, p->ref->repo, "pull,push"); /* the destination first */
 	call_scope(&scopes, from, "pull");
 	if (call_run(p->r, &c, &a, p->e) < 0)
 		return p->e->code == ERR_CANCELLED ? -1 : 0;
@@ -137,8 +148,9 @@ static int send(struct push *p, const struct reference *origin, struct blobs *st
 	return rc;
 }
 
-static int push(struct push *p, const struct strlist *from, const struct reference *origin,
-                struct blobs *store, enum push_outcome *how)
+static int push(struct push *p, const struct strlist *from,
+                const struct reference *origin, struct blobs *store,
+                enum push_outcome *how)
 {
 	AUTO_STRLIST scopes = STRLIST_INIT;
 	int rc;
@@ -165,9 +177,12 @@ int registry_push_blob(struct registry *r, const struct reference *ref,
                        const struct reference *origin, struct blobs *store,
                        enum push_outcome *how, struct err *e)
 {
-	struct push p = { .r = r, .host = host_get(r, ref->host), .ref = ref, .blob = d, .e = e };
+	struct push p = {
+		.r = r, .host = host_get(r, ref->host), .ref = ref, .blob = d, .e = e
+	};
 
 	if (push(&p, from, origin, store, how) == 0)
 		return 0;
-	return err_wrap(e, "push %.19s to %s/%s", DIGEST_STR(&d->digest), ref->host, ref->repo);
+	return err_wrap(e, "push %.19s to %s/%s", DIGEST_STR(&d->digest), ref->host,
+	                ref->repo);
 }

@@ -28,8 +28,8 @@ static void add_message(const struct http_answer *a, struct buf *out)
 	buf_add_printable(out, message, strnlen(message, 300));
 }
 
-static int denied(struct registry *r, const struct call *c, const char *right, long status,
-                  struct err *e)
+static int denied(struct registry *r, const struct call *c, const char *right,
+                  long status, struct err *e)
 {
 	struct host *h = c->host;
 	AUTO_CREDENTIAL who = CREDENTIAL_INIT;
@@ -42,18 +42,20 @@ static int denied(struct registry *r, const struct call *c, const char *right, l
 	pthread_mutex_unlock(&h->auth_lock);
 	if (status == 401 && basic &&
 	    credentials_find(r->credentials, h->name, c->repo, &who, &ignored) > 0)
-		return err_set(e, ERR_DENIED,
-		               "denied: %s refused the password of \"%s\" (from %s); log in again",
-		               h->name, who.user, who.source ? who.source : "?");
+		return err_set(
+			e, ERR_DENIED,
+			"denied: %s refused the password of \"%s\" (from %s); log in again",
+			h->name, who.user, who.source ? who.source : "?");
 	auth_add_login(r, h, c->repo, &login);
-	return err_set(e, ERR_DENIED, "denied: no %s right on %s/%s (%s)%s%s", right, h->name,
-	               c->repo, login.s,
-	               strcmp(login.s, "not logged in") ? "" : "; log in first: podman login ",
+	return err_set(e, ERR_DENIED, "denied: no %s right on %s/%s (%s)%s%s", right,
+	               h->name, c->repo, login.s,
+	               strcmp(login.s, "not logged in") ? ""
+	                                                : "; log in first: podman login ",
 	               strcmp(login.s, "not logged in") ? "" : h->name);
 }
 
-int call_refused(struct registry *r, const struct call *c, const char *right, const char *what,
-                 const struct http_answer *a, struct err *e)
+int call_refused(struct registry *r, const struct call *c, const char *right,
+                 const char *what, const struct http_answer *a, struct err *e)
 {
 	const char *host = c->host->name;
 	AUTO_BUF said = BUF_INIT;
@@ -64,12 +66,14 @@ int call_refused(struct registry *r, const struct call *c, const char *right, co
 	if (a->status == 404)
 		return err_set(e, ERR_NOT_FOUND, "%s/%s has no %s", host, c->repo, what);
 	if (a->status == 429)
-		return err_set(e, ERR_NETWORK,
-		               "%s allows no more requests for now (%s of %s); try again later, or "
-		               "log in for a higher quota",
-		               host, what, c->repo);
+		return err_set(
+			e, ERR_NETWORK,
+			"%s allows no more requests for now (%s of %s); try again later, or "
+			"log in for a higher quota",
+			host, what, c->repo);
 	if (retry_status(a->status))
-		return err_set(e, ERR_NETWORK, "%s fails with HTTP status %ld on %s of %s%s", host,
+		return err_set(e, ERR_NETWORK,
+		               "%s fails with HTTP status %ld on %s of %s%s", host,
 		               a->status, what, c->repo, said.s);
 	return err_set(e, ERR_INVALID, "%s answers HTTP status %ld for %s of %s%s", host,
 	               a->status, what, c->repo, said.s);

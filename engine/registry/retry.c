@@ -11,7 +11,8 @@
 
 bool retry_status(long status)
 {
-	return status == 408 || status == 429 || (status >= 500 && status < 600 && status != 501);
+	return status == 408 || status == 429 ||
+	       (status >= 500 && status < 600 && status != 501);
 }
 
 int64_t retry_after(const char *value, int64_t wall_now)
@@ -20,7 +21,8 @@ int64_t retry_after(const char *value, int64_t wall_now)
 	time_t when;
 
 	if (isdigit((unsigned char)*value)) {
-		for (; isdigit((unsigned char)*value) && seconds <= RETRY_AFTER_MAX; value++)
+		for (; isdigit((unsigned char)*value) && seconds <= RETRY_AFTER_MAX;
+		     value++)
 			seconds = seconds * 10 + (*value - '0');
 	} else {
 		when = curl_getdate(value, NULL);
@@ -57,11 +59,12 @@ static bool again(const struct host *h, const struct http_request *q,
 	case HTTP_ANSWERED:
 		return retry_status(a->status);
 	case HTTP_RESOLVE:
-		return n < 1;   /* mostly a name mistyped */
+		return n < 1; /* mostly a name mistyped */
 	case HTTP_CONNECT:
 		return true;
 	case HTTP_TLS:
-		return atomic_load(&h->scheme) == SCHEME_HTTPS && !h->plain_allowed && n < 1;
+		return atomic_load(&h->scheme) == SCHEME_HTTPS && !h->plain_allowed &&
+		       n < 1;
 	case HTTP_CUT:
 	case HTTP_STALLED:
 		return !q->sink || a->status / 100 != 2;
@@ -70,8 +73,8 @@ static bool again(const struct host *h, const struct http_request *q,
 	}
 }
 
-int retry_perform(struct registry *r, struct host *h, const struct http_request *q, int tries,
-                  struct http_answer *a, struct err *e)
+int retry_perform(struct registry *r, struct host *h, const struct http_request *q,
+                  int tries, struct http_answer *a, struct err *e)
 {
 	for (int n = 0;; n++) {
 		struct err why;

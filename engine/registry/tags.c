@@ -47,9 +47,9 @@ int tags_read_page(const char *text, size_t n, struct strlist *out, struct err *
 	if (json_read(&root, text, n, e) < 0 ||
 	    json_member_array(root, "tags", false, &tags, e) < 0)
 		return -1;
-	json_array_foreach(tags, i, v)
-		if (json_is_string(v) && reference_tag_valid(json_string_value(v)))
-			strlist_add(out, json_string_value(v));
+	json_array_foreach(tags, i, v) if (json_is_string(v) &&
+	                                   reference_tag_valid(json_string_value(v)))
+		strlist_add(out, json_string_value(v));
 	return 0;
 }
 
@@ -77,11 +77,13 @@ static int next_page(const struct http_answer *a, char **next, struct err *e)
 	if (url_resolve(next, a->url, link, e) < 0)
 		return -1;
 	if (!url_same_origin(*next, a->url))
-		return err_set(e, ERR_DENIED, "the next page of tags is said to be on another host");
+		return err_set(e, ERR_DENIED,
+		               "the next page of tags is said to be on another host");
 	return strcmp(*next, a->url) != 0;
 }
 
-static int read_pages(struct registry *r, struct call *c, struct strlist *out, struct err *e)
+static int read_pages(struct registry *r, struct call *c, struct strlist *out,
+                      struct err *e)
 {
 	AUTO_FREE char *url = NULL;
 
@@ -109,14 +111,17 @@ static int read_pages(struct registry *r, struct call *c, struct strlist *out, s
 	return err_set(e, ERR_LIMIT, "more than %d pages of tags", (int)PAGES_MAX);
 }
 
-int registry_list_tags(struct registry *r, const struct reference *ref, struct strlist *out,
-                       struct err *e)
+int registry_list_tags(struct registry *r, const struct reference *ref,
+                       struct strlist *out, struct err *e)
 {
 	struct host *h = host_get(r, ref->host);
 	AUTO_STRLIST scopes = STRLIST_INIT;
 	AUTO_BUF path = BUF_INIT;
-	struct call c = { .method = "GET", .host = h, .repo = ref->repo, .scopes = &scopes,
-	                  .limit = PAGE_MAX };
+	struct call c = { .method = "GET",
+		          .host = h,
+		          .repo = ref->repo,
+		          .scopes = &scopes,
+		          .limit = PAGE_MAX };
 
 	buf_addf(&path, "/v2/%s/tags/list?n=1000", ref->repo);
 	call_scope(&scopes, ref->repo, "pull");

@@ -13,7 +13,7 @@
 struct tls {
 	pthread_mutex_t lock;
 	struct strlist insecure;
-	struct map hosts;   /* authority → struct tls_host */
+	struct map hosts; /* authority → struct tls_host */
 };
 
 struct tls *tls_new(const struct strlist *insecure)
@@ -97,7 +97,8 @@ static void read_dir(struct tls_host *h, const char *base)
 	while ((entry = readdir(dir)))
 		strlist_add(&names, entry->d_name);
 	closedir(dir);
-	strlist_sort(&names);   /* which client certificate is taken does not hang on the directory */
+	strlist_sort(&names); /* which client certificate is taken does not hang on the
+	                         directory */
 	for (size_t i = 0; i < names.len; i++) {
 		AUTO_BUF file = BUF_INIT;
 

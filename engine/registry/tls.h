@@ -1,17 +1,18 @@
 #ifndef REGISTRY_TLS_H
 #define REGISTRY_TLS_H
 
-/* Whom to trust for which host: certs.d/HOST[:PORT]/{*.crt,*.cert,*.key} of containers and of docker
- * (containers-certs.d(5)), on top of the system's authorities. Looked up once a host. */
+/* Whom to trust for which host: certs.d/HOST[:PORT]/{*.crt,*.cert,*.key} of containers
+ * and of docker (containers-certs.d(5)), on top of the system's authorities. Looked up
+ * once a host. */
 #include <stdbool.h>
 
 #include "base/vec.h"
 
 struct tls_host {
-	char *authority;             /* "host" or "host:port" */
-	struct strlist authorities;  /* paths of *.crt */
-	char *cert, *key;            /* the client's own; NULL: none */
-	bool insecure;               /* certificates are not checked */
+	char *authority;            /* "host" or "host:port" */
+	struct strlist authorities; /* paths of *.crt */
+	char *cert, *key;           /* the client's own; NULL: none */
+	bool insecure;              /* certificates are not checked */
 };
 
 struct tls;

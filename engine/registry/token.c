@@ -28,14 +28,16 @@ int token_realm_check(const char *realm, const char *registry_url, struct err *e
 	if (url_parse(&to, realm, e) < 0 || url_parse(&from, registry_url, e) < 0)
 		return err_wrap(e, "where to get a token");
 	if (!strcmp(to.scheme, "http") && strcmp(from.scheme, "http") != 0)
-		return err_set(e, ERR_DENIED, "%s wants us to fetch a token over plain http from %s",
+		return err_set(e, ERR_DENIED,
+		               "%s wants us to fetch a token over plain http from %s",
 		               from.host, to.host);
 	if (!strcmp(to.host, from.host))
 		return 0;
 	if (url_host_loopback(to.host) && url_host_loopback(from.host))
 		return 0;
 	if (url_host_inner(to.host) || url_host_loopback(to.host))
-		return err_set(e, ERR_DENIED, "%s wants us to fetch a token from the inner address %s",
+		return err_set(e, ERR_DENIED,
+		               "%s wants us to fetch a token from the inner address %s",
 		               from.host, to.host);
 	return 0;
 }
@@ -65,7 +67,8 @@ static struct token *token_new(const char *value, int64_t life_s, int64_t asked_
 	return t;
 }
 
-int token_read(const char *text, size_t n, int64_t asked_at, struct token **out, struct err *e)
+int token_read(const char *text, size_t n, int64_t asked_at, struct token **out,
+               struct err *e)
 {
 	const char *token = NULL, *access = NULL;
 	int64_t life = LIFE_DEFAULT_S;
@@ -140,13 +143,16 @@ static int ask_post(struct registry *r, struct host *h, const struct strlist *sc
 	AUTO_STRLIST headers = STRLIST_INIT;
 	AUTO_BUF form = BUF_INIT, joined = BUF_INIT;
 	struct http_memory body;
-	struct http_request q = { .method = "POST", .url = h->realm, .headers = &headers };
+	struct http_request q = { .method = "POST",
+		                  .url = h->realm,
+		                  .headers = &headers };
 	int rc;
 
 	strlist_add(&headers, "Content-Type: application/x-www-form-urlencoded");
 	for (size_t i = 0; i < scopes->len; i++)
 		buf_addf(&joined, "%s%s", i ? " " : "", scopes->at[i]);
-	buf_reserve(&form, 3 * (strlen(who->secret) + joined.len + strlen(h->service)) + 256);
+	buf_reserve(&form,
+	            3 * (strlen(who->secret) + joined.len + strlen(h->service)) + 256);
 	buf_adds(&form, "grant_type=refresh_token&client_id=imgmake&service=");
 	url_escape(&form, h->service);
 	buf_adds(&form, "&scope=");
@@ -167,16 +173,18 @@ static int refused(const struct host *h, const struct credential *who,
 	if (url_parse(&u, h->realm, e) < 0)
 		return -1;
 	if ((a->status == 401 || a->status == 403) && who->secret)
-		return err_set(e, ERR_DENIED,
-		               "denied: %s refused the password of \"%s\" for %s (from %s); log in "
-		               "again",
-		               u.host, *who->user ? who->user : "<token>", h->name,
-		               who->source ? who->source : "?");
+		return err_set(
+			e, ERR_DENIED,
+			"denied: %s refused the password of \"%s\" for %s (from %s); log in "
+			"again",
+			u.host, *who->user ? who->user : "<token>", h->name,
+			who->source ? who->source : "?");
 	if (a->status == 401 || a->status == 403)
-		return err_set(e, ERR_DENIED, "denied: %s gives no token without a login to %s",
-		               u.host, h->name);
-	return err_set(e, ERR_NETWORK, "%s gave no token for %s: HTTP status %ld", u.host, h->name,
-	               a->status);
+		return err_set(e, ERR_DENIED,
+		               "denied: %s gives no token without a login to %s", u.host,
+		               h->name);
+	return err_set(e, ERR_NETWORK, "%s gave no token for %s: HTTP status %ld", u.host,
+	               h->name, a->status);
 }
 
 int token_fetch(struct registry *r, struct host *h, const struct strlist *scopes,
@@ -185,7 +193,8 @@ int token_fetch(struct registry *r, struct host *h, const struct strlist *scopes
 	int64_t asked_at = clock_ns();
 	AUTO_ANSWER a = HTTP_ANSWER_INIT;
 	bool post = who->secret && who->identity;
-	int rc = post ? ask_post(r, h, scopes, who, &a, e) : ask_get(r, h, scopes, who, &a, e);
+	int rc = post ? ask_post(r, h, scopes, who, &a, e)
+	              : ask_get(r, h, scopes, who, &a, e);
 
 	if (rc == 0 && post && (a.status == 404 || a.status == 405))
 		rc = ask_get(r, h, scopes, who, &a, e);

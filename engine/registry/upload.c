@@ -1,4 +1,5 @@
-/* Uploads (OCI distribution-spec 1.1, "Pushing blobs"): POST opens a session, PATCH sends, PUT commits. */
+/* Uploads (OCI distribution-spec 1.1, "Pushing blobs"): POST opens a session, PATCH
+ * sends, PUT commits. */
 #include <ctype.h>
 #include <string.h>
 
@@ -13,9 +14,9 @@ struct upload {
 	const char *repo;
 	struct blob_source *s;
 	struct strlist scopes;
-	char *location;    /* of the session; NULL: none open */
-	int64_t offset;    /* bytes the session has */
-	int64_t chunk;     /* at least that many in each but the last */
+	char *location; /* of the session; NULL: none open */
+	int64_t offset; /* bytes the session has */
+	int64_t chunk;  /* at least that many in each but the last */
 	struct err *e;
 };
 
@@ -44,8 +45,12 @@ static void forget_session(struct upload *u)
 
 static struct call session_call(struct upload *u, const char *method, const char *url)
 {
-	return (struct call){ .method = method, .host = u->host, .repo = u->repo, .url = url,
-	                      .scopes = &u->scopes, .tries = 1 };
+	return (struct call){ .method = method,
+		              .host = u->host,
+		              .repo = u->repo,
+		              .url = url,
+		              .scopes = &u->scopes,
+		              .tries = 1 };
 }
 
 /* Every answer may move the session elsewhere. */
@@ -55,14 +60,16 @@ static int take_location(struct upload *u, const struct http_answer *a)
 	char *next;
 
 	if (!location)
-		return u->location ? 0 : err_set(u->e, ERR_INVALID,
-		                                 "%s opened an upload without saying where",
-		                                 u->host->name);
+		return u->location ? 0
+		                   : err_set(u->e, ERR_INVALID,
+		                             "%s opened an upload without saying where",
+		                             u->host->name);
 	if (url_resolve(&next, a->url, location, u->e) < 0)
 		return -1;
 	if (!strncmp(a->url, "https:", 6) && strncmp(next, "https:", 6) != 0) {
 		free(next);
-		return err_set(u->e, ERR_DENIED, "%s wants the upload over plain http; refused",
+		return err_set(u->e, ERR_DENIED,
+		               "%s wants the upload over plain http; refused",
 		               u->host->name);
 	}
 	free(u->location);
@@ -111,7 +118,8 @@ static enum outcome ask_offset(struct upload *u)
 	}
 	if (rc == 0 && a.status / 100 == 2)
 		offset = upload_offset(http_header(&a, "range"));
-	/* "0-0" may be one byte or none. What we never read from the store cannot be there. */
+	/* "0-0" may be one byte or none. What we never read from the store cannot be
+	 * there. */
 	if (offset <= 1 || offset > u->s->blob->size ||
 	    (u->s->hashed >= 0 && offset > u->s->hashed) || take_location(u, &a) < 0)
 		return RESTART;
@@ -147,7 +155,7 @@ static enum outcome refused(struct upload *u, const struct call *c,
 	if (a->status == 401 || a->status == 403)
 		return FAILED;
 	if (a->status == 429)
-		return RESUME;   /* turned away at the door: the session is as it was */
+		return RESUME; /* turned away at the door: the session is as it was */
 	if (retry_status(a->status))
 		return ask_offset(u);
 	if (a->status == 416 && way == UPLOAD_CHUNKS)
@@ -167,7 +175,8 @@ static void add_range(struct strlist *headers, int64_t start, int64_t end)
 	strlist_take(headers, buf_take(&b));
 }
 
-/* Sends [offset, end). The whole of it goes without Content-Range, as all registries take it. */
+/* Sends [offset, end). The whole of it goes without Content-Range, as all registries take
+ * it. */
 static enum outcome patch(struct upload *u, int64_t end, int way)
 {
 	AUTO_STRLIST headers = STRLIST_INIT;
@@ -203,7 +212,8 @@ static enum outcome commit_failed(struct upload *u, const struct call *c,
 		return FAILED;
 	if (answered && (a->status == 401 || a->status == 403 || a->status == 429))
 		return refused(u, c, a, way);
-	there = blob_exists(u->r, u->host, u->repo, &u->scopes, &u->s->blob->digest, u->e);
+	there = blob_exists(u->r, u->host, u->repo, &u->scopes, &u->s->blob->digest,
+	                    u->e);
 	if (there > 0)
 		return DONE;
 	if (there < 0 && u->e->code == ERR_CANCELLED)
@@ -213,7 +223,9 @@ static enum outcome commit_failed(struct upload *u, const struct call *c,
 		return a->failure == HTTP_STOPPED ? FAILED : RESTART;
 	call_refused(u->r, c, "push", "an upload", a, u->e);
 	if (!retry_status(a->status) && a->status != 404)
-		next_way(u, way, way == UPLOAD_PATCH && a->status != 413 ? UPLOAD_PUT : UPLOAD_CHUNKS);
+		next_way(u, way,
+		         way == UPLOAD_PATCH && a->status != 413 ? UPLOAD_PUT
+		                                                 : UPLOAD_CHUNKS);
 	return RESTART;
 }
 
@@ -221,8 +233,8 @@ static enum outcome commit(struct upload *u, int way)
 {
 	AUTO_STRLIST headers = STRLIST_INIT;
 	AUTO_ANSWER a = HTTP_ANSWER_INIT;
-	AUTO_FREE char *url = url_add_query(u->location, "digest",
-	                                    DIGEST_STR(&u->s->blob->digest));
+	AUTO_FREE char *url =
+		url_add_query(u->location, "digest", DIGEST_STR(&u->s->blob->digest));
 	struct call c = session_call(u, "PUT", url);
 	struct http_memory empty;
 
@@ -270,7 +282,7 @@ static int run_upload(struct upload *u)
 			return -1;
 		if (o == RESTART)
 			forget_session(u);
-		if (u->offset > best) {   /* it moves: that is no failure */
+		if (u->offset > best) { /* it moves: that is no failure */
 			best = u->offset;
 			n = -1;
 		}
@@ -289,8 +301,13 @@ static int run_upload(struct upload *u)
 int upload_blob(struct registry *r, const struct reference *ref, struct blob_source *s,
                 char *location, struct err *e)
 {
-	struct upload u = { .r = r, .host = host_get(r, ref->host), .repo = ref->repo, .s = s,
-	                    .location = location, .chunk = CHUNK, .e = e };
+	struct upload u = { .r = r,
+		            .host = host_get(r, ref->host),
+		            .repo = ref->repo,
+		            .s = s,
+		            .location = location,
+		            .chunk = CHUNK,
+		            .e = e };
 	int rc;
 
 	call_scope(&u.scopes, ref->repo, "pull,push");

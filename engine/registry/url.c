@@ -120,7 +120,8 @@ static int parse_authority(struct url *u, struct part a)
 		return -1;
 	if (host_end < end && *host_end != ':')
 		return -1;
-	return parse_port(u, host_end + 1, host_end < end ? (size_t)(end - host_end - 1) : 0);
+	return parse_port(u, host_end + 1,
+	                  host_end < end ? (size_t)(end - host_end - 1) : 0);
 }
 
 int url_parse(struct url *u, const char *text, struct err *e)
@@ -290,8 +291,9 @@ bool url_host_loopback(const char *host)
 
 static bool v4_inner(uint32_t a)
 {
-	return a >> 24 == 0 || a >> 24 == 10 || a >> 24 == 127 || a >> 22 == (100 << 2 | 1) ||
-	       a >> 16 == 0xa9fe || a >> 20 == (172 << 4 | 1) || a >> 16 == 0xc0a8;
+	return a >> 24 == 0 || a >> 24 == 10 || a >> 24 == 127 ||
+	       a >> 22 == (100 << 2 | 1) || a >> 16 == 0xa9fe ||
+	       a >> 20 == (172 << 4 | 1) || a >> 16 == 0xc0a8;
 }
 
 bool url_host_inner(const char *host)
