@@ -7,7 +7,7 @@
 #include "cmd/human.h"
 #include "cmd/table.h"
 
-static const double second = 1e9;
+static const double ns_per_s = 1e9;
 
 static bool same(const char *a, const char *b)
 {
@@ -68,7 +68,7 @@ void ongoing_add_titled(struct buf *b, const char *target, const char *text)
 
 void ongoing_add_amount(struct buf *b, const struct ongoing *o, int64_t now)
 {
-	double seconds = (double)(now - o->began) / second;
+	double seconds = (double)(now - o->began) / ns_per_s;
 
 	human_size(b, o->done);
 	if (o->total > o->done) {
