@@ -98,20 +98,26 @@ static int ship_images(struct session *s, struct target *const *images, size_t n
 	return 0;
 }
 
+static int build_and_ship(struct session *s, struct target **images, size_t n, struct err *e)
+{
+	if (session_build(s, images, n, e) < 0 || build_check(s->build, images, n, e) < 0)
+		return -1;
+	return ship_images(s, images, n, false, e);
+}
+
 static int deploy_images(struct session *s, struct target **images, size_t n, struct err *e)
 {
-	bool plan_only = s->options->dry_run;
-
 	if (refuse_dirty(s, images, n, e) < 0)
 		return -1;
-	if (plan_only) {
-		if (session_plan(s, images, n, e) < 0)
-			return -1;
-	} else if (session_build(s, images, n, e) < 0 ||
-	           build_check(s->build, images, n, e) < 0) {
+	if (s->options->dry_run)
+		return session_plan(s, images, n, e) < 0 ? -1 : ship_images(s, images, n, true, e);
+	if (build_and_ship(s, images, n, e) == 0)
+		return 0;
+	if (e->code != ERR_CORRUPT)
 		return -1;
-	}
-	return ship_images(s, images, n, plan_only, e);
+	/* A damaged blob was put aside when it was noticed, on its way out: now it is made anew. */
+	progress_warning(terminal_progress(s->terminal), "%s; once more", e->msg);
+	return session_rebuild(s, e) < 0 ? -1 : build_and_ship(s, images, n, e);
 }
 
 int cmd_deploy(const struct options *o, struct terminal *t)

@@ -298,6 +298,17 @@ int session_build(struct session *s, struct target *const *targets, size_t n, st
 	return -1;
 }
 
+int session_rebuild(struct session *s, struct err *e)
+{
+	set_current(NULL, s->registry);
+	build_free(s->build);
+	s->build = NULL;
+	strlist_fini(&s->touched);
+	free(s->platforms);
+	s->platforms = NULL;
+	return open_build(s, e);
+}
+
 static int image_of_target(struct session *s, struct target *t, bool layers,
                            struct descriptor *root, struct err *e)
 {

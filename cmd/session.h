@@ -47,6 +47,9 @@ MUST_CHECK int session_plan(struct session *s, struct target *const *targets, si
 MUST_CHECK int session_build(struct session *s, struct target *const *targets, size_t n,
                              struct err *e);
 
+/* Forgets what was planned, since the store has changed under it. */
+MUST_CHECK int session_rebuild(struct session *s, struct err *e);
+
 /* An image by whatever name people have for it: a target (built first, if it is out of date), a layout or
  * archive ("oci:DIR"), a reference (pulled). Its root is in the store then; with `layers`, they are too. */
 MUST_CHECK int session_image(struct session *s, const char *name, bool layers,

@@ -89,25 +89,14 @@ static int repo_of(struct session *s, const char *word, struct reference *ref,
 	return reference_parse_repo(ref, word, e);
 }
 
-static int show_tags(struct session *s, const char *word, struct err *e)
+static int show_list(struct session *s, const struct reference *repo,
+                     const struct family_options *family, const struct ship_options *ship,
+                     struct err *e)
 {
 	AUTO_BUF out = BUF_INIT;
-	struct family_options family;
-	struct deploy_result moves;
-	struct ship_options ship;
-	struct reference repo;
 	struct tag_list list;
 
-	ship_options_of(s, true, &ship);
-	if (repo_of(s, word, &repo, &family, e) < 0)
-		return -1;
-	if (s->options->tag_version) {
-		if (tags_would_move(&moves, &repo, &family, &ship, e) < 0)
-			return -1;
-		shipped_print(s, &moves, true);
-		return 0;
-	}
-	if (tags_list(&list, &repo, &family, &ship, e) < 0)
+	if (tags_list(&list, repo, family, ship, e) < 0)
 		return -1;
 	if (s->options->json)
 		session_print_json(s, list_json(&list));
@@ -115,6 +104,31 @@ static int show_tags(struct session *s, const char *word, struct err *e)
 		list_text(&list, &out);
 	session_print(s, &out);
 	tag_list_fini(&list);
+	return 0;
+}
+
+/* Of a version, what publishing it would move; without --version, what is there too. */
+static int show_tags(struct session *s, const char *word, struct err *e)
+{
+	AUTO_BUF gap = BUF_INIT;
+	struct family_options family;
+	struct deploy_result moves;
+	struct ship_options ship;
+	struct reference repo;
+
+	ship_options_of(s, true, &ship);
+	if (repo_of(s, word, &repo, &family, e) < 0)
+		return -1;
+	if (!s->options->tag_version && show_list(s, &repo, &family, &ship, e) < 0)
+		return -1;
+	if (!family.version || (s->options->json && !s->options->tag_version))
+		return 0;
+	if (tags_would_move(&moves, &repo, &family, &ship, e) < 0)
+		return -1;
+	if (!s->options->tag_version)
+		buf_addf(&gap, "\nIf %s were published:\n", family.version);
+	session_print(s, &gap);
+	shipped_print(s, &moves, true);
 	return 0;
 }
 

@@ -85,7 +85,7 @@ bool path_below(const char *path, const char *dir)
 {
 	size_t n = strlen(dir);
 
-	if (!strcmp(dir, "."))
+	if (!*dir || !strcmp(dir, "."))
 		return *path != '/' && !path_escapes(path);
 	if (n && dir[n - 1] == '/')   /* the root */
 		return !strncmp(path, dir, n);

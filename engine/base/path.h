@@ -13,7 +13,8 @@ void path_clean(struct buf *out, const char *path);
 void path_join(struct buf *out, const char *base, const char *path);
 const char *path_base(const char *path);            /* after the last slash; borrowed */
 char *path_dir(const char *path);                   /* before it, "." if none; caller frees */
-bool path_below(const char *path, const char *dir); /* path is dir or below it; both cleaned */
+/* path is dir or below it; both cleaned, or dir "" for ".". */
+bool path_below(const char *path, const char *dir);
 bool path_escapes(const char *path);                /* cleaned relative path starts with ".." */
 const char *path_next(const char **cursor, size_t *len);   /* next component, NULL at the end */
 

@@ -308,6 +308,9 @@ static int plan_filesystem(struct node *n, struct err *e)
 		if (key_step(n, &t->steps[i], &n->steps[i], e) < 0)
 			return -1;
 	}
+	/* Tells the whole from its last step, which has a record of its own. */
+	key_scope(&n->key, "");
+	key_int(&n->key, "steps", (int64_t)t->n_steps);
 	key_value(&n->key, &n->plan_key);
 	if (look_up(n, e) < 0)
 		return -1;

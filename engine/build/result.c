@@ -48,11 +48,19 @@ static int layer_read(struct layer *l, const json_t *j, struct err *e)
 	return toc ? digest_parse(&l->toc, toc, e) : 0;
 }
 
-/* Layers of a base may be elsewhere: a table of contents of its own says "made here". */
+/* Layers of a base may be elsewhere: a table of contents of its own says "made here". A blob of another
+ * length was cut by the disk, and is put aside. */
 static bool layer_whole(struct store *s, const struct layer *l)
 {
-	return digest_is_zero(&l->toc) ||
-	       (blobs_has(s->blobs, &l->blob.digest, NULL) && blobs_has(s->blobs, &l->toc, NULL));
+	int64_t size;
+
+	if (digest_is_zero(&l->toc))
+		return true;
+	if (!blobs_has(s->blobs, &l->blob.digest, &size) || !blobs_has(s->blobs, &l->toc, NULL))
+		return false;
+	if (size != l->blob.size && !s->read_only)
+		blobs_discard(s->blobs, &l->blob.digest);
+	return size == l->blob.size;
 }
 
 static int load_json(struct store *s, const struct digest *key, json_t **out, struct err *e)

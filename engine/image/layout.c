@@ -146,9 +146,5 @@ int layout_blob_stream(struct blobs *store, const struct descriptor *d, layout_s
 		return -1;
 	if (digest_equal(&got, &d->digest))
 		return 0;
-	blobs_discard(store, &d->digest);
-	return err_set(
-		e, ERR_CORRUPT,
-		"blob %s in the store is damaged; it was put aside, run again to make it anew",
-		DIGEST_STR(&d->digest));
+	return blobs_rotten(store, &d->digest, e);
 }

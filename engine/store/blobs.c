@@ -110,7 +110,7 @@ void blobs_discard(struct blobs *b, const struct digest *d)
 		unlinkat(b->dir, hex, 0);
 }
 
-static int rotten(struct blobs *b, const struct digest *d, struct err *e)
+int blobs_rotten(struct blobs *b, const struct digest *d, struct err *e)
 {
 	blobs_discard(b, d);
 	return err_set(e, ERR_CORRUPT,
@@ -131,7 +131,7 @@ int blobs_read(struct blobs *b, const struct digest *d, size_t limit, struct buf
 	if (digest_equal(&got, d))
 		return 0;
 	buf_truncate(out, start);
-	return rotten(b, d, e);
+	return blobs_rotten(b, d, e);
 }
 
 int blobs_verify(struct blobs *b, const struct digest *d, struct err *e)
@@ -151,7 +151,7 @@ int blobs_verify(struct blobs *b, const struct digest *d, struct err *e)
 	hasher_end(&h, &got);
 	if (n < 0)
 		return -1;
-	return digest_equal(&got, d) ? 0 : rotten(b, d, e);
+	return digest_equal(&got, d) ? 0 : blobs_rotten(b, d, e);
 }
 
 int blob_begin(struct blob_writer *w, struct blobs *b, struct err *e)

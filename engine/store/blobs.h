@@ -23,8 +23,9 @@ MUST_CHECK int blobs_read(struct blobs *b, const struct digest *d, size_t limit,
                           struct err *e);
 /* Hashes the blob; puts a rotten one aside as above. */
 MUST_CHECK int blobs_verify(struct blobs *b, const struct digest *d, struct err *e);
-/* Puts a blob aside that a reader found rotten while streaming it. */
-void blobs_discard(struct blobs *b, const struct digest *d);
+/* For a reader that found a blob rotten while streaming it: puts it aside, and says so (ERR_CORRUPT). */
+int blobs_rotten(struct blobs *b, const struct digest *d, struct err *e);
+void blobs_discard(struct blobs *b, const struct digest *d);   /* puts it aside silently */
 
 /* Writing: hashed as it comes; named at commit. */
 struct blob_writer {
