@@ -8,19 +8,20 @@
 enum { CONNECTIONS = 8 };
 
 /* Sets a closure under the name that `to` says, and ships it. */
-static int ship_as(struct deploy_result *out, struct ship_item *item, const char *to,
-                   const struct ship_options *o, struct err *e)
+static int ship_as(struct deploy_result *out, const struct ship_item *what,
+                   const char *to, const struct ship_options *o, struct err *e)
 {
-	const char *tag = item->to.tag;
+	struct ship_item item = *what;
+	const char *tag = what->to.tag;
 
-	if (item->to.has_digest &&
-	    !digest_equal(&item->to.digest, &item->image->root.digest))
+	if (item.to.has_digest &&
+	    !digest_equal(&item.to.digest, &item.image->root.digest))
 		return err_set(e, ERR_INVALID,
 		               "%s: the image is %s, and a digest cannot be chosen", to,
-		               DIGEST_STR(&item->image->root.digest));
-	item->tags = &tag;
-	item->n_tags = *tag != '\0';
-	return ship(out, item, 1, o, e);
+		               DIGEST_STR(&item.image->root.digest));
+	item.tags = &tag;
+	item.n_tags = *tag != '\0';
+	return ship(out, &item, 1, o, e);
 }
 
 int image_copy(struct deploy_result *out, const char *from, const char *to,

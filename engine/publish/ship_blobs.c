@@ -180,7 +180,7 @@ static int push_from(const struct load *l, struct job *j, const struct origins *
 static int push_to(const struct load *l, struct job *j, struct err *e)
 {
 	struct origins origins;
-	enum push_outcome how;
+	enum push_outcome how = PUSH_PRESENT;
 	int rc = find_origins(&origins, l, j, e);
 
 	if (rc == 0)

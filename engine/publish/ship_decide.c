@@ -4,23 +4,31 @@
 
 void job_held_fini(struct job_held *h)
 {
-	vec_fini(&h->tags);
-	vec_fini(&h->roots);
+	vec_fini(&h->at);
 }
 
-static void hold(struct job_held *h, const struct held_tag *t)
+struct held *job_held_find(const struct job_held *h, const char *tag)
 {
-	vec_push(&h->tags, *t);
-	vec_push(&h->roots, (struct document){ 0 });
+	for (size_t i = 0; i < h->at.len; i++)
+		if (!strcmp(h->at.at[i].tag.tag, tag))
+			return &h->at.at[i];
+	return NULL;
 }
 
-static size_t find_held(const struct job_held *h, const char *tag)
+struct held_tag *job_held_tags(const struct job_held *h)
 {
-	size_t i = 0;
+	struct held_tag *tags = mem_alloc((h->at.len + 1) * sizeof(*tags));
 
-	while (i < h->tags.len && strcmp(h->tags.at[i].tag, tag) != 0)
-		i++;
-	return i;
+	for (size_t i = 0; i < h->at.len; i++)
+		tags[i] = h->at.at[i].tag;
+	return tags;
+}
+
+static void hold(struct job_held *h, const char *tag)
+{
+	struct held held = { .tag = { .tag = tag } };
+
+	vec_push(&h->at, held);
 }
 
 /* Releases of the same repository that this very deploy publishes count as if they were
@@ -36,8 +44,8 @@ static void hold_siblings(const struct job *j, struct job_held *h)
 		for (size_t k = 0; k < other->out->n_tags; k++) {
 			const struct deploy_tag *t = &other->out->tags[k];
 
-			if (!t->floating && find_held(h, t->tag) == h->tags.len)
-				hold(h, &(struct held_tag){ .tag = t->tag });
+			if (!t->floating && !job_held_find(h, t->tag))
+				hold(h, t->tag);
 		}
 	}
 }
@@ -50,10 +58,19 @@ static const struct job_tag *find_tag(const struct job *j, const char *tag)
 	return NULL;
 }
 
-static void forget(struct job_held *h, size_t at)
+static void forget(struct job_held *h, struct held *held)
 {
-	h->tags.at[at] = h->tags.at[--h->tags.len];
-	h->roots.at[at] = h->roots.at[--h->roots.len];
+	*held = h->at.at[--h->at.len];
+}
+
+/* Whether the tag is known to hold what we are publishing, without asking again. */
+static bool is_ours(const struct job *j, const struct job_tag *t)
+{
+	const struct digest *root = &j->root.d.digest;
+
+	return t && j->out->has_root &&
+	       ((t->written && digest_equal(&t->out->now, root)) ||
+	        (t->out->has_old && digest_equal(&t->out->old, root)));
 }
 
 /* What no one can make sense of is known to be there, and no more: a full tag is then not
@@ -63,35 +80,41 @@ static bool is_unreadable(const struct err *e)
 	return e->code == ERR_INVALID || e->code == ERR_LIMIT || e->code == ERR_CORRUPT;
 }
 
-/* What the tag holds: known if it is what we set it to, else asked of the registry. */
 static int learn(struct job *j, struct job_held *h, const char *tag, struct err *e)
 {
-	size_t at = find_held(h, tag);
+	struct held *held = job_held_find(h, tag);
 	const struct job_tag *own = find_tag(j, tag);
 	struct reference ref = job_ref(j, tag);
 	struct content from = job_content(j, &ref);
-	struct held_tag *held = &h->tags.at[at];
+	bool deep = own && !own->out->floating;
+	struct document root;
 
-	if (own && j->out->has_root &&
-	    ((own->written && digest_equal(&own->out->now, &j->root.d.digest)) ||
-	     (own->out->has_old && digest_equal(&own->out->old, &j->root.d.digest)))) {
-		held->image = j->root.image;
-		held->version = j->root.version;
+	if (!held)
+		return 0;
+	if (is_ours(j, own)) {
+		held->tag.image = j->root.image;
+		held->tag.version = j->root.version;
 		return 0;
 	}
-	if (closure_peek(&h->roots.at[at], &j->out->arena, &from,
-	                 own && !own->out->floating, e) < 0) {
-		if (e->code == ERR_NOT_FOUND)
-			forget(h, at); /* deleted since it was listed */
-		else if (is_unreadable(e))
-			h->roots.at[at] = (struct document){ 0 };
-		else
-			return err_wrap(e, "tag %s", tag);
+	if (closure_peek(&root, &j->out->arena, &from, deep, e) == 0) {
+		held->root = root;
+		held->tag.image = root.image;
+		held->tag.version = root.version;
 		return 0;
 	}
-	held->image = h->roots.at[at].image;
-	held->version = h->roots.at[at].version;
+	if (e->code == ERR_NOT_FOUND)
+		forget(h, held); /* deleted since it was listed */
+	else if (!is_unreadable(e))
+		return err_wrap(e, "tag %s", tag);
 	return 0;
+}
+
+static int want(const struct job *j, const struct job_held *h, struct strlist *out,
+                struct err *e)
+{
+	AUTO_FREE struct held_tag *tags = job_held_tags(h);
+
+	return family_wants(j->item->family, tags, h->at.len, out, e);
 }
 
 int job_hold(struct job *j, struct job_held *h, struct err *e)
@@ -104,14 +127,12 @@ int job_hold(struct job *j, struct job_held *h, struct err *e)
 	if (registry_list_tags(j->ship->o->registry, &ref, &tags, e) < 0)
 		return -1;
 	for (size_t i = 0; i < tags.len; i++)
-		hold(h, &(struct held_tag){
-				.tag = arena_strdup(&j->out->arena, tags.at[i]) });
+		hold(h, arena_strdup(&j->out->arena, tags.at[i]));
 	/* A list may lag behind what a HEAD has shown. */
 	for (size_t i = 0; i < j->out->n_tags; i++)
-		if (j->out->tags[i].has_old &&
-		    find_held(h, j->out->tags[i].tag) == h->tags.len)
-			hold(h, &(struct held_tag){ .tag = j->out->tags[i].tag });
-	if (family_wants(j->item->family, h->tags.at, h->tags.len, &wants, e) < 0)
+		if (j->out->tags[i].has_old && !job_held_find(h, j->out->tags[i].tag))
+			hold(h, j->out->tags[i].tag);
+	if (want(j, h, &wants, e) < 0)
 		return -1;
 	for (size_t i = 0; i < wants.len; i++)
 		if (learn(j, h, wants.at[i], e) < 0)
@@ -125,12 +146,12 @@ int job_hold(struct job *j, struct job_held *h, struct err *e)
 static void adopt(struct job *j, const struct job_held *h, const struct tag_plan *p)
 {
 	for (size_t i = 0; i < p->n; i++) {
-		size_t at = find_held(h, p->at[i].tag);
+		const struct held *held = job_held_find(h, p->at[i].tag);
 
-		if (p->at[i].floating || p->at[i].action != TAG_SAME ||
-		    at == h->tags.len || !h->roots.at[at].d.media_type[0])
+		if (p->at[i].floating || p->at[i].action != TAG_SAME || !held ||
+		    !held->root.d.media_type[0])
 			continue;
-		j->root = h->roots.at[at];
+		j->root = held->root;
 		j->out->root = j->root.d;
 		j->present = true;
 		return;
@@ -163,13 +184,14 @@ static void judge_by_digest(struct job *j, struct deploy_tag *t)
 static int plan_family(struct job *j, struct tag_plan *p, const struct job_held *h,
                        struct err *e)
 {
+	AUTO_FREE struct held_tag *tags = job_held_tags(h);
 	const struct digest none = { { 0 } };
 	struct family_options o = *j->item->family;
 
 	if (!j->out->has_root)
 		o.immutable = false; /* whether it is the same image is not known yet */
-	return family_plan(p, &o, j->out->has_root ? &j->root.image : &none, h->tags.at,
-	                   h->tags.len, e);
+	return family_plan(p, &o, j->out->has_root ? &j->root.image : &none, tags,
+	                   h->at.len, e);
 }
 
 static void take_decision(struct job *j, const struct tag_decision *d)

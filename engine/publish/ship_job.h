@@ -46,15 +46,22 @@ MUST_CHECK int ship_blobs(struct ship *s, struct err *e);
 /* Sets the tags, then lets floats converge to releases that appeared meanwhile. */
 MUST_CHECK int job_tag_all(struct job *j, struct err *e);
 
-/* What the repository holds, as family_plan wants it. Strings live in the job's arena. */
-struct job_held {
-	VEC(struct held_tag) tags;
-	VEC(struct document)
-	roots; /* of the same index; d.media_type "" if not fetched */
+/* What the repository holds. Strings and bodies live in the job's arena. */
+struct held {
+	struct held_tag tag;
+	struct document root; /* d.media_type "" if it was not fetched */
 };
+
+struct job_held {
+	VEC(struct held) at;
+};
+
 /* Lists the tags and fetches those that the decision depends on. */
 MUST_CHECK int job_hold(struct job *j, struct job_held *h, struct err *e);
 void job_held_fini(struct job_held *h);
+struct held *job_held_find(const struct job_held *h, const char *tag); /* or NULL */
+/* As family_plan wants it; caller frees. */
+struct held_tag *job_held_tags(const struct job_held *h);
 
 struct reference job_ref(const struct job *j, const char *tag);
 struct content job_content(const struct job *j, const struct reference *ref);

@@ -57,22 +57,14 @@ static int set_tag(struct job *j, struct job_tag *t, struct err *e)
 	return put_tag(j, t, &j->root, e);
 }
 
-static int find_root(const struct job_held *h, const char *tag)
-{
-	for (size_t i = 0; i < h->tags.len; i++)
-		if (!strcmp(h->tags.at[i].tag, tag))
-			return (int)i;
-	return -1;
-}
-
 /* Sets one of our floats to the image of `holder`, which is newer. 1: it moved. */
 static int follow(struct job *j, struct job_tag *t, const struct tag_decision *d,
                   const struct job_held *h, struct err *e)
 {
-	int at = find_root(h, d->holder);
+	const struct held *held = job_held_find(h, d->holder);
 	struct reference ref = job_ref(j, d->holder);
 	struct content from = job_content(j, &ref);
-	struct document root = at >= 0 ? h->roots.at[at] : (struct document){ 0 };
+	struct document root = held ? held->root : (struct document){ 0 };
 
 	if (!root.d.media_type[0] &&
 	    closure_peek(&root, &j->out->arena, &from, false, e) < 0)
@@ -85,32 +77,50 @@ static int follow(struct job *j, struct job_tag *t, const struct tag_decision *d
 	return 1;
 }
 
+static struct job_tag *find_written(const struct job *j, const char *tag)
+{
+	for (size_t i = 0; i < j->out->n_tags; i++)
+		if (j->tags[i].written && !strcmp(j->tags[i].out->tag, tag))
+			return &j->tags[i];
+	return NULL;
+}
+
+/* Returns how many floats moved, or -1. */
+static int follow_all(struct job *j, const struct tag_plan *p, const struct job_held *h,
+                      struct err *e)
+{
+	int moved = 0;
+
+	for (size_t i = 0; i < p->n; i++) {
+		struct job_tag *t =
+			p->at[i].holder ? find_written(j, p->at[i].tag) : NULL;
+		int rc = t ? follow(j, t, &p->at[i], h, e) : 0;
+
+		if (rc < 0)
+			return -1;
+		moved += rc;
+	}
+	return moved;
+}
+
 static int converge_once(struct job *j, struct err *e)
 {
+	AUTO_FREE struct held_tag *tags = NULL;
 	struct family_options o = *j->item->family;
 	struct job_held h;
 	struct tag_plan p;
-	int rc = job_hold(j, &h, e), moved = 0;
+	int moved = job_hold(j, &h, e);
 
 	o.immutable = false; /* the full tags are as they were to be */
-	if (rc == 0)
-		rc = family_plan(&p, &o, &j->root.image, h.tags.at, h.tags.len, e);
-	for (size_t i = 0; rc == 0 && i < p.n; i++) {
-		for (size_t k = 0; rc == 0 && k < j->out->n_tags; k++) {
-			struct job_tag *t = &j->tags[k];
-
-			if (!t->written || !p.at[i].holder ||
-			    strcmp(t->out->tag, p.at[i].tag) != 0)
-				continue;
-			rc = follow(j, t, &p.at[i], &h, e);
-			moved += rc > 0;
-			rc = rc < 0 ? -1 : 0;
-		}
-	}
-	if (rc == 0)
+	tags = job_held_tags(&h);
+	if (moved == 0)
+		moved = family_plan(&p, &o, &j->root.image, tags, h.at.len, e);
+	if (moved == 0) {
+		moved = follow_all(j, &p, &h, e);
 		tag_plan_fini(&p);
+	}
 	job_held_fini(&h);
-	return rc < 0 ? -1 : moved;
+	return moved;
 }
 
 static bool wrote_float(const struct job *j)
