@@ -15,7 +15,7 @@ struct fixture {
 };
 
 static struct publish *add(struct fixture *f, const char *name, const char *repo,
-			   const char *version)
+                           const char *version)
 {
 	size_t i = f->recipe.n_targets++;
 	struct publish *p = &f->publish[i];

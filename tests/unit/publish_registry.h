@@ -44,13 +44,13 @@ static inline void registry_fixture_config(const struct registry_fixture *f)
 	out = fopen(path, "we");
 	assert_non_null(out);
 	fprintf(out,
-		"version: 0.1\n"
-		"log: { level: info, accesslog: { disabled: false } }\n"
-		"storage:\n"
-		"  filesystem: { rootdirectory: %s/data }\n"
-		"  delete: { enabled: true }\n"
-		"http: { addr: '127.0.0.1:0', secret: imgmake-tests }\n",
-		f->dir);
+	        "version: 0.1\n"
+	        "log: { level: info, accesslog: { disabled: false } }\n"
+	        "storage:\n"
+	        "  filesystem: { rootdirectory: %s/data }\n"
+	        "  delete: { enabled: true }\n"
+	        "http: { addr: '127.0.0.1:0', secret: imgmake-tests }\n",
+	        f->dir);
 	assert_int_equal(fclose(out), 0);
 }
 
@@ -93,7 +93,7 @@ static inline void registry_fixture_start(struct registry_fixture *f)
 		at = strstr(log.s, said);
 		if (at) {
 			snprintf(f->host, sizeof(f->host), "localhost:%d",
-				 atoi(at + strlen(said)));
+			         atoi(at + strlen(said)));
 			return;
 		}
 		if (waitpid(f->pid, &status, WNOHANG) == f->pid)
@@ -116,10 +116,10 @@ static inline void registry_fixture_stop(struct registry_fixture *f)
 /* Appends the requests since `from` bytes of the log, "PUT /v2/app/manifests/1.2.3\n"
  * each; returns where the log ends. A request is logged once it is answered. */
 static inline size_t registry_fixture_requests(const struct registry_fixture *f,
-					       size_t from, struct buf *out)
+                                               size_t from, struct buf *out)
 {
 	static const char *const methods[] = { "GET",  "HEAD",  "PUT",
-					       "POST", "PATCH", "DELETE" };
+		                               "POST", "PATCH", "DELETE" };
 	AUTO_BUF log = BUF_INIT;
 	char *save = NULL;
 
@@ -134,7 +134,7 @@ static inline size_t registry_fixture_requests(const struct registry_fixture *f,
 			at = strstr(line, text);
 			if (at && strstr(at, " HTTP/"))
 				buf_addf(out, "%.*s\n",
-					 (int)(strstr(at, " HTTP/") - at - 1), at + 1);
+				         (int)(strstr(at, " HTTP/") - at - 1), at + 1);
 		}
 	}
 	return log.len;

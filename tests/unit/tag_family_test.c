@@ -51,7 +51,7 @@ static const char *const actions[] = { "create", "move", "same", "keep" };
 /* "1.2.3 1.2 1 latest" of what would be published; kept ones go to `kept` as "latest:
  * reason; ". */
 static int plan_text(const struct family_options *o, const char *held,
-		     struct buf *published, struct buf *kept, struct err *e)
+                     struct buf *published, struct buf *kept, struct err *e)
 {
 	struct tag_plan p;
 	struct digest image;
@@ -70,7 +70,7 @@ static int plan_text(const struct family_options *o, const char *held,
 			buf_addf(kept, "%s: %s; ", p.at[i].tag, p.at[i].reason);
 		else
 			buf_addf(published, "%s%s", published->len ? " " : "",
-				 p.at[i].tag);
+			         p.at[i].tag);
 	}
 	tag_plan_fini(&p);
 	arena_fini(&h.arena);
@@ -78,7 +78,7 @@ static int plan_text(const struct family_options *o, const char *held,
 }
 
 static void expect(const struct family_options *o, const char *held,
-		   const char *published)
+                   const char *published)
 {
 	AUTO_BUF got = BUF_INIT;
 	AUTO_BUF kept = BUF_INIT;
@@ -90,7 +90,7 @@ static void expect(const struct family_options *o, const char *held,
 }
 
 static void expect_kept(const struct family_options *o, const char *held,
-			const char *reasons)
+                        const char *reasons)
 {
 	AUTO_BUF got = BUF_INIT;
 	AUTO_BUF kept = BUF_INIT;
@@ -102,7 +102,7 @@ static void expect_kept(const struct family_options *o, const char *held,
 }
 
 static void expect_error(const struct family_options *o, const char *held,
-			 enum err_code code, const char *part)
+                         enum err_code code, const char *part)
 {
 	AUTO_BUF got = BUF_INIT;
 	AUTO_BUF kept = BUF_INIT;
@@ -152,7 +152,7 @@ static void a_patch_of_an_old_minor_moves_that_minor_only(void **state)
 	(void)state;
 	expect(OPTIONS("1.2.4"), "1.2.3 1.3.0", "1.2.4 1.2");
 	expect_kept(OPTIONS("1.2.4"), "1.2.3 1.3.0",
-		    "1: 1.3.0 is newer; latest: 1.3.0 is newer; ");
+	            "1: 1.3.0 is newer; latest: 1.3.0 is newer; ");
 }
 
 static void a_late_older_patch_gets_its_full_tag_alone(void **state)
@@ -160,7 +160,7 @@ static void a_late_older_patch_gets_its_full_tag_alone(void **state)
 	(void)state;
 	expect(OPTIONS("1.2.2"), "1.2.3 1.2 1 latest", "1.2.2");
 	expect_kept(OPTIONS("1.2.2"), "1.2.3 1.2 1 latest",
-		    "1.2: 1.2.3 is newer; 1: 1.2.3 is newer; latest: 1.2.3 is newer; ");
+	            "1.2: 1.2.3 is newer; 1: 1.2.3 is newer; latest: 1.2.3 is newer; ");
 }
 
 static void components_are_numbers_and_not_text(void **state)
@@ -224,7 +224,7 @@ static void a_full_tag_never_changes_its_image(void **state)
 {
 	(void)state;
 	expect_error(OPTIONS("1.2.3"), "1.2.3@other", ERR_EXISTS,
-		     "1.2.3 already holds another");
+	             "1.2.3 already holds another");
 	expect(OPTIONS("1.2.3"), "1.2.3@mine 1.2@mine", "1.2.3 1.2 1 latest");
 	expect(&(struct family_options){ .version = "1.2.3" }, "1.2.3@other",
 	       "1.2.3 1.2 1 latest");
@@ -266,8 +266,8 @@ static void an_alias_is_a_series_of_its_own(void **state)
 	expect(o, held,
 	       "1.2.3-alpine3.22 1.2.3-alpine 1.2-alpine3.22 1-alpine3.22 alpine3.22");
 	expect_kept(o, held,
-		    "1.2-alpine: 1.2.9-alpine is newer; 1-alpine: 1.2.9-alpine is "
-		    "newer; alpine: 1.2.9-alpine is newer; ");
+	            "1.2-alpine: 1.2.9-alpine is newer; 1-alpine: 1.2.9-alpine is "
+	            "newer; alpine: 1.2.9-alpine is newer; ");
 }
 
 static void the_default_variant_has_the_bare_tags_too(void **state)
@@ -335,12 +335,12 @@ static void latest_may_be_bound_to_one_line(void **state)
 	expect(OPTIONS("3.0.1", .latest = FAMILY_LATEST_LINE, .latest_line = "2"), held,
 	       "3.0.1 3.0 3");
 	expect_kept(OPTIONS("3.0.1", .latest = FAMILY_LATEST_LINE, .latest_line = "2"),
-		    held, "latest: latest follows 2, and 3.0.1 is not under it; ");
+	            held, "latest: latest follows 2, and 3.0.1 is not under it; ");
 	expect(OPTIONS("2.3.9", .latest = FAMILY_LATEST_LINE, .latest_line = "2"), held,
 	       "2.3.9 2.3");
 	expect(OPTIONS("2.4.1", .latest = FAMILY_LATEST_NEVER), "", "2.4.1 2.4 2");
 	expect_error(OPTIONS("2.4.1", .latest = FAMILY_LATEST_LINE, .latest_line = "two"),
-		     "", ERR_INVALID, "latest = 'two'");
+	             "", ERR_INVALID, "latest = 'two'");
 }
 
 static void what_is_no_version_is_refused(void **state)
@@ -354,7 +354,7 @@ static void what_is_no_version_is_refused(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		expect_error(OPTIONS(bad[i]), "", ERR_INVALID,
-			     *bad[i] ? "not a version" : "no version");
+		             *bad[i] ? "not a version" : "no version");
 	expect_error(OPTIONS(NULL), "", ERR_INVALID, "no version");
 }
 
@@ -368,7 +368,7 @@ static void a_git_ref_is_a_version(void **state)
 	expect(OPTIONS("1.2.3-alpine", .variant = "alpine"), "",
 	       "1.2.3-alpine 1.2-alpine 1-alpine alpine");
 	expect_error(OPTIONS("1.2.3-alpine", LIST(variants, "alpine")), "", ERR_INVALID,
-		     "names variant 'alpine'");
+	             "names variant 'alpine'");
 }
 
 static void yanked_versions_do_not_count(void **state)
@@ -391,13 +391,13 @@ static void a_rebuild_moves_the_versions_own_tag(void **state)
 	expect(OPTIONS("3.11.2", .rebuild = "20261120"), "3.11.2 3.11.3 3.12.0",
 	       "3.11.2-20261120 3.11.2");
 	expect_error(OPTIONS("3.11.2", .rebuild = "20261120"), "3.11.2-20261120@other",
-		     ERR_EXISTS, "3.11.2-20261120");
+	             ERR_EXISTS, "3.11.2-20261120");
 	expect_kept(OPTIONS("3.11.2", .rebuild = "20261119", LIST(levels, "full")),
-		    "3.11.2-20261120 3.11.2", "3.11.2: 3.11.2-20261120 is newer; ");
+	            "3.11.2-20261120 3.11.2", "3.11.2: 3.11.2-20261120 is newer; ");
 	expect(OPTIONS("3.11.2", .rebuild = "1", .variant = "slim"), "",
 	       "3.11.2-1-slim 3.11.2-slim 3.11-slim 3-slim slim");
 	expect_error(OPTIONS("3.11.2-rc.1", .rebuild = "1"), "", ERR_INVALID,
-		     "prerelease");
+	             "prerelease");
 	expect_error(OPTIONS("3.11.2", .rebuild = "a b"), "", ERR_INVALID, "rebuild");
 }
 
@@ -407,7 +407,7 @@ static void levels_choose_what_is_published(void **state)
 	expect(OPTIONS("1.2.3", LIST(levels, "full", "latest")), "", "1.2.3 latest");
 	expect(OPTIONS("1.2.3.4", LIST(levels, "minor")), "", "1.2.3 1.2");
 	expect_error(OPTIONS("1.2.3", LIST(levels, "patch")), "", ERR_INVALID,
-		     "unknown level");
+	             "unknown level");
 }
 
 static void what_a_tag_cannot_hold_is_refused(void **state)
@@ -419,7 +419,7 @@ static void what_a_tag_cannot_hold_is_refused(void **state)
 	longest[150] = '\0';
 	expect_error(OPTIONS(longest), "", ERR_INVALID, "not a valid tag");
 	expect_error(OPTIONS("1.2.3", .variant = "a/b"), "", ERR_INVALID,
-		     "not a valid tag");
+	             "not a valid tag");
 }
 
 static void latest_is_shared_by_series_with_and_without_v(void **state)
@@ -436,17 +436,17 @@ static void every_decision_says_what_it_does(void **state)
 	struct held h;
 	struct err e;
 	static const char *const want[] = { "1.2.3 same", "1.2 move", "1 keep",
-					    "latest create" };
+		                            "latest create" };
 
 	(void)state;
 	held_read(&h, "1.2.3@mine 1.2 1=1.3.0");
 	h.at[2].version = "1.3.0-rc.1";
 	image_of(&image, "mine");
 	assert_int_equal(family_plan(&p,
-				     OPTIONS("1.2.3", .latest = FAMILY_LATEST_LINE,
-					     .latest_line = "1.2"),
-				     &image, h.at, h.n, &e),
-			 0);
+	                             OPTIONS("1.2.3", .latest = FAMILY_LATEST_LINE,
+	                                     .latest_line = "1.2"),
+	                             &image, h.at, h.n, &e),
+	                 0);
 	assert_int_equal(p.n, 4);
 	for (size_t i = 0; i < p.n; i++) {
 		char got[80];
@@ -463,7 +463,7 @@ static void every_decision_says_what_it_does(void **state)
  * -------------------------------------------------------------------- */
 
 static void expect_wants(const struct family_options *o, const char *held,
-			 const char *wants)
+                         const char *wants)
 {
 	AUTO_STRLIST got = STRLIST_INIT;
 	AUTO_BUF text = BUF_INIT;
@@ -489,9 +489,9 @@ static void only_tags_that_can_matter_are_fetched(void **state)
 	expect_wants(OPTIONS("1.2.3"), "2 1.5", "2 1.5");
 	expect_wants(OPTIONS("1.2.3"), "3.0.0 2 1.5", "1.5");
 	expect_wants(OPTIONS("1.2.3", LIST(levels, "full", "major")), "1.2 1.1 2 latest",
-		     "1.2 latest");
+	             "1.2 latest");
 	expect_wants(OPTIONS("1.2.3", .variant = "alpine"),
-		     "2 latest 1.2 2-alpine alpine", "alpine 2-alpine");
+	             "2 latest 1.2 2-alpine alpine", "alpine 2-alpine");
 }
 
 static void family_tags_need_no_registry(void **state)
@@ -556,7 +556,7 @@ static int registry_publish(struct registry *r, const char *version)
 		struct held_tag *t = registry_find(r, d->tag);
 
 		assert_int_equal(d->action == TAG_CREATE,
-				 t == NULL && d->action != TAG_KEEP);
+		                 t == NULL && d->action != TAG_KEEP);
 		if (d->action != TAG_CREATE && d->action != TAG_MOVE)
 			continue;
 		written++;
@@ -566,7 +566,7 @@ static int registry_publish(struct registry *r, const char *version)
 		} else {
 			assert_true(d->floating);
 			assert_true(order_of(t->version, version) <
-				    0); /* never backwards */
+			            0); /* never backwards */
 		}
 		t->image = image;
 		t->version = arena_strdup(&r->arena, version);
@@ -611,10 +611,10 @@ static size_t random_versions(uint32_t *seed, char versions[][32], size_t want)
 		bool seen = false;
 
 		snprintf(v, 32, "%u.%u.%u%s", next_random(seed) % 3,
-			 next_random(seed) % 3 + 8, next_random(seed) % 4 + 8,
-			 next_random(seed) % 4
-				 ? ""
-				 : (next_random(seed) % 2 ? "-rc.9" : "-rc.10"));
+		         next_random(seed) % 3 + 8, next_random(seed) % 4 + 8,
+		         next_random(seed) % 4
+		                 ? ""
+		                 : (next_random(seed) % 2 ? "-rc.9" : "-rc.10"));
 		for (size_t i = 0; i < n; i++)
 			seen = seen || !strcmp(versions[i], v);
 		n += !seen;
@@ -640,7 +640,7 @@ static void any_order_of_releases_ends_in_the_same_floats(void **state)
 		}
 		/* Publishing any of them again changes nothing either. */
 		assert_int_equal(registry_publish(&r, versions[next_random(&seed) % n]),
-				 0);
+		                 0);
 		arena_fini(&r.arena);
 	}
 }
@@ -681,7 +681,7 @@ static void semver_orders_prereleases(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(rising); i++)
 		for (size_t k = 0; k < ARRAY_LEN(rising); k++)
 			assert_int_equal(order_of(rising[i], rising[k]),
-					 (i > k) - (i < k));
+			                 (i > k) - (i < k));
 	assert_int_equal(order_of("1.2", "1.2.0"), 0);
 	assert_int_equal(order_of("1.2.3+a", "1.2.3_b"), 0);
 	assert_int_equal(order_of("01.002", "1.2"), 0);
