@@ -1,9 +1,10 @@
 #ifndef REGISTRY_CLIENT_H
 #define REGISTRY_CLIENT_H
 
-/* A client of OCI distribution-spec 1.1 registries. One `struct registry` serves any number of threads and
- * hosts: it holds connections, tokens and what was learnt of each host. Every call retries and renews
- * tokens as 3-registry.md says, within bounds. Errors name registry, repository and what to do. */
+/* A client of OCI distribution-spec 1.1 registries. One `struct registry` serves any
+ * number of threads and hosts: it holds connections, tokens and what was learnt of each
+ * host. Every call retries and renews tokens as 3-registry.md says, within bounds. Errors
+ * name registry, repository and what to do. */
 #include "base/progress.h"
 #include "base/vec.h"
 #include "image/descriptor.h"
@@ -12,37 +13,44 @@
 #include "store/blobs.h"
 
 struct registry_options {
-	struct strlist insecure;       /* HOST[:PORT]: plain http, or https unverified */
-	struct strlist mirrors;        /* "HOST=MIRROR[/prefix]": asked first by get_manifest and
-	                                * fetch_blob; all else wants the truth of the host itself */
-	const char *user_agent;        /* NULL: "imgmake" */
-	struct progress *progress;     /* borrowed, or NULL */
-	int connections;               /* at most at once for each host; 0: 8 */
+	struct strlist insecure; /* HOST[:PORT]: plain http, or https unverified */
+	struct strlist
+		mirrors;        /* "HOST=MIRROR[/prefix]": asked first by get_manifest and
+	                         * fetch_blob; all else wants the truth of the host itself */
+	const char *user_agent; /* NULL: "imgmake" */
+	struct progress *progress; /* borrowed, or NULL */
+	int connections;           /* at most at once for each host; 0: 8 */
 };
 
 /* Counted since registry_new, over all threads. */
 struct registry_counts {
 	int64_t requests, retries;
-	int64_t bytes_sent, bytes_received;   /* bodies of blobs and manifests */
+	int64_t bytes_sent, bytes_received; /* bodies of blobs and manifests */
 };
 
 struct registry;
-MUST_CHECK int registry_new(struct registry **out, const struct registry_options *o, struct err *e);
+MUST_CHECK int registry_new(struct registry **out, const struct registry_options *o,
+                            struct err *e);
 void registry_free(struct registry *r);
 void registry_counts(struct registry *r, struct registry_counts *out);
-/* Makes all calls under way, and later ones, fail with ERR_CANCELLED. Async-signal-safe. */
+/* Makes all calls under way, and later ones, fail with ERR_CANCELLED. Async-signal-safe.
+ */
 void registry_cancel(struct registry *r);
 
 /* Tags and digests. Only host, repo and tag/digest of `ref` count. */
 MUST_CHECK int registry_head_manifest(struct registry *r, const struct reference *ref,
-                                      struct descriptor *out, struct err *e);   /* ERR_NOT_FOUND */
+                                      struct descriptor *out,
+                                      struct err *e); /* ERR_NOT_FOUND */
 /* *body gets the exact bytes; the digest is checked against ref's, if it has one. */
 MUST_CHECK int registry_get_manifest(struct registry *r, const struct reference *ref,
-                                     struct descriptor *out, struct buf *body, struct err *e);
-/* Puts the bytes (d->size of them) under their digest and, if not "", ref's tag. A tag that may not move
- * and names another image is ERR_EXISTS; with the same image it is done. */
+                                     struct descriptor *out, struct buf *body,
+                                     struct err *e);
+/* Puts the bytes (d->size of them) under their digest and, if not "", ref's tag. A tag
+ * that may not move and names another image is ERR_EXISTS; with the same image it is
+ * done. */
 MUST_CHECK int registry_put_manifest(struct registry *r, const struct reference *ref,
-                                     const struct descriptor *d, const void *body, struct err *e);
+                                     const struct descriptor *d, const void *body,
+                                     struct err *e);
 /* All tags of ref's repository, sorted; a repository that does not exist has none. */
 MUST_CHECK int registry_list_tags(struct registry *r, const struct reference *ref,
                                   struct strlist *out, struct err *e);
@@ -50,14 +58,17 @@ MUST_CHECK int registry_list_tags(struct registry *r, const struct reference *re
 /* 1: the repository has the blob, 0: not, -1. */
 MUST_CHECK int registry_has_blob(struct registry *r, const struct reference *ref,
                                  const struct descriptor *d, struct err *e);
-/* Downloads into the store (resumed by Range, verified, nothing kept on failure). Already there: 0 at once. */
+/* Downloads into the store (resumed by Range, verified, nothing kept on failure). Already
+ * there: 0 at once. */
 MUST_CHECK int registry_fetch_blob(struct registry *r, const struct reference *ref,
-                                   const struct descriptor *d, struct blobs *store, struct err *e);
+                                   const struct descriptor *d, struct blobs *store,
+                                   struct err *e);
 
 enum push_outcome { PUSH_PRESENT, PUSH_MOUNTED, PUSH_SENT };
-/* Makes the blob exist in ref's repository: HEAD, then mount from one of `from` (repositories of the
- * same host, may be empty), then upload from the store, where it is verified as it goes out. A blob that
- * the store lacks is asked of `origin` (may be NULL), a repository of any host that has it. */
+/* Makes the blob exist in ref's repository: HEAD, then mount from one of `from`
+ * (repositories of the same host, may be empty), then upload from the store, where it is
+ * verified as it goes out. A blob that the store lacks is asked of `origin` (may be
+ * NULL), a repository of any host that has it. */
 MUST_CHECK int registry_push_blob(struct registry *r, const struct reference *ref,
                                   const struct descriptor *d, const struct strlist *from,
                                   const struct reference *origin, struct blobs *store,

@@ -1,3 +1,4 @@
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,7 +7,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <cmocka.h>
 
 #include "registry/auth.h"
 #include "registry/base64.h"
@@ -36,7 +36,8 @@ static int find(const char *host, const char *repo, struct credential *out, stru
 	return rc;
 }
 
-static void expect(const char *host, const char *repo, const char *user, const char *secret)
+static void expect(const char *host, const char *repo, const char *user,
+                   const char *secret)
 {
 	struct credential got;
 	struct err e;
@@ -59,7 +60,8 @@ static void the_longest_repository_path_wins(void **state)
 	    "{\"auths\":{\"r.example\":{\"username\":\"all\",\"password\":\"1\"},"
 	    "\"r.example/team\":{\"username\":\"team\",\"password\":\"2\"},"
 	    "\"r.example/team/app\":{\"username\":\"app\",\"password\":\"3\"},"
-	    "\"r.example:5000\":{\"username\":\"port\",\"password\":\"4\"}}}", 0600);
+	    "\"r.example:5000\":{\"username\":\"port\",\"password\":\"4\"}}}",
+	    0600);
 	expect("r.example", "team/app", "app", "3");
 	expect("r.example", "team/app/deep", "app", "3");
 	expect("r.example", "team/apple", "team", "2");
@@ -73,7 +75,8 @@ static void docker_s_spellings_of_hosts_are_known(void **state)
 	(void)state;
 	put("config.json",
 	    "{\"auths\":{\"https://index.docker.io/v1/\":{\"auth\":\"aHViOmE6Yg==\"},"
-	    "\"https://r.example/v2/\":{\"auth\":\"dTpw\"},\"empty.example\":{}}}", 0600);
+	    "\"https://r.example/v2/\":{\"auth\":\"dTpw\"},\"empty.example\":{}}}",
+	    0600);
 	expect("docker.io", "library/x", "hub", "a:b");
 	expect("r.example", "x", "u", "p");
 	expect("empty.example", "x", NULL, NULL);
@@ -82,16 +85,21 @@ static void docker_s_spellings_of_hosts_are_known(void **state)
 static void helpers_come_before_stores_and_files(void **state)
 {
 	(void)state;
-	put("docker-credential-one", "#!/bin/sh\nread server\n"
+	put("docker-credential-one",
+	    "#!/bin/sh\nread server\n"
 	    "printf '{\"ServerURL\":\"%s\",\"Username\":\"one\",\"Secret\":\"%s\"}' \"$server\" "
-	    "\"$server\"\n", 0700);
-	put("docker-credential-two", "#!/bin/sh\n"
-	    "echo 'credentials not found in native keychain'; exit 1\n", 0700);
+	    "\"$server\"\n",
+	    0700);
+	put("docker-credential-two",
+	    "#!/bin/sh\n"
+	    "echo 'credentials not found in native keychain'; exit 1\n",
+	    0700);
 	put("config.json",
 	    "{\"credHelpers\":{\"h.example\":\"one\"},\"credsStore\":\"two\","
-	    "\"auths\":{\"h.example\":{\"auth\":\"dTpw\"},\"f.example\":{\"auth\":\"dTpw\"}}}", 0600);
+	    "\"auths\":{\"h.example\":{\"auth\":\"dTpw\"},\"f.example\":{\"auth\":\"dTpw\"}}}",
+	    0600);
 	expect("h.example", "x", "one", "h.example");
-	expect("f.example", "x", "u", "p");   /* the store knows nobody */
+	expect("f.example", "x", "u", "p"); /* the store knows nobody */
 	expect("n.example", "x", NULL, NULL);
 }
 
@@ -101,8 +109,10 @@ static void a_helper_s_token_is_an_identity_token(void **state)
 	struct err e;
 
 	(void)state;
-	put("docker-credential-tok", "#!/bin/sh\n"
-	    "echo '{\"Username\":\"<token>\",\"Secret\":\"refresh\"}'\n", 0700);
+	put("docker-credential-tok",
+	    "#!/bin/sh\n"
+	    "echo '{\"Username\":\"<token>\",\"Secret\":\"refresh\"}'\n",
+	    0700);
 	assert_int_equal(credentials_from_helper("tok", "s", &got, &e), 1);
 	assert_true(got.identity);
 	assert_string_equal(got.secret, "refresh");
@@ -120,7 +130,8 @@ static void bad_helpers_are_errors_that_do_not_stop_us(void **state)
 	assert_int_equal(credentials_from_helper("not-there-at-all", "s", &got, &e), -1);
 	put("docker-credential-bad", "#!/bin/sh\necho nonsense\n", 0700);
 	assert_int_equal(credentials_from_helper("bad", "s", &got, &e), -1);
-	put("config.json", "{\"credsStore\":\"bad\",\"auths\":{\"f.example\":{\"auth\":\"dTpw\"}}}",
+	put("config.json",
+	    "{\"credsStore\":\"bad\",\"auths\":{\"f.example\":{\"auth\":\"dTpw\"}}}",
 	    0600);
 	expect("f.example", "x", "u", "p");
 }
@@ -142,9 +153,10 @@ static void a_broken_file_is_named_without_its_secrets(void **state)
 
 static void base64_goes_there_and_back(void **state)
 {
-	static const char *const rows[][2] = { { "", "" }, { "f", "Zg==" }, { "fo", "Zm8=" },
-	                                       { "foo", "Zm9v" }, { "foobar", "Zm9vYmFy" },
-	                                       { "\xff\xfe", "//4=" } };
+	static const char *const rows[][2] = {
+		{ "", "" },        { "f", "Zg==" },          { "fo", "Zm8=" },
+		{ "foo", "Zm9v" }, { "foobar", "Zm9vYmFy" }, { "\xff\xfe", "//4=" }
+	};
 	struct buf out = BUF_INIT;
 
 	(void)state;
@@ -166,7 +178,10 @@ static void base64_goes_there_and_back(void **state)
 
 static void a_realm_must_be_as_safe_as_its_registry(void **state)
 {
-	static const struct { const char *realm, *registry; int want; } rows[] = {
+	static const struct {
+		const char *realm, *registry;
+		int want;
+	} rows[] = {
 		{ "https://auth.example/t", "https://r.example/v2/", 0 },
 		{ "http://auth.example/t", "https://r.example/v2/", -1 },
 		{ "http://auth.example/t", "http://r.example/v2/", 0 },
@@ -183,20 +198,26 @@ static void a_realm_must_be_as_safe_as_its_registry(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct err e;
 
-		assert_int_equal(token_realm_check(rows[i].realm, rows[i].registry, &e), rows[i].want);
+		assert_int_equal(token_realm_check(rows[i].realm, rows[i].registry, &e),
+		                 rows[i].want);
 	}
 }
 
 static void tokens_are_read_and_hostile_ones_refused(void **state)
 {
-	static const struct { const char *text, *want; } rows[] = {
+	static const struct {
+		const char *text, *want;
+	} rows[] = {
 		{ "{\"token\":\"abc\"}", "abc" },
 		{ "{\"access_token\":\"abc\",\"expires_in\":1}", "abc" },
 		{ "{\"token\":\"\",\"access_token\":\"x\"}", "x" },
 		{ "{\"token\":\"a\",\"access_token\":\"b\"}", "a" },
 		{ "{\"token\":\"a\\r\\nEvil: 1\"}", NULL },
 		{ "{\"token\":\"a b\"}", NULL },
-		{ "{\"token\":7}", NULL }, { "{}", NULL }, { "[]", NULL }, { "", NULL },
+		{ "{\"token\":7}", NULL },
+		{ "{}", NULL },
+		{ "[]", NULL },
+		{ "", NULL },
 	};
 
 	(void)state;
@@ -216,8 +237,10 @@ static void scopes_cover_their_parts(void **state)
 {
 	(void)state;
 	assert_true(auth_scope_covers("repository:a/b:pull,push", "repository:a/b:pull"));
-	assert_true(auth_scope_covers("repository:a/b:pull,push", "repository:a/b:push,pull"));
-	assert_false(auth_scope_covers("repository:a/b:pull", "repository:a/b:pull,push"));
+	assert_true(auth_scope_covers("repository:a/b:pull,push",
+	                              "repository:a/b:push,pull"));
+	assert_false(
+		auth_scope_covers("repository:a/b:pull", "repository:a/b:pull,push"));
 	assert_false(auth_scope_covers("repository:a/b:pull", "repository:a:pull"));
 	assert_false(auth_scope_covers("repository:a/b:pull", "repository:a/c:pull"));
 	assert_true(auth_scope_covers("odd", "odd"));

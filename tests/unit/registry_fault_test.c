@@ -1,10 +1,10 @@
-/* The client against a registry that misbehaves. Each test has a client of its own, since what is learnt of a
- * host stays. */
+/* The client against a registry that misbehaves. Each test has a client of its own, since
+ * what is learnt of a host stays. */
+#include <cmocka.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <cmocka.h>
 
 #include "registry_fixture.h"
 
@@ -118,7 +118,8 @@ static void a_registry_with_small_bodies_gets_chunks(void **state)
 {
 	(void)state;
 	goes_through("chunks", 6, 20000000);
-	fixture_run("test $(grep -c 'PATCH /v2/chunks/.* 202' %s/faulty.log) -eq 3", fixture_dir);
+	fixture_run("test $(grep -c 'PATCH /v2/chunks/.* 202' %s/faulty.log) -eq 3",
+	            fixture_dir);
 }
 
 static void a_cut_upload_goes_on_where_it_stopped(void **state)
@@ -177,7 +178,8 @@ static void links_and_redirects_lead_nobody_astray(void **state)
 	assert_int_equal(registry_list_tags(r, &ref, &list, &e), -1);
 	assert_int_equal(e.code, ERR_DENIED);
 	strlist_fini(&list);
-	assert_int_equal(registry_push_blob(r, &good, &d, &list, NULL, store, &how, &e), 0);
+	assert_int_equal(registry_push_blob(r, &good, &d, &list, NULL, store, &how, &e),
+	                 0);
 	assert_int_equal(registry_fetch_blob(r, &ref, &d, other, &e), -1);
 	assert_non_null(strstr(e.msg, "redirects more than"));
 	blobs_close(other);
@@ -196,8 +198,10 @@ static void a_blob_that_rotted_in_the_store_is_not_sent(void **state)
 
 	(void)state;
 	fixture_run("f=%s/main/blobs/sha256/%s; chmod 600 $f; printf x | "
-	            "dd of=$f conv=notrunc status=none", fixture_dir, digest_hex(&d.digest, hex));
-	assert_int_equal(registry_push_blob(r, &ref, &d, &none, NULL, store, &how, &e), -1);
+	            "dd of=$f conv=notrunc status=none",
+	            fixture_dir, digest_hex(&d.digest, hex));
+	assert_int_equal(registry_push_blob(r, &ref, &d, &none, NULL, store, &how, &e),
+	                 -1);
 	assert_int_equal(e.code, ERR_CORRUPT);
 	assert_false(blobs_has(store, &d.digest, NULL));
 	assert_int_equal(registry_has_blob(r, &ref, &d, &e), 0);
@@ -207,7 +211,9 @@ static void a_blob_that_rotted_in_the_store_is_not_sent(void **state)
 static int start(void **state)
 {
 	char port[12], log[100];
-	char *argv[] = { "tests/servers/faulty_registry.py", "--port", port, "--log", log, NULL };
+	char *argv[] = {
+		"tests/servers/faulty_registry.py", "--port", port, "--log", log, NULL
+	};
 
 	(void)state;
 	fixture_begin();
@@ -216,7 +222,8 @@ static int start(void **state)
 	snprintf(log, sizeof(log), "%s/faulty.log", fixture_dir);
 	fixture_start(&faulty, argv);
 	fixture_run("mkdir -p %s/.docker", fixture_dir);
-	fixture_write(".docker/config.json", "{\"auths\":{\"127.0.0.1:%d\":{\"auth\":\"Y2k6c2VjcmV0\"}}}",
+	fixture_write(".docker/config.json",
+	              "{\"auths\":{\"127.0.0.1:%d\":{\"auth\":\"Y2k6c2VjcmV0\"}}}",
 	              faulty.port);
 	store = fresh_store("main");
 	return 0;

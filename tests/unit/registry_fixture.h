@@ -1,8 +1,8 @@
 #ifndef UNIT_REGISTRY_FIXTURE_H
 #define UNIT_REGISTRY_FIXTURE_H
 
-/* Starts real registries on free loopback ports, in a directory that is removed at the end. Children die with
- * the test, however it ends. */
+/* Starts real registries on free loopback ports, in a directory that is removed at the
+ * end. Children die with the test, however it ends. */
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { FIXTURE_TRIES = 500 };   /* of 20 ms */
+enum { FIXTURE_TRIES = 500 }; /* of 20 ms */
 
 struct server {
 	pid_t pid;
@@ -60,8 +60,9 @@ static inline void fixture_end(void)
 	fixture_run("rm -rf %s", fixture_dir);
 }
 
-__attribute__((format(printf, 2, 3)))
-static inline void fixture_write(const char *name, const char *fmt, ...)
+__attribute__((format(printf, 2, 3))) static inline void fixture_write(const char *name,
+                                                                       const char *fmt,
+                                                                       ...)
 {
 	char path[200];
 	va_list ap;
@@ -79,7 +80,8 @@ static inline void fixture_write(const char *name, const char *fmt, ...)
 
 static inline int fixture_free_port(void)
 {
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in a = { .sin_family = AF_INET,
+		                 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t n = sizeof(a);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -92,8 +94,9 @@ static inline int fixture_free_port(void)
 
 static inline bool fixture_answers(int port)
 {
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port),
-	                         .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in a = { .sin_family = AF_INET,
+		                 .sin_port = htons((uint16_t)port),
+		                 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	bool ok = connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0;
 
@@ -110,7 +113,8 @@ static inline void fixture_wait(struct server *s)
 			return;
 		nanosleep(&nap, NULL);
 	}
-	fprintf(stderr, "fixture: nothing answers on port %d; see %s\n", s->port, fixture_dir);
+	fprintf(stderr, "fixture: nothing answers on port %d; see %s\n", s->port,
+	        fixture_dir);
 	abort();
 }
 
@@ -162,11 +166,28 @@ static inline void fixture_registry(struct server *s, const char *tls, const cha
 static inline void fixture_tokens(struct server *s)
 {
 	char key[100], cert[100], log[100], port[12];
-	char *argv[] = { "tests/servers/token_server.py", "--key", key, "--cert", cert, "--log", log,
-	                 "--port", port, "--user", "ci:secret", "--user", "guest:guest",
-	                 "--refresh", "ci:identity-of-ci",
-	                 "--grant", "ci=*:pull,push", "--grant", "guest=*:pull",
-	                 "--grant", "*=public/*:pull", NULL };
+	char *argv[] = { "tests/servers/token_server.py",
+		         "--key",
+		         key,
+		         "--cert",
+		         cert,
+		         "--log",
+		         log,
+		         "--port",
+		         port,
+		         "--user",
+		         "ci:secret",
+		         "--user",
+		         "guest:guest",
+		         "--refresh",
+		         "ci:identity-of-ci",
+		         "--grant",
+		         "ci=*:pull,push",
+		         "--grant",
+		         "guest=*:pull",
+		         "--grant",
+		         "*=public/*:pull",
+		         NULL };
 
 	s->port = fixture_free_port();
 	snprintf(key, sizeof(key), "%s/certs/token.key", fixture_dir);

@@ -1,9 +1,9 @@
+#include <cmocka.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <cmocka.h>
 
 #include "registry_fixture.h"
 
@@ -64,12 +64,13 @@ static struct blobs *another_store(const char *name)
 	return b;
 }
 
-#define OK(call) do { \
-	struct err *e_ = &e; \
-	e_->msg[0] = '\0'; \
-	if ((call) < 0) \
-		fail_msg("%s", e_->msg); \
-} while (0)
+#define OK(call)                                                                         \
+	do {                                                                             \
+		struct err *e_ = &e;                                                     \
+		e_->msg[0] = '\0';                                                       \
+		if ((call) < 0)                                                          \
+			fail_msg("%s", e_->msg);                                         \
+	} while (0)
 
 static enum push_outcome push(struct registry *r, const struct reference *ref,
                               const struct descriptor *d, const char *from)
@@ -91,9 +92,12 @@ static struct descriptor make_manifest(const struct descriptor *config,
 	struct descriptor d = { .media_type = MEDIA_OCI_MANIFEST };
 
 	buf_addf(body,
-	         "{\"schemaVersion\":2,\"mediaType\":\"" MEDIA_OCI_MANIFEST "\",\"config\":"
-	         "{\"mediaType\":\"" MEDIA_OCI_CONFIG "\",\"digest\":\"%s\",\"size\":%lld},"
-	         "\"layers\":[{\"mediaType\":\"" MEDIA_OCI_LAYER_GZIP "\",\"digest\":\"%s\","
+	         "{\"schemaVersion\":2,\"mediaType\":\"" MEDIA_OCI_MANIFEST
+	         "\",\"config\":"
+	         "{\"mediaType\":\"" MEDIA_OCI_CONFIG
+	         "\",\"digest\":\"%s\",\"size\":%lld},"
+	         "\"layers\":[{\"mediaType\":\"" MEDIA_OCI_LAYER_GZIP
+	         "\",\"digest\":\"%s\","
 	         "\"size\":%lld}]}",
 	         DIGEST_STR(&config->digest), (long long)config->size,
 	         DIGEST_STR(&layer->digest), (long long)layer->size);
@@ -298,7 +302,7 @@ static void a_head_is_one_request(void **state)
 
 	(void)state;
 	push_image(r, &ref);
-	OK(registry_head_manifest(r, &ref, &d, &e));   /* gets the token for pulling */
+	OK(registry_head_manifest(r, &ref, &d, &e)); /* gets the token for pulling */
 	registry_counts(r, &before);
 	OK(registry_head_manifest(r, &ref, &d, &e));
 	registry_counts(r, &after);
@@ -345,7 +349,8 @@ static void log_in_as(const struct server *s, const char *user, const char *pass
 	char text[300];
 
 	snprintf(text, sizeof(text),
-	         "\"127.0.0.1:%d\":{\"username\":\"%s\",\"password\":\"%s\"}", s->port, user, password);
+	         "\"127.0.0.1:%d\":{\"username\":\"%s\",\"password\":\"%s\"}", s->port,
+	         user, password);
 	log_in(text);
 }
 
@@ -362,7 +367,8 @@ static void an_identity_token_is_exchanged(void **state)
 	char text[200];
 
 	(void)state;
-	snprintf(text, sizeof(text), "\"127.0.0.1:%d\":{\"identitytoken\":\"identity-of-ci\"}",
+	snprintf(text, sizeof(text),
+	         "\"127.0.0.1:%d\":{\"identitytoken\":\"identity-of-ci\"}",
 	         token_one.port);
 	log_in(text);
 	r = client();
@@ -411,8 +417,10 @@ static void a_missing_right_names_who_and_where(void **state)
 	log_in_as(&token_one, "guest", "guest");
 	assert_int_equal(try_push(&ref, &e), -1);
 	assert_int_equal(e.code, ERR_DENIED);
-	snprintf(want, sizeof(want), "denied: no push right on 127.0.0.1:%d/team/web "
-	         "(logged in as \"guest\")", token_one.port);
+	snprintf(want, sizeof(want),
+	         "denied: no push right on 127.0.0.1:%d/team/web "
+	         "(logged in as \"guest\")",
+	         token_one.port);
 	assert_message(&e, want);
 	log_in("");
 	assert_int_equal(try_push(&ref, &e), -1);
@@ -476,8 +484,9 @@ static void spoil(const struct server *s, const struct descriptor *d, const char
 	char hex[DIGEST_HEX + 1];
 
 	digest_hex(&d->digest, hex);
-	fixture_run("f=$(echo %s/data-%d/docker/registry/v2/blobs/sha256/*/%s/data); %s\"$f\"",
-	            fixture_dir, s->port, hex, how);
+	fixture_run(
+		"f=$(echo %s/data-%d/docker/registry/v2/blobs/sha256/*/%s/data); %s\"$f\"",
+		fixture_dir, s->port, hex, how);
 }
 
 static void wrong_bytes_are_never_kept(void **state)
@@ -570,8 +579,8 @@ static void a_url_is_fetched_within_its_limit(void **state)
 
 	(void)state;
 	push(r, &ref, &d, NULL);
-	snprintf(url, sizeof(url), "http://127.0.0.1:%d/v2/team/url/blobs/%s", open_one.port,
-	         DIGEST_STR(&d.digest));
+	snprintf(url, sizeof(url), "http://127.0.0.1:%d/v2/team/url/blobs/%s",
+	         open_one.port, DIGEST_STR(&d.digest));
 	OK(registry_fetch_url(r, url, 10000, other, &got, &size, &e));
 	assert_true(digest_equal(&got, &d.digest));
 	assert_int_equal(size, 10000);
@@ -588,19 +597,21 @@ static int start(void **state)
 
 	(void)state;
 	fixture_begin();
-	snprintf(tls, sizeof(tls),
-	         "  tls: { certificate: %s/certs/server.crt, key: %s/certs/server.key }\n",
-	         fixture_dir, fixture_dir);
+	snprintf(
+		tls, sizeof(tls),
+		"  tls: { certificate: %s/certs/server.crt, key: %s/certs/server.key }\n",
+		fixture_dir, fixture_dir);
 	fixture_run("htpasswd -Bbn ci secret > %s/htpasswd", fixture_dir);
 	fixture_registry(&open_one, "", "");
-	snprintf(auth, sizeof(auth), "auth: { htpasswd: { realm: test, path: %s/htpasswd } }\n",
-	         fixture_dir);
+	snprintf(auth, sizeof(auth),
+	         "auth: { htpasswd: { realm: test, path: %s/htpasswd } }\n", fixture_dir);
 	fixture_registry(&locked_one, tls, auth);
 	fixture_tokens(&tokens);
-	snprintf(auth, sizeof(auth),
-	         "auth: { token: { realm: \"http://127.0.0.1:%d/token\", service: test-registry, "
-	         "issuer: imgmake-test, rootcertbundle: %s/certs/token.crt } }\n",
-	         tokens.port, fixture_dir);
+	snprintf(
+		auth, sizeof(auth),
+		"auth: { token: { realm: \"http://127.0.0.1:%d/token\", service: test-registry, "
+		"issuer: imgmake-test, rootcertbundle: %s/certs/token.crt } }\n",
+		tokens.port, fixture_dir);
 	fixture_registry(&token_one, "", auth);
 	fixture_run("mkdir -p %s/store %s/.docker "
 	            "%s/.config/containers/certs.d/127.0.0.1:%d && cp %s/certs/ca.crt "

@@ -1,16 +1,19 @@
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
 #include "registry/url.h"
 
 static void references_resolve_as_rfc_3986_says(void **state)
 {
 	static const char base[] = "http://a/b/c/d;p?q";
-	static const struct { const char *ref, *want; } rows[] = {   /* 5.4.1 and 5.4.2 */
+	static const struct {
+		const char *ref, *want;
+	} rows[] = {
+		/* 5.4.1 and 5.4.2 */
 		{ "g", "http://a/b/c/g" },
 		{ "./g", "http://a/b/c/g" },
 		{ "g/", "http://a/b/c/g/" },
@@ -51,7 +54,8 @@ static void state_in_a_query_is_kept_and_the_digest_appended(void **state)
 {
 	static const char *const rows[][2] = {
 		{ "https://r/u/1", "https://r/u/1?digest=sha256%3Aab" },
-		{ "https://r/u/1?_state=a%2Bb%3D", "https://r/u/1?_state=a%2Bb%3D&digest=sha256%3Aab" },
+		{ "https://r/u/1?_state=a%2Bb%3D",
+		  "https://r/u/1?_state=a%2Bb%3D&digest=sha256%3Aab" },
 		{ "https://r/u/1?", "https://r/u/1?digest=sha256%3Aab" },
 		{ "https://r/u/1?a&", "https://r/u/1?a&digest=sha256%3Aab" },
 	};
@@ -68,9 +72,23 @@ static void state_in_a_query_is_kept_and_the_digest_appended(void **state)
 static void bad_urls_are_refused(void **state)
 {
 	static const char *const rows[] = {
-		"", "file:///etc/passwd", "ftp://a/", "http://", "http:///x", "http://user:pw@host/",
-		"http://a b/", "http://a\r\nX: y/", "http://a:0/", "http://a:65536/", "http://a:9x/",
-		"http://[::1/", "http://[zz]/", "http://a\\b/", "http://a/\x7f", "http://..", "http://[::1]x/",
+		"",
+		"file:///etc/passwd",
+		"ftp://a/",
+		"http://",
+		"http:///x",
+		"http://user:pw@host/",
+		"http://a b/",
+		"http://a\r\nX: y/",
+		"http://a:0/",
+		"http://a:65536/",
+		"http://a:9x/",
+		"http://[::1/",
+		"http://[zz]/",
+		"http://a\\b/",
+		"http://a/\x7f",
+		"http://..",
+		"http://[::1]x/",
 	};
 
 	(void)state;
@@ -108,7 +126,8 @@ static void authorities_leave_out_the_usual_port(void **state)
 {
 	static const char *const rows[][2] = {
 		{ "https://Registry.example/x", "registry.example" },
-		{ "https://r:443/", "r" }, { "http://r:443/", "r:443" },
+		{ "https://r:443/", "r" },
+		{ "http://r:443/", "r:443" },
 		{ "https://[2001:DB8::1]:5000/", "[2001:db8::1]:5000" },
 	};
 
@@ -128,12 +147,16 @@ static void authorities_leave_out_the_usual_port(void **state)
 
 static void inner_and_loopback_hosts_are_known(void **state)
 {
-	static const char *const inner[] = { "127.0.0.1", "10.1.2.3", "172.16.0.1", "172.31.9.9",
-	                                     "192.168.0.1", "169.254.169.254", "0.0.0.0", "127.1",
-	                                     "0x7f000001", "100.64.0.1", "::1", "fe80::1", "fd00::1",
-	                                     "::ffff:10.0.0.1" };
-	static const char *const outer[] = { "8.8.8.8", "172.32.0.1", "172.15.0.1", "100.63.0.1",
-	                                     "2001:db8::1", "registry.example", "::ffff:8.8.8.8" };
+	static const char *const inner[] = {
+		"127.0.0.1",   "10.1.2.3",        "172.16.0.1", "172.31.9.9",
+		"192.168.0.1", "169.254.169.254", "0.0.0.0",    "127.1",
+		"0x7f000001",  "100.64.0.1",      "::1",        "fe80::1",
+		"fd00::1",     "::ffff:10.0.0.1"
+	};
+	static const char *const outer[] = { "8.8.8.8",       "172.32.0.1",
+		                             "172.15.0.1",    "100.63.0.1",
+		                             "2001:db8::1",   "registry.example",
+		                             "::ffff:8.8.8.8" };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(inner); i++)

@@ -1,10 +1,10 @@
 /* The small parsers of the registry client: Retry-After, Link, Range, mirrors. */
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
 #include "registry/blob.h"
 #include "registry/mirror.h"
@@ -13,7 +13,7 @@
 
 static void retry_after_takes_seconds_and_dates_up_to_five_minutes(void **state)
 {
-	int64_t now = 784111777 - 60;   /* a minute before Sun, 06 Nov 1994 08:49:37 GMT */
+	int64_t now = 784111777 - 60; /* a minute before Sun, 06 Nov 1994 08:49:37 GMT */
 
 	(void)state;
 	assert_int_equal(retry_after("7", now), 7);
@@ -36,18 +36,24 @@ static void backoff_grows_with_jitter(void **state)
 static void only_what_may_pass_is_retried(void **state)
 {
 	(void)state;
-	assert_true(retry_status(429) && retry_status(408) && retry_status(500) && retry_status(503));
-	assert_false(retry_status(404) || retry_status(401) || retry_status(501) || retry_status(200));
+	assert_true(retry_status(429) && retry_status(408) && retry_status(500) &&
+	            retry_status(503));
+	assert_false(retry_status(404) || retry_status(401) || retry_status(501) ||
+	             retry_status(200));
 }
 
 static void the_next_link_is_found_among_others(void **state)
 {
 	static const char *const rows[][2] = {
-		{ "</v2/x/tags/list?last=a&n=1>; rel=\"next\"", "/v2/x/tags/list?last=a&n=1" },
+		{ "</v2/x/tags/list?last=a&n=1>; rel=\"next\"",
+		  "/v2/x/tags/list?last=a&n=1" },
 		{ "</a>; rel=prev, </b>; rel=next", "/b" },
 		{ "</a>; title=\"x\"; rel=\"next\"", "/a" },
 		{ "</a>; rel=\"nextish\"", NULL },
-		{ "</a>", NULL }, { "</a", NULL }, { "", NULL }, { "<>", NULL },
+		{ "</a>", NULL },
+		{ "</a", NULL },
+		{ "", NULL },
+		{ "<>", NULL },
 	};
 
 	(void)state;
@@ -65,7 +71,8 @@ static void the_next_link_is_found_among_others(void **state)
 
 static void nulls_and_digests_are_no_tags(void **state)
 {
-	static const char page[] = "{\"name\":\"x\",\"tags\":[\"b\",null,\"sha256:ab\",7,\"a\",\"-no\"]}";
+	static const char page[] =
+		"{\"name\":\"x\",\"tags\":[\"b\",null,\"sha256:ab\",7,\"a\",\"-no\"]}";
 	struct strlist got = STRLIST_INIT;
 	struct err e;
 
