@@ -1,10 +1,11 @@
 /* The client against a registry that misbehaves. Each test has a client of its own, since
  * what is learnt of a host stays. */
-#include <cmocka.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+
+#include <cmocka.h>
 
 #include "registry_fixture.h"
 

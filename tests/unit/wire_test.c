@@ -1,10 +1,11 @@
 /* The small parsers of the registry client: Retry-After, Link, Range, mirrors. */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 #include "registry/blob.h"
 #include "registry/mirror.h"
