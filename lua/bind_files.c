@@ -50,7 +50,7 @@ static int push_dir(lua_State *L, const char *path)
 	}
 	lua_setmetatable(L, -2);
 	d->fd = file_open_beneath(eval_of(L)->recipe->root_fd, path,
-				  O_RDONLY | O_DIRECTORY, 0);
+	                          O_RDONLY | O_DIRECTORY, 0);
 	if (d->fd < 0)
 		luaL_error(L, "%s: %s", *path ? path : ".", strerror(errno));
 	return d->fd;
@@ -118,7 +118,7 @@ static void outputs_below(const struct eval *ev, const char *dir, struct strlist
 
 /* Pushes the list, records it, and remembers what it named. */
 static void push_paths(lua_State *L, const char *dir, const struct strlist *hits,
-		       struct buf *record)
+                       struct buf *record)
 {
 	struct eval *ev = eval_of(L);
 
@@ -211,8 +211,8 @@ static int l_git(lua_State *L)
 		return place_raise_err(L, &e);
 	bind_record(L, what->s, out->s, out->len);
 	lua_pushlstring(L, out->s,
-			out->len && out->s[out->len - 1] == '\n' ? out->len - 1
-								 : out->len);
+	                out->len && out->s[out->len - 1] == '\n' ? out->len - 1
+	                                                         : out->len);
 	lua_pushinteger(L, status);
 	return 2;
 }

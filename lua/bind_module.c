@@ -39,12 +39,12 @@ static size_t push_chunk(lua_State *L, const char *path)
 	lua_pop(L, 1);
 	state_account(L, strlen(path) + 64);
 	vec_push(&ev->chunks, ((struct chunk){ arena_strdup(&ev->recipe->arena, path),
-					       last_line(text) }));
+	                                       last_line(text) }));
 	snprintf(name, sizeof(name), "@#%zu", ev->chunks.len - 1);
 	status = luaL_loadbufferx(L, text->s, text->len, name, "t");
-	if (status == LUA_ERRSYNTAX && strstr(lua_tostring(L, -1), "overflow")) {
+	if (status != LUA_OK && strstr(lua_tostring(L, -1), "C stack overflow")) {
 		lua_pushfstring(L, "%s:1: blocks or parentheses are nested too deep",
-				path);
+		                path);
 		place_raise(L);
 	}
 	if (stop_reached(L, status))
@@ -103,7 +103,7 @@ static int l_place(lua_State *L)
 static int l_raise(lua_State *L)
 {
 	lua_pushfstring(L, PLACE_FMT "%s", luaL_checkstring(L, 2),
-			(int)luaL_checkinteger(L, 3), luaL_checkstring(L, 1));
+	                (int)luaL_checkinteger(L, 3), luaL_checkstring(L, 1));
 	return place_raise(L);
 }
 
@@ -172,7 +172,7 @@ static int l_module(lua_State *L)
 			continue;
 		lua_pushfstring(L, "=#%s", name);
 		if (luaL_loadbufferx(L, (const char *)m->text, m->size,
-				     lua_tostring(L, -1), "t") != LUA_OK)
+		                     lua_tostring(L, -1), "t") != LUA_OK)
 			return lua_error(L);
 		lua_pushvalue(L, 2);
 		lua_setupvalue(L, -2, 1);

@@ -218,7 +218,7 @@ static bool is_array(lua_State *L, int t)
 /* The text is outside Lua's heap, so that it has the same bound as a string in it. */
 static void check_size(lua_State *L, const struct buf *out)
 {
-	state_charge(L, 1);
+	state_charge(L, 32);
 	if (out->len > eval_of(L)->limits.string)
 		luaL_error(L, "json.encode: the text is too large");
 }
@@ -264,7 +264,7 @@ static void encode_array(lua_State *L, int t, struct buf *out, int depth)
 		entries++;
 	if (entries != n)
 		luaL_error(L,
-			   "json.encode: a list has holes, or names beside its values");
+		           "json.encode: a list has holes, or names beside its values");
 	state_charge(L, n);
 	buf_addc(out, '[');
 	for (lua_Integer i = 1; i <= n; i++) {
@@ -314,7 +314,7 @@ static void encode(lua_State *L, int i, struct buf *out, int depth)
 	case LUA_TTABLE:
 		if (depth >= JSON_DEPTH_MAX)
 			luaL_error(L, "json.encode: nested deeper than %d",
-				   JSON_DEPTH_MAX);
+			           JSON_DEPTH_MAX);
 		if (is_array(L, i))
 			encode_array(L, i, out, depth + 1);
 		else

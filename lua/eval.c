@@ -128,7 +128,7 @@ static void keep_inputs(struct eval *ev)
 
 	r->n_inputs = ev->inputs.len;
 	r->inputs = arena_memdup(&r->arena, ev->inputs.at,
-				 ev->inputs.len * sizeof(*r->inputs));
+	                         ev->inputs.len * sizeof(*r->inputs));
 	recipe_index(r);
 }
 
@@ -167,8 +167,8 @@ static void show_printed(const struct eval *ev)
 /* Sets *again when globs saw outputs that are known only now; they are left in `outputs`.
  * What failed because of that is no error yet. */
 static int attempt(struct recipe **out, const struct eval_options *o,
-		   const struct location *at, struct strlist *outputs, bool *again,
-		   struct err *e)
+                   const struct location *at, struct strlist *outputs, bool *again,
+                   struct err *e)
 {
 	struct eval ev = { .options = o, .recipe = recipe_new() };
 	bool first = !*again;

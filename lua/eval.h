@@ -31,6 +31,6 @@ struct eval_options {
  * code: "services/Imagefile:12: …", relative to the project's root. Names of targets are
  * unique, but graph_check is left to the caller, who knows the commands' names. */
 MUST_CHECK int eval_recipe(struct recipe **out, const struct eval_options *o,
-			   struct err *e);
+                           struct err *e);
 
 #endif

@@ -68,7 +68,7 @@ static int l_error(lua_State *L)
 
 		if (p.file)
 			lua_pushfstring(L, PLACE_FMT "%s", PLACE_ARG(p),
-					lua_tostring(L, 1));
+			                lua_tostring(L, 1));
 	}
 	return place_raise(L);
 }

@@ -5,10 +5,29 @@
 
 #include "lua/state.h"
 
+/* s, sep, s, sep, … up to `total` bytes: what is there is copied behind itself. */
+static void fill(char *out, size_t total, const char *s, size_t len, const char *sep,
+                 size_t sep_len)
+{
+	size_t done = len;
+
+	memcpy(out, s, len);
+	if (done < total) {
+		memcpy(out + len, sep, sep_len);
+		done += sep_len;
+	}
+	while (done < total) {
+		size_t more = done < total - done ? done : total - done;
+
+		memcpy(out + done, out, more);
+		done += more;
+	}
+}
+
 /* string.rep(s, n, sep) */
 static int l_rep(lua_State *L)
 {
-	size_t len, sep_len, limit = eval_of(L)->limits.string;
+	size_t len, sep_len, total, limit = eval_of(L)->limits.string;
 	const char *s = luaL_checklstring(L, 1, &len);
 	lua_Integer n = luaL_checkinteger(L, 2);
 	const char *sep = luaL_optlstring(L, 3, "", &sep_len);
@@ -20,15 +39,11 @@ static int l_rep(lua_State *L)
 	}
 	if ((size_t)n > limit / (len + sep_len))
 		return luaL_error(L, "string.rep: the result would be larger than %d MiB",
-				  (int)(limit >> 20));
-	state_charge(L, n);
-	luaL_buffinit(L, &b);
-	while (n-- > 0) {
-		luaL_addlstring(&b, s, len);
-		if (n > 0)
-			luaL_addlstring(&b, sep, sep_len);
-	}
-	luaL_pushresult(&b);
+		                  (int)(limit >> 20));
+	total = (size_t)n * (len + sep_len) - sep_len;
+	state_charge(L, (int64_t)(total / 64));
+	fill(luaL_buffinitsize(L, &b, total), total, s, len, sep, sep_len);
+	luaL_pushresultsize(&b, total);
 	return 1;
 }
 

@@ -93,7 +93,7 @@ static bool less(lua_State *L, int a, int b)
 /* Merges [lo, mid) and [mid, hi) of the list at `from` into the list at `to`; the left
  * one wins ties. */
 static void merge(lua_State *L, int from, int to, lua_Integer lo, lua_Integer mid,
-		  lua_Integer hi)
+                  lua_Integer hi)
 {
 	lua_Integer i = lo, j = mid;
 

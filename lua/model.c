@@ -1,39 +1,11 @@
 /* From the library's finished tables to plain data. The library has checked what recipes
  * wrote, so that a field of a wrong type here is a mistake of ours. What a table's fields
  * mean is said in tables of fields. */
-#include <stddef.h>
+#include "lua/model.h"
+
 #include <string.h>
 
 #include "lua/state.h"
-
-enum field_type {
-	TEXT,     /* const char *; "" when absent */
-	OPT_TEXT, /* const char *; NULL when absent */
-	BYTES,    /* const void * at `at`, size_t at `count` */
-	TEXTS,    /* struct strings */
-	PAIRS,    /* struct pairs, sorted by key */
-	BOOL,
-	MODE,    /* int; -1 when absent */
-	INT64,   /* int64_t; 0 when absent */
-	TIME,    /* int64_t; -1 when absent */
-	WORD,    /* enum: index in `more`, a list of words; absent is 0 */
-	TARGET,  /* struct target *; NULL when absent */
-	TARGETS, /* struct target ** at `at`, size_t at `count` */
-	JSON,    /* json_t * from text; NULL when absent */
-	ROWS,    /* array at `at`, its length at `count`, `more` is a struct rows */
-};
-
-struct field {
-	const char *name;
-	enum field_type type;
-	size_t at, count;
-	const void *more;
-};
-
-struct rows {
-	const struct field *fields; /* up to a NULL name */
-	size_t size;                /* of an element */
-};
 
 struct reader {
 	lua_State *L;
@@ -236,20 +208,26 @@ static void read_fields(const struct reader *r, const struct field *f, void *out
 	}
 }
 
-#include "lua/model_fields.h"
+static void read_place(const struct reader *r, struct place *p)
+{
+	read_fields(r, model_place_fields, p);
+	lua_getfield(r->L, -1, "line");
+	p->line = (int)luaL_optinteger(r->L, -1, 0);
+	lua_pop(r->L, 1);
+}
 
 static void read_steps(const struct reader *r, struct step **out, size_t *n);
 
 static void read_step(const struct reader *r, struct step *s)
 {
 	lua_getfield(r->L, -1, "kind");
-	s->kind = read_word(r, step_words);
+	s->kind = read_word(r, model_step_words);
 	lua_pop(r->L, 1);
 	read_place(r, &s->place);
 	if (s->kind == STEP_LAYER)
 		read_steps(r, &s->layer.at, &s->layer.n);
 	else
-		read_fields(r, step_fields[s->kind], s);
+		read_fields(r, model_step_fields[s->kind], s);
 }
 
 /* The record with `steps` is on top of the stack. */
@@ -276,7 +254,7 @@ static struct publish *read_publish(const struct reader *r)
 	lua_getfield(r->L, -1, "publish");
 	if (!lua_isnil(r->L, -1)) {
 		p = allot(r, sizeof(*p));
-		read_fields(r, publish_fields, p);
+		read_fields(r, model_publish_fields, p);
 		read_place(r, &p->place);
 	}
 	lua_pop(r->L, 1);
@@ -286,10 +264,10 @@ static struct publish *read_publish(const struct reader *r)
 static void read_target_record(const struct reader *r, struct target *t)
 {
 	lua_getfield(r->L, -1, "kind");
-	t->kind = read_word(r, target_words);
+	t->kind = read_word(r, model_target_words);
 	lua_pop(r->L, 1);
 	read_place(r, &t->place);
-	read_fields(r, target_fields, t);
+	read_fields(r, model_target_fields, t);
 	if (t->compression == CODEC_NONE)
 		t->compression = CODEC_GZIP;
 	t->publish = read_publish(r);
@@ -322,7 +300,8 @@ static void read_variables(const struct reader *r)
 	void *rows = NULL;
 
 	rec->n_variables = read_rows(
-		r, &(struct rows){ variable_fields, sizeof(struct variable) }, &rows);
+		r, &(struct rows){ model_variable_fields, sizeof(struct variable) },
+		&rows);
 	rec->variables = rows;
 	for (size_t i = 0; i < rec->n_variables; i++) {
 		lua_rawgeti(r->L, -1, (lua_Integer)i + 1);

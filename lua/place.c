@@ -31,7 +31,7 @@ struct place place_find(lua_State *L, int level)
 	if (ev->running >= ev->chunks.len)
 		return none;
 	return (struct place){ ev->chunks.at[ev->running].path,
-			       ev->chunks.at[ev->running].last_line };
+		               ev->chunks.at[ev->running].last_line };
 }
 
 static const char *digits(const char *s)
@@ -94,7 +94,7 @@ static bool push_expanded(lua_State *L, const char *msg)
 	if (raised_by_library(L)) {
 		lua_pushlstring(L, msg + 1, (size_t)(colon - msg) - 1);
 		lua_pushfstring(L, "%s (%s:%d)", lua_tostring(L, -2), lua_tostring(L, -1),
-				line);
+		                line);
 	}
 	return true;
 }

@@ -18,7 +18,8 @@ static int smaller(int a, int b)
 	return a < b ? a : b;
 }
 
-/* Optimal string alignment distance, in units of a quarter of an edit; three rows suffice. */
+/* Optimal string alignment distance, in units of a quarter of an edit; three rows
+ * suffice. */
 static int distance(const char *a, size_t na, const char *b, size_t nb)
 {
 	int rows[3][NAME_MAX_COMPARED + 1];

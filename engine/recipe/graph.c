@@ -31,8 +31,8 @@ struct target *graph_rule_for(const struct recipe *r, const char *path)
 	path_clean(&clean, path);
 	for (size_t i = 0; i < r->n_targets; i++) {
 		enum relation now = r->targets[i]->output
-					    ? relation_of(clean.s, r->targets[i]->output)
-					    : UNRELATED;
+		                            ? relation_of(clean.s, r->targets[i]->output)
+		                            : UNRELATED;
 
 		if (now > best) {
 			best = now;
@@ -107,8 +107,8 @@ static const char *output_below(const struct target *rule, const char *dir)
 	if (!rule->output || n == 0)
 		return rule->output;
 	return path_below(rule->output, dir) && rule->output[n] == '/'
-		       ? rule->output + n + 1
-		       : NULL;
+	               ? rule->output + n + 1
+	               : NULL;
 }
 
 static void mark_rules(struct needs *s, const char *pattern)
@@ -167,7 +167,7 @@ static void mark_step(struct needs *s, const struct step *step)
 }
 
 void graph_needs(const struct recipe *r, const struct target *t, struct target ***out,
-		 size_t *n)
+                 size_t *n)
 {
 	AUTO_FREE bool *marked = mem_alloc(r->n_targets + 1);
 	struct needs s = { r, t, marked };
@@ -192,7 +192,7 @@ void graph_needs(const struct recipe *r, const struct target *t, struct target *
  */
 
 static int check_name(const struct recipe *r, const struct target *t,
-		      const char *const *reserved, struct err *e)
+                      const char *const *reserved, struct err *e)
 {
 	const struct target *first = map_get(&r->by_name, t->name);
 
@@ -200,20 +200,20 @@ static int check_name(const struct recipe *r, const struct target *t,
 		return 0;
 	if (first != t)
 		return err_set(e, ERR_INVALID,
-			       PLACE_FMT "%s '%s': the name is taken, at %s:%d",
-			       PLACE_ARG(t->place), target_kind_text(t->kind), t->name,
-			       first->place.file, first->place.line);
+		               PLACE_FMT "%s '%s': the name is taken, at %s:%d",
+		               PLACE_ARG(t->place), target_kind_text(t->kind), t->name,
+		               first->place.file, first->place.line);
 	for (; reserved && *reserved; reserved++)
 		if (!strcmp(*reserved, t->name))
 			return err_set(e, ERR_INVALID,
-				       PLACE_FMT "%s '%s': that is the name of a command",
-				       PLACE_ARG(t->place), target_kind_text(t->kind),
-				       t->name);
+			               PLACE_FMT "%s '%s': that is the name of a command",
+			               PLACE_ARG(t->place), target_kind_text(t->kind),
+			               t->name);
 	if (!strcmp(t->name, "default"))
 		return err_set(e, ERR_INVALID,
-			       PLACE_FMT
-			       "%s 'default': the word stands for the default targets",
-			       PLACE_ARG(t->place), target_kind_text(t->kind));
+		               PLACE_FMT
+		               "%s 'default': the word stands for the default targets",
+		               PLACE_ARG(t->place), target_kind_text(t->kind));
 	return 0;
 }
 
@@ -224,12 +224,12 @@ static bool has_files(const struct target *t)
 }
 
 static int check_source(const struct target *from, struct place at, const char *what,
-			struct err *e)
+                        struct err *e)
 {
 	if (!from || has_files(from))
 		return 0;
 	return err_set(e, ERR_INVALID, PLACE_FMT "%s: %s '%s' is no base, stage or image",
-		       PLACE_ARG(at), what, target_kind_text(from->kind), from->name);
+	               PLACE_ARG(at), what, target_kind_text(from->kind), from->name);
 }
 
 static int check_steps(const struct step *s, size_t n, struct err *e)
@@ -262,10 +262,10 @@ static int check_output(const struct recipe *r, const struct target *t, struct e
 		if (!other->output || relation_of(t->output, other->output) == UNRELATED)
 			continue;
 		return err_set(e, ERR_INVALID,
-			       PLACE_FMT
-			       "file '%s': the rule for '%s' at %s:%d makes it too",
-			       PLACE_ARG(t->place), t->name, other->name,
-			       other->place.file, other->place.line);
+		               PLACE_FMT
+		               "file '%s': the rule for '%s' at %s:%d makes it too",
+		               PLACE_ARG(t->place), t->name, other->name,
+		               other->place.file, other->place.line);
 	}
 	return 0;
 }
@@ -286,8 +286,8 @@ static int report_cycle(const struct visit *v, const struct target *t, struct er
 	for (; i < v->path.len; i++)
 		buf_addf(&way, "%s → ", v->path.at[i]->name);
 	return err_set(e, ERR_INVALID, PLACE_FMT "%s '%s' needs itself: %s%s",
-		       PLACE_ARG(t->place), target_kind_text(t->kind), t->name, way.s,
-		       t->name);
+	               PLACE_ARG(t->place), target_kind_text(t->kind), t->name, way.s,
+	               t->name);
 }
 
 static int visit(struct visit *v, const struct target *t, struct err *e)
@@ -301,8 +301,8 @@ static int visit(struct visit *v, const struct target *t, struct err *e)
 		return report_cycle(v, t, e);
 	if (v->path.len > 1000)
 		return err_set(e, ERR_LIMIT,
-			       PLACE_FMT "%s '%s' stands on more than 1000 others",
-			       PLACE_ARG(t->place), target_kind_text(t->kind), t->name);
+		               PLACE_FMT "%s '%s' stands on more than 1000 others",
+		               PLACE_ARG(t->place), target_kind_text(t->kind), t->name);
 	v->state[t->index] = OPEN;
 	vec_push(&v->path, t);
 	graph_needs(v->recipe, t, &needs, &n);

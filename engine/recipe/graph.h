@@ -9,13 +9,13 @@
  * output. (Two targets that publish the same tag are found in publish/, which knows the
  * families.) */
 MUST_CHECK int graph_check(const struct recipe *r, const char *const *reserved,
-			   struct err *e);
+                           struct err *e);
 
 /* Direct dependencies of t: from, copied-from targets, checked image, and the file rules
  * whose outputs its copies, archives or deps name. *out is in the recipe's order, without
  * repeats; caller frees. */
 void graph_needs(const struct recipe *r, const struct target *t, struct target ***out,
-		 size_t *n);
+                 size_t *n);
 
 /* The file rule that makes `path` (relative to the root), or contains or is contained by
  * it; NULL if none. */

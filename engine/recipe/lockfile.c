@@ -22,7 +22,7 @@ static int check_root(json_t *root, struct err *e)
 		return -1;
 	if (version != VERSION)
 		return err_set(e, ERR_INVALID, "written by a newer imgmake (format %lld)",
-			       (long long)version);
+		               (long long)version);
 	for (size_t i = 0; i < ARRAY_LEN(sections); i++)
 		if (json_member_object(root, sections[i], false, &section, e) < 0)
 			return -1;
@@ -78,7 +78,7 @@ static int wrap_entry(struct err *e, const char *name)
 }
 
 int lockfile_get(const struct lockfile *l, enum lock_section s, const char *name,
-		 struct digest *out, struct err *e)
+                 struct digest *out, struct err *e)
 {
 	const json_t *entry =
 		json_object_get(json_object_get(l->root, sections[s]), name);
@@ -94,7 +94,7 @@ int lockfile_get(const struct lockfile *l, enum lock_section s, const char *name
 	if (s == LOCK_DOWNLOADS)
 		buf_adds(&text, "sha256:");
 	if (json_member_str(entry, s == LOCK_BASES ? "digest" : "sha256", true, &digest,
-			    e) < 0)
+	                    e) < 0)
 		return wrap_entry(e, name);
 	buf_adds(&text, digest);
 	if (digest_parse(out, text.s, e) < 0)
@@ -103,7 +103,7 @@ int lockfile_get(const struct lockfile *l, enum lock_section s, const char *name
 }
 
 void lockfile_set(struct lockfile *l, enum lock_section s, const char *name,
-		  const struct digest *d)
+                  const struct digest *d)
 {
 	json_t *section = json_object_get(l->root, sections[s]), *entry;
 	const char *key = s == LOCK_BASES ? "digest" : "sha256";

@@ -26,8 +26,8 @@ void lockfile_fini(struct lockfile *l);
 enum lock_section { LOCK_BASES, LOCK_DOWNLOADS };
 /* 1: found, 0: not locked, -1: the file is damaged. */
 MUST_CHECK int lockfile_get(const struct lockfile *l, enum lock_section s,
-			    const char *name, struct digest *out, struct err *e);
+                            const char *name, struct digest *out, struct err *e);
 void lockfile_set(struct lockfile *l, enum lock_section s, const char *name,
-		  const struct digest *d);
+                  const struct digest *d);
 
 #endif

@@ -53,16 +53,16 @@ static int not_found(const struct recipe *r, const char *name, struct err *e)
 	near = nearest_name(name, names.at, names.len);
 	if (near)
 		err_set(e, ERR_NOT_FOUND, "no target '%s', did you mean '%s'?", name,
-			near);
+		        near);
 	else
 		err_set(e, ERR_NOT_FOUND, "no target '%s' ('imgmake list' shows them)",
-			name);
+		        name);
 	vec_fini(&names);
 	return -1;
 }
 
 int recipe_find(const struct recipe *r, const char *name, struct target **out,
-		struct err *e)
+                struct err *e)
 {
 	AUTO_BUF path = BUF_INIT;
 	struct target *t = map_get(&r->by_name, name);

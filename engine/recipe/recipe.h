@@ -200,7 +200,7 @@ enum target_kind {
 struct target {
 	enum target_kind kind;
 	const char *name; /* as on the command line: "web", "services/api"; of a base its
-			     REF */
+	                     REF */
 	const char *
 		dir; /* its Imagefile's directory, relative to the root; "" is the root */
 	struct place place;
@@ -223,7 +223,7 @@ struct target {
 
 	/* file */
 	const char *output; /* relative to the root, cleaned; NULL of other kinds. The
-			     * name of a rule that makes a directory ends in '/' */
+	                     * name of a rule that makes a directory ends in '/' */
 
 	/* check, file, task */
 	struct strings run;    /* lines of one script */
@@ -273,7 +273,7 @@ void recipe_index(struct recipe *r);
 
 /* ERR_NOT_FOUND names the nearest target. `name` may be an output path of a file rule. */
 MUST_CHECK int recipe_find(const struct recipe *r, const char *name, struct target **out,
-			   struct err *e);
+                           struct err *e);
 const char *target_kind_text(enum target_kind k); /* "image" */
 const char *step_kind_text(enum step_kind k);     /* "copy" */
 bool step_changes_files(const struct step *s);

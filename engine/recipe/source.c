@@ -54,11 +54,11 @@ static int check_beneath(const char *path, struct err *e)
 		return err_set(e, ERR_INVALID, "the path is empty");
 	if (*path == '/')
 		return err_set(e, ERR_INVALID, "%s: paths are relative to the Imagefile",
-			       path);
+		               path);
 	path_clean(&clean, path);
 	if (path_escapes(clean.s))
 		return err_set(e, ERR_INVALID, "%s is above the Imagefile's directory",
-			       path);
+		               path);
 	return 0;
 }
 
@@ -145,7 +145,7 @@ static int walk_directory(struct walk *w, int parent, const char *name, struct e
 	}
 	if (++w->depth > DEPTH_MAX)
 		return err_set(e, ERR_LIMIT, "%s: directories deeper than %d", w->path.s,
-			       DEPTH_MAX);
+		               DEPTH_MAX);
 	while (rc == 0 && (errno = 0, ent = readdir(d))) {
 		if (!strcmp(ent->d_name, ".") || !strcmp(ent->d_name, "..") ||
 		    !strcmp(ent->d_name, ".git"))
@@ -169,7 +169,7 @@ static void free_pattern(struct pattern **p)
 }
 
 int source_glob(int dir, const char *pattern, const struct strlist *hidden,
-		struct strlist *out, struct err *e)
+                struct strlist *out, struct err *e)
 {
 	AUTO(free_pattern) struct pattern *p = NULL;
 	struct walk w = { .hidden = hidden, .out = out, .path = BUF_INIT };

@@ -24,6 +24,6 @@ MUST_CHECK int source_read(int dir, const char *path, struct buf *out, struct er
  * `hidden` (relative to `dir`, cleaned) and what is below them are left out. Links are
  * not followed. */
 MUST_CHECK int source_glob(int dir, const char *pattern, const struct strlist *hidden,
-			   struct strlist *out, struct err *e);
+                           struct strlist *out, struct err *e);
 
 #endif

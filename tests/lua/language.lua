@@ -123,3 +123,7 @@ assert(table.remove(list) == 4 and table.remove(list, 1) == 0 and table.concat(l
 assert(table.concat(table.move({ 1, 2, 3 }, 1, 3, 2), " ") == "1 1 2 3")
 assert(select("#", table.unpack({ 1, nil, 3 }, 1, 3)) == 3 and table.pack(1, 2).n == 2)
 assert(utf8.char(228) == "ä" and utf8.len("äö") == 2 and math.max(1, 2) == 2)
+
+-- rep is our own.
+assert(("ab"):rep(3) == "ababab" and ("ab"):rep(3, ",") == "ab,ab,ab" and ("x"):rep(1, ",") == "x")
+assert(("x"):rep(0) == "" and (""):rep(3, "-") == "--" and ("x"):rep(2, "longer") == "xlongerx")

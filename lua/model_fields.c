@@ -1,4 +1,7 @@
-/* The tables of fields of model.c, which alone includes this. */
+/* What the fields of the library's records mean. */
+#include "lua/model.h"
+
+#include "recipe/recipe.h"
 
 #define F(struct_, type_, name_, member_)                                                \
 	{                                                                                \
@@ -9,32 +12,24 @@
 		.name = NULL                                                             \
 	}
 
-static const char *const target_words[] = { "base", "stage", "image", "check",
-					    "file", "task",  NULL };
-static const char *const step_words[] = { "copy",   "write",  "mkdir",   "symlink",
-					  "remove", "unpack", "add",     "layer",
-					  "run",    "env",    "workdir", "user",
-					  "config", NULL };
+const char *const model_target_words[] = { "base", "stage", "image", "check",
+	                                   "file", "task",  NULL };
+const char *const model_step_words[] = { "copy",   "write",  "mkdir",   "symlink",
+	                                 "remove", "unpack", "add",     "layer",
+	                                 "run",    "env",    "workdir", "user",
+	                                 "config", NULL };
 static const char *const mtime_words[] = { "", "content", "keep", "number", NULL };
 static const char *const sharing_words[] = { "shared", "private", "locked", NULL };
 static const char *const mount_words[] = { "bind", "tmpfs", NULL };
 static const char *const latest_words[] = { "", "line", "highest", "never", NULL };
 static const char *const codec_words[] = { "", "gzip", "zstd", NULL };
 static const char *const origin_words[] = { "default", "environment", "command line",
-					    NULL };
+	                                    NULL };
 
-static const struct field place_fields[] = {
+const struct field model_place_fields[] = {
 	F(struct place, TEXT, "file", file),
 	END,
 };
-
-static void read_place(const struct reader *r, struct place *p)
-{
-	read_fields(r, place_fields, p);
-	lua_getfield(r->L, -1, "line");
-	p->line = (int)luaL_optinteger(r->L, -1, 0);
-	lua_pop(r->L, 1);
-}
 
 static const struct field copy_fields[] = {
 	F(struct step, TEXTS, "sources", copy.sources),
@@ -144,12 +139,12 @@ static const struct field run_fields[] = {
 
 static const struct field env_fields[] = { F(struct step, PAIRS, "env", env), END };
 static const struct field workdir_fields[] = { F(struct step, TEXT, "workdir", workdir),
-					       END };
+	                                       END };
 static const struct field user_fields[] = { F(struct step, TEXT, "user", user), END };
 static const struct field config_fields[] = { F(struct step, JSON, "config", config),
-					      END };
+	                                      END };
 
-static const struct field *const step_fields[] = {
+const struct field *const model_step_fields[] = {
 	[STEP_COPY] = copy_fields,     [STEP_WRITE] = write_fields,
 	[STEP_MKDIR] = mkdir_fields,   [STEP_SYMLINK] = symlink_fields,
 	[STEP_REMOVE] = remove_fields, [STEP_UNPACK] = unpack_fields,
@@ -158,7 +153,7 @@ static const struct field *const step_fields[] = {
 	[STEP_USER] = user_fields,     [STEP_CONFIG] = config_fields,
 };
 
-static const struct field publish_fields[] = {
+const struct field model_publish_fields[] = {
 	F(struct publish, TEXTS, "repos", repos),
 	F(struct publish, OPT_TEXT, "version", version),
 	F(struct publish, OPT_TEXT, "rebuild", rebuild),
@@ -179,7 +174,7 @@ static const struct field publish_fields[] = {
 	END,
 };
 
-static const struct field target_fields[] = {
+const struct field model_target_fields[] = {
 	F(struct target, TEXT, "name", name),
 	F(struct target, TEXT, "dir", dir),
 	F(struct target, TARGET, "from", from),
@@ -198,7 +193,7 @@ static const struct field target_fields[] = {
 	END,
 };
 
-static const struct field variable_fields[] = {
+const struct field model_variable_fields[] = {
 	F(struct variable, TEXT, "name", name),
 	F(struct variable, OPT_TEXT, "value", value),
 	F(struct variable, TEXT, "help", help),
@@ -206,6 +201,3 @@ static const struct field variable_fields[] = {
 	{ "origin", WORD, offsetof(struct variable, origin), 0, origin_words },
 	END,
 };
-
-#undef F
-#undef END

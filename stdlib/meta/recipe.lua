@@ -1,0 +1,151 @@
+---@meta
+-- What an Imagefile sees, for editors (LuaLS). Nothing here is run.
+
+---@class imgmake.Stage
+---@field [integer] imgmake.Step|imgmake.Step[]|false
+---@field from imgmake.Target|"scratch"
+---@field platform? "build"            run on the builder's own platform
+---@field compression? "gzip"|"zstd"
+
+---@class imgmake.Image
+---@field [integer] imgmake.Step|imgmake.Step[]|false
+---@field from imgmake.Target|"scratch"
+---@field platforms? string[]          "linux/amd64", …: makes an index
+---@field compression? "gzip"|"zstd"
+---@field annotations? table<string, string>
+---@field publish? imgmake.Publish|false
+
+---@class imgmake.Check
+---@field image imgmake.Target
+---@field run string|string[]
+---@field host? boolean                on the host, with the image as a layout in $IMAGE
+---@field fresh? string                "24h": how long a pass is remembered
+
+---@class imgmake.Rule
+---@field deps? (string|imgmake.Target)[]
+---@field run string|string[]
+
+---An image of a registry, or "oci:DIR", "oci-archive:FILE", "docker-archive:FILE", "scratch".
+---@param ref string
+---@return imgmake.Target
+function base(ref) end
+
+---@param name string
+---@return fun(body: imgmake.Stage): imgmake.Target
+function stage(name) end
+
+---@param name string
+---@return fun(body: imgmake.Image): imgmake.Target
+function image(name) end
+
+---@param name string
+---@return fun(body: imgmake.Check): imgmake.Target
+function check(name) end
+
+---A rule on the host that makes a file, or a directory when the path ends in "/".
+---@param path string
+---@return fun(body: imgmake.Rule): imgmake.Target
+function file(path) end
+
+---A command on the host that always runs.
+---@param name string
+---@return fun(body: imgmake.Rule): imgmake.Target
+function task(name) end
+
+---What a bare `imgmake` builds.
+---@param targets imgmake.Target[]
+function default(targets) end
+
+---Evaluates another Imagefile: "dir", "../dir", or "//dir" from the project's root.
+---@param dir string
+---@return table<string, imgmake.Target>
+function import(dir) end
+
+---@param body string|imgmake.Variable
+---@return string?
+function var(body) end
+
+---@param body imgmake.Copy
+---@return imgmake.Step
+function copy(body) end
+
+---@param body imgmake.Write
+---@return imgmake.Step
+function write(body) end
+
+---@param body string|{ [integer]: string, mode?: string, owner?: string|integer }
+---@return imgmake.Step
+function mkdir(body) end
+
+---@param body { [1]: string, target: string, owner?: string|integer }
+---@return imgmake.Step
+function symlink(body) end
+
+---@param body string|{ [integer]: string, optional?: boolean }
+---@return imgmake.Step
+function remove(body) end
+
+---@param body imgmake.Unpack
+---@return imgmake.Step
+function unpack(body) end
+
+---@param body imgmake.Add
+---@return imgmake.Step
+function add(body) end
+
+---@param body table<string, string|integer>
+---@return imgmake.Step
+function env(body) end
+
+---@param path string
+---@return imgmake.Step
+function workdir(path) end
+
+---@param name string|integer
+---@return imgmake.Step
+function user(name) end
+
+---@param body imgmake.Config
+---@return imgmake.Step
+function config(body) end
+
+---@param body string|imgmake.Run
+---@return imgmake.Step
+function run(body) end
+
+---@param steps imgmake.Step[]
+---@return imgmake.Step
+function layer(steps) end
+
+---A file of the project, without its final newline.
+---@param path string
+---@return string
+function read(path) end
+
+---Sources that match, sorted; outputs of file rules are not among them.
+---@param body string|{ [integer]: string, optional?: boolean }
+---@return string[]
+function glob(body) end
+
+---@module "imgmake.path"
+path = {}
+
+---@module "imgmake.semver"
+semver = {}
+
+---@class imgmake.Json
+---@field null lightuserdata
+---@field read fun(path: string): any
+---@field decode fun(text: string): any
+---@field encode fun(value: any): string
+---@field array fun(list: table): table
+json = {}
+
+---@class imgmake.Git
+---@field version fun(): string
+---@field commit fun(): string?
+---@field branch fun(): string?
+---@field tag fun(): string?
+---@field dirty fun(): boolean
+---@field annotations fun(): table<string, string>
+git = {}
