@@ -14,6 +14,7 @@ enum err_code {
 	ERR_DENIED,     /* credentials or rights */
 	ERR_NETWORK,    /* unreachable, cut, timed out after all retries */
 	ERR_CORRUPT,    /* digest or size differs from what was promised */
+	ERR_CHANGED,    /* a file changed while it was used */
 	ERR_LIMIT,      /* larger than we are willing to read */
 	ERR_FAILED,     /* a command of the user's failed */
 	ERR_CANCELLED,
