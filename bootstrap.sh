@@ -170,7 +170,7 @@ cat <<EOF
 
 The image is in build/hello-store. To run it:
   export IMGMAKE_STORE=$IMGMAKE_STORE
-  build/imgmake -C examples/hello export hello docker-archive:/tmp/hello.tar
+  build/imgmake -C examples/hello export hello docker-archive:/tmp/hello.tar:hello
   podman load -i /tmp/hello.tar           # or: docker load -i /tmp/hello.tar
   podman run --rm hello
 or, with no container engine at all:

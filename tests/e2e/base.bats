@@ -73,7 +73,7 @@ push_base() {   # SKOPEO-OPTION…
 @test "zstd layers" {
 	skopeo copy -q --dest-decompress "$BUSYBOX" dir:plain
 	skopeo copy -q --format oci --dest-compress-format zstd dir:plain oci:zstd:1
-	push_base oci:zstd:1
+	push_base --preserve-digests oci:zstd:1
 	contains "$(skopeo inspect --raw --tls-verify=false "docker://$(repo base):1")" 'tar\+zstd'
 	recipe <<-EOF
 		image "x" { from = base "$(repo base):1", write { "/bin/added", "x" } }

@@ -76,7 +76,7 @@ built() {   # TARGET FILE
 	ok imgmake -q svc/one/one
 	ok imgmake -q base/shared
 	equal "$(built svc/two/two shared)" s
-	ok imgmake -C svc/one -q one
+	ok imgmake -C svc/one one
 }
 
 @test "each Imagefile has an environment of its own" {
