@@ -5,7 +5,7 @@ MODE    ?= release
 PREFIX  ?= /usr/local
 B       := build/$(MODE)
 CC      ?= cc
-PKGS    ?= lua5.4 libarchive libcrypto libssl libcurl zlib libdeflate libzstd jansson lmdb
+PKGS    ?= lua5.4 libarchive libcrypto libssl libcurl zlib libdeflate libzstd jansson lmdb libseccomp
 VERSION := 0.1.0
 
 WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \

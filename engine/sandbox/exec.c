@@ -1,0 +1,387 @@
+/* The child's side: from the first instruction after clone to the command's exec. Order
+ * matters here: what needs rights comes before they are given up, what needs the host's files
+ * before they are out of sight, and nothing of the image is run but the command. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "sandbox/clone.h"
+#include "sandbox/exec.h"
+#include "sandbox/setup.h"
+#include "sandbox/target.h"
+
+enum { EXIT_BROKEN = 125 };
+
+void setup_report(const struct setup *s, struct report *r, size_t len)
+{
+	send(s->report, r, offsetof(struct report, text) + len, MSG_NOSIGNAL);
+}
+
+void setup_stub(const struct setup *s, const char *path)
+{
+	struct report r = { .kind = REPORT_STUB };
+	size_t n = strlen(path) + 1;
+
+	if (n <= sizeof(r.text)) {
+		memcpy(r.text, path, n);
+		setup_report(s, &r, n);
+	}
+}
+
+static _Noreturn void give_up(const struct setup *s, const struct err *e)
+{
+	struct report r = { .kind = REPORT_ERR, .err = *e };
+
+	setup_report(s, &r, sizeof(r.err));
+	_exit(EXIT_BROKEN);
+}
+
+/* All fds of our parent are ours too: locks, other sandboxes' pipes, connections. */
+static void close_others(const struct setup *s)
+{
+	int *k = s->keep, n = 0;
+	const int own[] = { s->userns, s->cgroup, s->report, s->in, s->out, s->fuse };
+	unsigned from = 3;
+
+	for (size_t i = 0; i < ARRAY_LEN(own); i++)
+		k[n++] = own[i];
+	for (size_t i = 0; i < s->spec->n_mounts; i++)
+		k[n++] = s->spec->mounts[i].source;
+	for (int i = 1; i < n; i++)   /* few, and nothing of the C library that allocates */
+		for (int j = i; j > 0 && k[j - 1] > k[j]; j--) {
+			int t = k[j];
+
+			k[j] = k[j - 1];
+			k[j - 1] = t;
+		}
+	for (int i = 0; i < n; i++) {
+		if (k[i] < (int)from)
+			continue;
+		if (k[i] > (int)from)
+			syscall(SYS_close_range, from, (unsigned)k[i] - 1, 0);
+		from = (unsigned)k[i] + 1;
+	}
+	syscall(SYS_close_range, from, ~0U, 0);
+}
+
+/* --- The command's process ---------------------------------------------------------------- */
+
+static int become_user(const struct setup *s, struct err *e)
+{
+	const struct sandbox_spec *spec = s->spec;
+
+	/* Not glibc's, which would tell threads that are not here. In a namespace of one user,
+	 * setgroups is denied for good. */
+	if (s->many_ids && syscall(SYS_setgroups, spec->n_groups, spec->groups) < 0)
+		return err_sys(e, "set the groups of the command");
+	if (syscall(SYS_setresgid, spec->gid, spec->gid, spec->gid) < 0)
+		return err_sys(e, "become group %u", spec->gid);
+	if (syscall(SYS_setresuid, spec->uid, spec->uid, spec->uid) < 0)
+		return err_sys(e, "become user %u", spec->uid);
+	return 0;
+}
+
+static int limit(struct err *e)
+{
+	struct rlimit core = { 0, 0 }, files;
+
+	if (setrlimit(RLIMIT_CORE, &core) < 0 || getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return err_sys(e, "set limits");
+	/* 1024 is what programs that use select() need it to be. */
+	files.rlim_cur = files.rlim_max < 1024 ? files.rlim_max : 1024;
+	return setrlimit(RLIMIT_NOFILE, &files) < 0 ? err_sys(e, "set limits") : 0;
+}
+
+static int take_standard_fds(const struct setup *s, struct err *e)
+{
+	if (s->in >= 0 && dup2(s->in, 0) < 0)
+		return err_sys(e, "set the command's input");
+	if (s->out >= 0 && (dup2(s->out, 1) < 0 || dup2(s->out, 2) < 0))
+		return err_sys(e, "set the command's output");
+	if (syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
+		return err_sys(e, "close what is ours");
+	return 0;
+}
+
+static void reset_signals(void)
+{
+	sigset_t none;
+
+	for (int i = 1; i < NSIG; i++)   /* SIGKILL and the C library's own refuse: fine */
+		signal(i, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static int filter(const struct setup *s, struct err *e)
+{
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return err_sys(e, "give up new privileges");
+	if (s->filter.len && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &s->filter) < 0)
+		return err_sys(e, "filter system calls");
+	return 0;
+}
+
+/* Errors that mean "not this one": the next of PATH is tried, and the first said reason kept. */
+static int exec_error(const struct setup *s, int reason, struct err *e)
+{
+	const char *name = s->spec->argv[0];
+
+	errno = reason;
+	if (reason == ENOENT && !strchr(name, '/'))
+		return err_set(e, ERR_NOT_FOUND, "%s: no such program in the image (PATH)", name);
+	if (reason == ENOENT && access(name, F_OK) == 0)
+		return err_set(e, ERR_NOT_FOUND,
+		               "%s: the program that runs it (interpreter, #!) is not in the image",
+		               name);
+	if (reason == ENOENT || reason == ENOTDIR)
+		return err_set(e, ERR_NOT_FOUND, "%s: no such program in the image", name);
+	if (reason == EACCES)
+		return err_set(e, ERR_DENIED, "%s: user %u may not run it", name, s->spec->uid);
+	if (reason == ENOEXEC)
+		return err_set(e, ERR_INVALID,
+		               "%s: not a program of this machine, and without a #! line", name);
+	return err_sys(e, "run %s", name);
+}
+
+static int run_command(const struct setup *s, struct err *e)
+{
+	int reason = ENOENT;
+
+	for (const char **p = s->programs; *p; p++) {
+		execve(*p, (char *const *)s->spec->argv, (char *const *)s->spec->env);
+		if (errno == EACCES || (errno != ENOENT && errno != ENOTDIR && reason == ENOENT))
+			reason = errno;
+		if (errno != ENOENT && errno != ENOTDIR && errno != EACCES)
+			break;
+	}
+	return exec_error(s, reason, e);
+}
+
+/* getcwd is where one sees whether a directory of outside has been slipped in. */
+static int go_to_workdir(int fd, struct err *e)
+{
+	char cwd[4096];
+
+	if (fchdir(fd) < 0)
+		return err_sys(e, "enter the working directory");
+	if (syscall(SYS_getcwd, cwd, sizeof(cwd)) < 0 || cwd[0] != '/')
+		return err_set(e, ERR_INVALID, "the working directory is outside of the image");
+	return 0;
+}
+
+static _Noreturn void command_main(struct setup *s, int workdir)
+{
+	struct err e;
+
+	umask(022);
+	if (!s->spec->interactive)
+		setsid();
+	if (go_to_workdir(workdir, &e) < 0 || limit(&e) < 0 || caps_limit(&e) < 0 ||
+	    become_user(s, &e) < 0 || take_standard_fds(s, &e) < 0)
+		give_up(s, &e);
+	reset_signals();
+	if (filter(s, &e) < 0 || run_command(s, &e) < 0)
+		give_up(s, &e);
+	_exit(EXIT_BROKEN);
+}
+
+/* --- The first process ---------------------------------------------------------------------- */
+
+/* Reaps, and hands on TERM, which our parent sends; KILL comes from it too, 10 s later, and takes
+ * all with us. When the command has ended we end, and what it left is killed by the kernel. */
+static _Noreturn void first_process(struct setup *s, pid_t command)
+{
+	struct report r = { .kind = REPORT_END };
+	sigset_t wanted;
+	int status;
+
+	sigemptyset(&wanted);
+	sigaddset(&wanted, SIGCHLD);
+	sigaddset(&wanted, SIGTERM);
+	for (;;) {
+		pid_t pid = waitpid(-1, &status, WNOHANG);
+
+		if (pid == command || (pid < 0 && errno == ECHILD))
+			break;
+		if (pid > 0)
+			continue;
+		if (sigwaitinfo(&wanted, NULL) == SIGTERM) {
+			kill(-1, SIGTERM);
+			kill(-1, SIGCONT);   /* a stopped one would never hear it */
+		}
+	}
+	r.number = status;
+	setup_report(s, &r, 0);
+	_exit(0);
+}
+
+static int hide(struct err *e)
+{
+	/* What our parent knows is in our memory, and the command may have our uid. */
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return err_sys(e, "hide our memory");
+	return 0;
+}
+
+static int isolate(const struct setup *s, struct err *e)
+{
+	if (unshare(CLONE_NEWCGROUP) < 0 && errno != EINVAL)
+		return err_sys(e, "make a control group namespace");
+	if (s->many_ids && syscall(SYS_setgroups, 0, NULL) < 0)
+		return err_sys(e, "leave our groups");
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		return err_sys(e, "make our mounts private");
+	if (sethostname("imgmake", 7) < 0)
+		return err_sys(e, "set the host name");
+	return 0;
+}
+
+/* Returns the fd of the working directory. */
+static int build_root(struct setup *s, struct err *e)
+{
+	struct target workdir = { .kind = TARGET_DIRECTORY };
+	int root, stage, fd;
+
+	if (mounts_take_sources(s, e) < 0)
+		return -1;
+	root = rootfs_mount(s, e);
+	stage = root < 0 ? -1 : mounts_stage(s, e);
+	if (stage < 0 || devices_mount(s, root, stage, e) < 0 ||
+	    mounts_files(s, root, stage, e) < 0 || mounts_user(s, root, stage, e) < 0)
+		return -1;
+	workdir.root = root;
+	fd = target_open(&workdir, s->spec->workdir, e);
+	if (fd < 0)
+		return err_wrap(e, "working directory");
+	if (network_up(s, e) < 0 || rootfs_enter(root, e) < 0)
+		return -1;
+	return fd;
+}
+
+static void more_files(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) == 0) {
+		r.rlim_cur = r.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &r);   /* if not, fewer layers go */
+	}
+}
+
+/* So that /dev/stdout can be opened by a user who is not root. Not everywhere allowed. */
+static void give_output(const struct setup *s)
+{
+	if (s->out >= 0 && fchown(s->out, s->spec->uid, s->spec->gid) < 0)
+		return;
+}
+
+/* It may have died before it could be asked for. */
+static void end_with_parent(const struct setup *s)
+{
+	char byte;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	if (recv(s->report, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
+		_exit(EXIT_BROKEN);
+}
+
+_Noreturn void setup_main(struct setup *s)
+{
+	struct err e;
+	int workdir;
+	pid_t pid;
+
+	end_with_parent(s);
+	setpgid(0, 0);
+	signal(SIGCHLD, SIG_DFL);
+	umask(0);
+	more_files();
+	if (isolate(s, &e) < 0)
+		give_up(s, &e);
+	workdir = build_root(s, &e);
+	if (workdir < 0 || hide(&e) < 0)
+		give_up(s, &e);
+	if (s->trial)
+		_exit(0);
+	give_output(s);
+	pid = clone_child(0, -1, NULL);
+	if (pid < 0)
+		err_sys(&e, "start a process");
+	if (pid < 0)
+		give_up(s, &e);
+	if (pid == 0)
+		command_main(s, workdir);
+	if (caps_only_kill(&e) < 0)
+		give_up(s, &e);
+	syscall(SYS_close_range, 0U, 2U, 0);
+	first_process(s, pid);
+}
+
+_Noreturn void exec_enter(struct setup *s)
+{
+	struct report r = { .kind = REPORT_PID };
+	struct err e;
+	pid_t pid;
+
+	close_others(s);
+	if (s->userns < 0)
+		setup_main(s);
+	if (setns(s->userns, CLONE_NEWUSER) < 0) {
+		err_sys(&e, "enter the user namespace");
+		give_up(s, &e);
+	}
+	pid = clone_child(exec_namespaces(s) | CLONE_PARENT, s->cgroup, NULL);
+	if (pid < 0) {
+		err_sys(&e, "make namespaces");
+		give_up(s, &e);
+	}
+	if (pid == 0)
+		setup_main(s);
+	r.number = pid;
+	setup_report(s, &r, 0);
+	_exit(0);
+}
+
+uint64_t exec_namespaces(const struct setup *s)
+{
+	return CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS |
+	       (s->spec->network != SANDBOX_NET_HOST ? CLONE_NEWNET : 0);
+}
+
+_Noreturn void exec_idle(void)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	syscall(SYS_close_range, 0U, ~0U, 0);
+	for (;;)
+		pause();
+}
+
+_Noreturn void exec_call(int userns, int report, int (*fn)(void *, struct err *), void *arg)
+{
+	struct report r = { .kind = REPORT_ERR };
+	struct setup s = { .report = report };
+	bool ok = false;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	if (setns(userns, CLONE_NEWUSER) < 0)
+		err_sys(&r.err, "enter the user namespace");
+	else
+		ok = fn(arg, &r.err) == 0;
+	if (!ok)
+		setup_report(&s, &r, sizeof(r.err));
+	_exit(!ok);
+}

@@ -1,0 +1,274 @@
+#include "sandbox/probe.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "os/fd.h"
+#include "os/file.h"
+#include "sandbox/idmap.h"
+#include "sandbox/limits.h"
+
+static struct sandbox_finding *find(struct sandbox *s, const char *what, bool needed)
+{
+	struct sandbox_finding *f = &s->probe.findings[s->probe.n_findings++];
+
+	f->what = what;
+	f->needed = needed;
+	return f;
+}
+
+static void found(struct sandbox_finding *f, const char *said)
+{
+	f->ok = true;
+	snprintf(f->said, sizeof(f->said), "%s", said);
+}
+
+static void missing(struct sandbox_finding *f, const char *said, const char *remedy)
+{
+	snprintf(f->said, sizeof(f->said), "%s", said);
+	snprintf(f->remedy, sizeof(f->remedy), "%s", remedy);
+}
+
+/* A number in a file of /proc, or -1. */
+static long long setting(const char *path)
+{
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	AUTO_BUF text = BUF_INIT;
+	struct err e;
+
+	if (fd < 0 || fd_read_all(fd, &text, 4096, path, &e) < 0)
+		return -1;
+	return strtoll(text.s, NULL, 10);
+}
+
+static bool is_initial_userns(void)
+{
+	AUTO_CLOSE int fd = open("/proc/self/uid_map", O_RDONLY | O_CLOEXEC);
+	AUTO_BUF text = BUF_INIT;
+	struct err e;
+	unsigned inside, outside, count;
+
+	return fd >= 0 && fd_read_all(fd, &text, 4096, "uid_map", &e) == 0 &&
+	       sscanf(text.s, "%u %u %u", &inside, &outside, &count) == 3 && inside == 0 &&
+	       outside == 0 && count == UINT32_MAX;
+}
+
+/* --- A trial ---------------------------------------------------------------------------------- */
+
+struct trial {
+	struct sandbox *s;
+	int dir;
+	char path[4096];
+	const char *name;
+};
+
+static int remove_trial(void *arg, struct err *e)
+{
+	struct trial *t = arg;
+
+	return file_remove_tree(t->dir, t->name, e);
+}
+
+/* All that a step goes through, in an empty root, but a command. */
+static int run_trial(struct trial *t, struct err *e)
+{
+	char lower[4200], upper[4200], work[4200];
+	const char *lowers[] = { lower };
+	const char *nothing[] = { "true", NULL };
+	struct sandbox_spec spec = {
+		.lower = lowers, .n_lower = 1, .upper = upper, .work = work, .argv = nothing,
+		.env = nothing + 1, .workdir = "/",
+	};
+	struct sandbox_result r = { 0 };
+	int rc;
+
+	snprintf(lower, sizeof(lower), "%s/lower", t->path);
+	snprintf(upper, sizeof(upper), "%s/upper", t->path);
+	snprintf(work, sizeof(work), "%s/work", t->path);
+	if (mkdir(lower, 0755) < 0 || mkdir(upper, 0755) < 0 || mkdir(work, 0755) < 0)
+		return err_sys(e, "make directories for a trial in %s", t->path);
+	rc = sandbox_try(t->s, &spec, true, &r, e);
+	sandbox_result_fini(&r);
+	return rc;
+}
+
+static int try_out(struct sandbox *s, const struct sandbox_options *o, struct err *e)
+{
+	struct trial t = { .s = s };
+	struct err ignored;
+	int rc;
+
+	if (snprintf(t.path, sizeof(t.path), "%s/trial-XXXXXX", o->dir) >= (int)sizeof(t.path))
+		return err_set(e, ERR_LIMIT, "%s: too long", o->dir);
+	if (!mkdtemp(t.path))
+		return err_sys(e, "make a directory in %s", o->dir);
+	t.name = strrchr(t.path, '/') + 1;
+	t.dir = open(o->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	rc = t.dir < 0 ? err_sys(e, "open %s", o->dir) : run_trial(&t, e);
+	if (sandbox_call(s, remove_trial, &t, rc < 0 ? &ignored : e) < 0)
+		rc = -1;
+	fd_close(&t.dir);
+	return rc;
+}
+
+/* --- Whose identities --------------------------------------------------------------------------- */
+
+static void explain_no_namespace(struct sandbox_finding *f, const struct err *e)
+{
+	if (setting("/proc/sys/user/max_user_namespaces") == 0)
+		missing(f, "user namespaces are switched off (user.max_user_namespaces is 0)",
+		        "sudo sysctl user.max_user_namespaces=15000");
+	else if (setting("/proc/sys/kernel/unprivileged_userns_clone") == 0)
+		missing(f, "user namespaces are for root only (kernel.unprivileged_userns_clone)",
+		        "sudo sysctl kernel.unprivileged_userns_clone=1");
+	else if (setting("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == 1)
+		missing(f, "AppArmor keeps user namespaces from us "
+		           "(kernel.apparmor_restrict_unprivileged_userns)",
+		        "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0");
+	else
+		missing(f, e->msg, "");
+}
+
+static int open_range(struct sandbox *s, struct err *e)
+{
+	AUTO_FREE struct idmap *uids = mem_alloc(sizeof(*uids));
+	AUTO_FREE struct idmap *gids = mem_alloc(sizeof(*gids));
+
+	if (idmap_of_user(uids, gids, e) < 0)
+		return -1;
+	s->userns = idmap_namespace(uids, gids, e);
+	return s->userns < 0 ? -1 : 0;
+}
+
+static void explain_no_range(struct sandbox_finding *f, const struct err *e)
+{
+	char remedy[128];
+
+	if (strncmp(e->msg, "new", 3) == 0 && e->code == ERR_NOT_FOUND)
+		snprintf(remedy, sizeof(remedy), "sudo apt-get install uidmap");
+	else
+		snprintf(remedy, sizeof(remedy),
+		         "sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 "
+		         "$(id -un)");
+	missing(f, e->msg, remedy);
+}
+
+static void probe_namespace(struct sandbox *s, const struct sandbox_options *o)
+{
+	struct sandbox_finding *f = find(s, "identities", false);
+	struct err e;
+
+	if (!o->no_range && open_range(s, &e) == 0) {
+		s->probe.users = SANDBOX_RANGE;
+		found(f, "a user namespace with a range of /etc/subuid");
+		return;
+	}
+	if (o->no_range)
+		missing(f, "ranges of /etc/subuid are not to be used", "");
+	else
+		explain_no_range(f, &e);
+	f = find(s, "user namespaces", true);
+	s->userns = idmap_namespace(NULL, NULL, &e);
+	if (s->userns < 0) {
+		explain_no_namespace(f, &e);
+		return;
+	}
+	s->probe.users = SANDBOX_SINGLE;
+	found(f, "a user namespace of one user: all files of a result belong to root");
+}
+
+/* --- Root file systems -------------------------------------------------------------------------- */
+
+static bool probe_rootfs(struct sandbox *s, const struct sandbox_options *o,
+                         struct sandbox_finding *f)
+{
+	struct err e;
+
+	s->probe.user_xattrs = s->userns >= 0 || !s->initial_userns;
+	if (try_out(s, o, &e) == 0) {
+		s->probe.rootfs = SANDBOX_OVERLAY;
+		found(f, "overlayfs");
+		return true;
+	}
+	missing(f, e.msg, "");
+	return false;
+}
+
+/* Root may be none that the kernel heeds, as in an unprivileged container. */
+static void probe_users(struct sandbox *s, const struct sandbox_options *o)
+{
+	struct sandbox_finding *f;
+
+	if (geteuid() == 0) {
+		f = find(s, "root file systems", true);
+		s->probe.users = SANDBOX_ROOT;
+		if (probe_rootfs(s, o, f))
+			return;
+		s->probe.n_findings--;
+		s->probe.users = SANDBOX_NOBODY;
+		memset(f, 0, sizeof(*f));
+	}
+	probe_namespace(s, o);
+	if (s->probe.users != SANDBOX_NOBODY)
+		(void)probe_rootfs(s, o, find(s, "root file systems", true));
+}
+
+/* --- Limits ------------------------------------------------------------------------------------- */
+
+/* pid_max is of the pid namespace since Linux 6.14. */
+static bool has_pid_max(void)
+{
+	AUTO_CLOSE int fd = open("/proc/sys/kernel/osrelease", O_RDONLY | O_CLOEXEC);
+	AUTO_BUF text = BUF_INIT;
+	struct err e;
+	int major, minor;
+
+	return fd >= 0 && fd_read_all(fd, &text, 4096, "osrelease", &e) == 0 &&
+	       sscanf(text.s, "%d.%d", &major, &minor) == 2 &&
+	       (major > 6 || (major == 6 && minor >= 14));
+}
+
+static void probe_limits(struct sandbox *s, const struct sandbox_options *o)
+{
+	struct sandbox_finding *f = find(s, "memory limits", false);
+	struct err e;
+
+	err_set(&e, ERR_NOT_FOUND, "control groups are not to be used");
+	s->cgroup = o->no_cgroups ? -1 : limits_open(&e);
+	if (s->cgroup >= 0)
+		found(f, "control groups");
+	else
+		missing(f, e.msg, "systemd-run --user --scope -p Delegate=yes imgmake");
+	s->probe.memory = s->cgroup >= 0;
+	f = find(s, "process limits", false);
+	s->probe.pids = s->cgroup >= 0   ? SANDBOX_PIDS_CGROUP
+	                : has_pid_max() ? SANDBOX_PIDS_NAMESPACE
+	                                : SANDBOX_PIDS_UNLIMITED;
+	if (s->probe.pids == SANDBOX_PIDS_UNLIMITED)
+		missing(f, e.msg, "systemd-run --user --scope -p Delegate=yes imgmake");
+	else
+		found(f, s->cgroup >= 0 ? "control groups" : "pid_max of the namespace, 301 or more");
+}
+
+static void probe_network(struct sandbox *s)
+{
+	struct sandbox_finding *f = find(s, "private networks", false);
+
+	missing(f, "not built in", "");
+}
+
+void probe_all(struct sandbox *s, const struct sandbox_options *o)
+{
+	s->initial_userns = is_initial_userns();
+	s->probe.users = SANDBOX_NOBODY;
+	s->probe.rootfs = SANDBOX_NO_ROOTFS;
+	probe_users(s, o);
+	probe_limits(s, o);
+	probe_network(s);
+}

@@ -1,0 +1,127 @@
+/* The root: overlayfs, mounted where only this sandbox sees it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "sandbox/setup.h"
+#include "os/fd.h"
+#include "sandbox/mount_call.h"
+
+enum { OPTIONS_MAX = 4096 };   /* mount(2) takes one page */
+
+struct options {
+	char s[OPTIONS_MAX];
+	size_t len;
+	bool full;
+};
+
+static void add(struct options *o, const char *before, int fd)
+{
+	int n = snprintf(o->s + o->len, sizeof(o->s) - o->len, "%s%d", before, fd);
+
+	if (n < 0 || (size_t)n >= sizeof(o->s) - o->len)
+		o->full = true;
+	else
+		o->len += (size_t)n;
+}
+
+static int open_directory(const char *path, struct err *e)
+{
+	int fd = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_sys(e, "open the directory %s", path);
+	return fd;
+}
+
+/* Directories are given by the numbers of their fds, relative to /proc/self/fd: short enough
+ * for hundreds, whatever their names, and /proc/mounts inside tells nothing of outside. The fds
+ * stay open until the mount is made, and are closed with the rest. */
+static int list_directories(const struct setup *s, struct options *o, struct err *e)
+{
+	const struct sandbox_spec *spec = s->spec;
+
+	for (size_t i = spec->n_lower; i-- > 0;) {
+		int fd = open_directory(spec->lower[i], e);
+
+		if (fd < 0)
+			return -1;
+		add(o, i + 1 == spec->n_lower ? "lowerdir=" : ":", fd);
+	}
+	int upper = open_directory(spec->upper, e);
+	int work = upper < 0 ? -1 : open_directory(spec->work, e);
+
+	if (work < 0)
+		return -1;
+	add(o, ",upperdir=", upper);
+	add(o, ",workdir=", work);
+	return o->full ? err_set(e, ERR_LIMIT, "too many layers for one mount") : 0;
+}
+
+/* The kernel says more in its log than in errno. */
+static int overlay_error(const struct setup *s, struct err *e)
+{
+	if (errno == EINVAL)
+		return err_set(e, ERR_SYS,
+		               "mount the overlay: the file system of %s does not support it",
+		               s->spec->upper);
+	return err_sys(e, "mount the overlay over %s", s->spec->upper);
+}
+
+/* volatile: what a step leaves is read by us at once, so syncing the whole disk at its end would
+ * only cost. The others are what a distribution's kernel may have set otherwise, and would
+ * leave marks that an image has no place for. */
+static int mount_overlay(const struct setup *s, struct err *e)
+{
+	struct options o = { .len = 0 };
+	static const char root_only[] = ",redirect_dir=off,metacopy=off";
+
+	if (list_directories(s, &o, e) < 0)
+		return -1;
+	snprintf(o.s + o.len, sizeof(o.s) - o.len, ",volatile,index=off%s",
+	         s->user_ns ? ",userxattr" : root_only);
+	if (chdir("/proc/self/fd") < 0)
+		return err_sys(e, "enter /proc/self/fd");
+	/* Over the work directory: overlayfs holds on to what is below by itself. */
+	if (mount("overlay", s->spec->work, "overlay", MS_NODEV | MS_NOSUID, o.s) < 0)
+		return overlay_error(s, e);
+	return 0;
+}
+
+static int mount_fuse(const struct setup *s, struct err *e)
+{
+	char options[128];
+
+	snprintf(options, sizeof(options),
+	         "fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions",
+	         s->fuse);
+	if (mount("fuse-overlayfs", s->spec->work, "fuse.fuse-overlayfs", MS_NODEV | MS_NOSUID,
+	          options) < 0)
+		return err_sys(e, "mount fuse-overlayfs");
+	return 0;
+}
+
+int rootfs_mount(const struct setup *s, struct err *e)
+{
+	if ((s->fuse >= 0 ? mount_fuse(s, e) : mount_overlay(s, e)) < 0)
+		return -1;
+	return open_directory(s->spec->work, e);
+}
+
+int rootfs_enter(int root, struct err *e)
+{
+	/* The old root comes to lie on the new one, and is taken off: no directory is needed
+	 * for it. */
+	if (fchdir(root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0)
+		return err_sys(e, "enter the root file system");
+	if (umount2(".", MNT_DETACH) < 0)
+		return err_sys(e, "leave the old root");
+	if (chdir("/") < 0)
+		return err_sys(e, "enter the root file system");
+	return 0;
+}

@@ -1,0 +1,247 @@
+#include "sandbox_fixture.h"
+
+static void exit_statuses_and_signals_come_back(void **state)
+{
+	struct box *b = *state;
+
+	assert_int_equal(box_run(b, "true"), 0);
+	assert_int_equal(b->r.end, SANDBOX_EXITED);
+	assert_int_equal(box_run(b, "false"), 1);
+	assert_int_equal(box_run(b, "exit 77"), 77);
+	assert_int_equal(box_run(b, "kill -9 $$"), 128 + 9);
+	assert_int_equal(b->r.end, SANDBOX_SIGNALLED);
+}
+
+static void environment_is_what_is_given_and_nothing_else(void **state)
+{
+	struct box *b = *state;
+
+	b->env[1] = "B=two words";
+	box_says(b, "/bin/env | /bin/grep -v -e ^PWD= -e ^SHLVL= -e ^OLDPWD= | sort",
+	         "B=two words\nPATH=/bin\n");
+}
+
+static void output_comes_in_lines_and_in_order(void **state)
+{
+	struct box *b = *state;
+
+	box_says(b, "echo 1; echo 2 >&2; echo 3; printf 4", "1\n2\n3\n4\n");
+}
+
+static void it_is_alone(void **state)
+{
+	struct box *b = *state;
+
+	box_says(b, "hostname; cat /etc/hostname", "imgmake\nimgmake\n");
+	box_says(b, "ls /proc | grep -c '^[0-9]'", "4\n");   /* init, sh, ls, grep */
+	box_says(b, "ls /proc/self/fd | wc -l", "4\n");      /* 0, 1, 2, and the directory's */
+	box_says(b, "ls -l /proc/self/fd/0 | sed 's/.*-> //'", "/dev/null\n");
+	box_says(b, "pwd; cd ..; pwd", "/\n/\n");
+	box_says(b, "cut -d' ' -f5 /proc/self/mountinfo | head -1; grep -c sandbox-test "
+	            "/proc/self/mountinfo || :", "/\n0\n");
+}
+
+static void devices_are_the_usual_few(void **state)
+{
+	struct box *b = *state;
+
+	box_says(b, "ls /dev", "fd\nfull\nmqueue\nnull\nptmx\npts\nrandom\nshm\nstderr\nstdin\n"
+	                       "stdout\ntty\nurandom\nzero\n");
+	box_says(b, "echo x >/dev/null; head -c 3 /dev/zero | wc -c; echo y >/dev/stdout", "3\ny\n");
+	box_says(b, "echo z >/dev/shm/a; cat /dev/shm/a; stat -c %a /dev/shm", "z\n1777\n");
+	box_says(b, "sh -c 'echo x >/dev/full' 2>/dev/null || echo full", "full\n");
+}
+
+static void rights_are_those_of_a_container(void **state)
+{
+	struct box *b = *state;
+
+	box_says(b, "grep -E '^(CapEff|CapBnd|CapInh|CapAmb|NoNewPrivs|Seccomp):' /proc/self/status",
+	         "CapInh:\t0000000000000000\nCapEff:\t00000000a80425fb\n"
+	         "CapBnd:\t00000000a80425fb\nCapAmb:\t0000000000000000\nNoNewPrivs:\t1\n"
+	         "Seccomp:\t2\n");
+	box_says(b, "mount -t tmpfs x /tmp 2>/dev/null || echo no", "no\n");
+	box_says(b, "umount /proc 2>/dev/null || echo no", "no\n");
+	box_says(b, "unshare -r true 2>/dev/null || echo no", "no\n");
+	box_says(b, "echo 1 2>/dev/null >/proc/sys/vm/drop_caches || echo no", "no\n");
+	box_says(b, "head -c 1 /proc/kcore | wc -c; head -c1 /proc/keys | wc -c", "0\n0\n");
+	box_says(b, "cat /proc/1/mem 2>/dev/null || ls /proc/1/fd 2>/dev/null || echo no", "no\n");
+	box_says(b, "mkdir /sys/x 2>/dev/null || echo no", "no\n");
+}
+
+static void changes_are_in_the_upper_directory_only(void **state)
+{
+	struct box *b = *state;
+
+	box_says(b, "echo hi >/new; rm /etc/passwd", "");
+	host("test \"$(cat %s/new)\" = hi && test -e %s/etc/passwd && test -c %s/etc/passwd",
+	     b->upper, b->lower, b->upper);
+}
+
+static void deleting_everything_hurts_nobody(void **state)
+{
+	struct box *b = *state;
+
+	box_run(b, "rm -rf /* 2>/dev/null; echo gone");
+	host("test -x %s/bin/busybox && test -c /dev/null && test -e /proc/self", b->lower);
+}
+
+static void what_was_made_to_mount_on_is_told_and_leaves_no_trace_in_times(void **state)
+{
+	struct box *b = *state;
+	static const char *const want[] = { "/dev", "/etc/hostname", "/etc/hosts",
+		                            "/etc/resolv.conf", "/proc", "/sys" };
+
+	host("touch -d @1000000000 %s/etc", b->lower);
+	box_says(b, "stat -c %Y /etc", "1000000000\n");
+	strlist_sort(&b->r.stubs);
+	assert_int_equal(b->r.stubs.len, ARRAY_LEN(want));
+	for (size_t i = 0; i < ARRAY_LEN(want); i++)
+		assert_string_equal(b->r.stubs.at[i], want[i]);
+}
+
+static void working_directory_is_made(void **state)
+{
+	struct box *b = *state;
+
+	b->spec.workdir = "/srv/a/../b";
+	box_says(b, "pwd", "/srv/b\n");
+	host("test -d %s/srv/b", b->upper);
+	for (size_t i = 0; i < b->r.stubs.len; i++)
+		assert_null(strstr(b->r.stubs.at[i], "srv"));
+}
+
+static void missing_programs_are_told_apart(void **state)
+{
+	struct box *b = *state;
+
+	b->argv[0] = "nonesuch";
+	box_refused(b, ERR_NOT_FOUND, "nonesuch: no such program in the image (PATH)");
+	b->argv[0] = "/bin/nonesuch";
+	box_refused(b, ERR_NOT_FOUND, "/bin/nonesuch: no such program in the image");
+	b->argv[0] = "/etc/passwd";
+	box_refused(b, ERR_DENIED, "/etc/passwd");
+	host("printf '#!/none\\n' > %1$s/bin/bad; printf x > %1$s/bin/text; chmod 755 %1$s/bin/bad "
+	     "%1$s/bin/text", b->lower);
+	b->argv[0] = "/bin/bad";
+	box_refused(b, ERR_NOT_FOUND, "interpreter");
+	b->argv[0] = "text";
+	box_refused(b, ERR_INVALID, "text: not a program");
+	host("rm %1$s/bin/bad %1$s/bin/text", b->lower);
+	b->argv[0] = "sh";
+	box_says(b, "echo found", "found\n");
+}
+
+static void other_users_have_only_what_is_theirs(void **state)
+{
+	struct box *b = *state;
+	const gid_t groups[] = { 7, 8 };
+
+	if (box_users(b) == SANDBOX_SINGLE) {
+		b->spec.uid = 33;
+		box_refused(b, ERR_SYS, "become user 33");
+		return;
+	}
+	b->spec.uid = 33;
+	b->spec.gid = 44;
+	b->spec.groups = groups;
+	b->spec.n_groups = 2;
+	box_says(b, "id -u; id -g; id -G", "33\n44\n44 7 8\n");
+	box_says(b, "grep CapEff /proc/self/status", "CapEff:\t0000000000000000\n");
+	box_says(b, "echo out >/dev/stdout; echo x 2>/dev/null >/etc/x || echo no", "out\nno\n");
+}
+
+static void owners_can_be_changed(void **state)
+{
+	struct box *b = *state;
+
+	box_says(b, "touch /f; chown 12:34 /f && stat -c %u:%g /f",
+	         box_users(b) == SANDBOX_SINGLE ? "0:0\n" : "12:34\n");
+}
+
+static void daemon_left_behind_is_killed(void **state)
+{
+	struct box *b = *state;
+
+	box_says(b, "(trap '' TERM HUP; while :; do sleep 100; done) & echo started", "started\n");
+	assert_int_equal(b->r.end, SANDBOX_EXITED);
+}
+
+static void time_limit_ends_even_what_ignores_term(void **state)
+{
+	struct box *b = *state;
+
+	b->spec.timeout_ns = 100000000;
+	assert_int_equal(box_run(b, "exec sleep 100"), 128 + 15);
+	assert_int_equal(b->r.end, SANDBOX_TIMED_OUT);
+	b->spec.grace_ns = 100000000;
+	assert_int_equal(box_run(b, "trap '' TERM; while :; do sleep 100; done"), 128 + 9);
+	assert_int_equal(b->r.end, SANDBOX_TIMED_OUT);
+}
+
+static void processes_are_limited(void **state)
+{
+	struct box *b = *state;
+
+	if (sandbox_probe_get(b->s)->pids == SANDBOX_PIDS_UNLIMITED)
+		skip();
+	b->spec.pids = 400;
+	assert_int_not_equal(box_run(b, "i=0; while [ $i -lt 1000 ]; do sleep 100 & i=$((i+1)); "
+	                                "done 2>/dev/null; echo all"), 0);
+	assert_null(strstr(b->out.s, "all"));
+}
+
+static void network_none_has_only_a_loopback(void **state)
+{
+	struct box *b = *state;
+
+	b->spec.network = SANDBOX_NET_NONE;
+	box_says(b, "ls /sys/class/net; ip -o link | grep -c ,UP", "lo\n1\n");
+}
+
+static const struct CMUnitTest tests[] = {
+	BOX_TEST(exit_statuses_and_signals_come_back),
+	BOX_TEST(environment_is_what_is_given_and_nothing_else),
+	BOX_TEST(output_comes_in_lines_and_in_order),
+	BOX_TEST(it_is_alone),
+	BOX_TEST(devices_are_the_usual_few),
+	BOX_TEST(rights_are_those_of_a_container),
+	BOX_TEST(changes_are_in_the_upper_directory_only),
+	BOX_TEST(deleting_everything_hurts_nobody),
+	BOX_TEST(what_was_made_to_mount_on_is_told_and_leaves_no_trace_in_times),
+	BOX_TEST(working_directory_is_made),
+	BOX_TEST(missing_programs_are_told_apart),
+	BOX_TEST(other_users_have_only_what_is_theirs),
+	BOX_TEST(owners_can_be_changed),
+	BOX_TEST(daemon_left_behind_is_killed),
+	BOX_TEST(time_limit_ends_even_what_ignores_term),
+	BOX_TEST(processes_are_limited),
+	BOX_TEST(network_none_has_only_a_loopback),
+};
+
+static int open_best(void **state)
+{
+	return box_open(state, (struct sandbox_options){ 0 });
+}
+
+static int open_single(void **state)
+{
+	return box_open(state, (struct sandbox_options){ .no_range = true });
+}
+
+static int as_user(void)
+{
+	int failed = cmocka_run_group_tests_name("user", tests, open_best, box_close);
+
+	return failed + cmocka_run_group_tests_name("user without a range", tests, open_single,
+	                                            box_close);
+}
+
+int main(void)
+{
+	int failed = 0;
+
+	if (geteuid() == 0)
+		failed = cmocka_run_group_tests_name("root", tests, open_best, box_close);
+	return failed + ordinary(as_user);
+}
