@@ -1,0 +1,305 @@
+/* Layers unpacked one by one show, under overlayfs, what applying one after the other gives. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+#include "unit/sandboxing.h"
+
+/* All but directories' times and numbers of links, in which merging takes other liberties. */
+#define LISTING \
+	"find . -mindepth 1 \\( -type d -printf '%%P %%y %%m %%U %%G\\n' -o -type f -printf '%%P %%y %%m %%U %%G %%s %%T@\\n'" \
+	" -exec sha256sum {} + -o -printf '%%P %%y %%m %%U %%G %%l\\n' \\) | LC_ALL=C sort"
+
+static void shows(struct fixture *f)
+{
+	AUTO_BUF script = BUF_INIT;
+	struct unpacked u;
+	struct err e;
+
+	if (geteuid() != 0)
+		skip();
+	if (unpack_dir(f->blobs, &f->image, f->fd, "fs", NULL, &e) < 0)
+		fail_msg("%s", e.msg);
+	unpacked_open(&u, f, NULL);
+	buf_addf(&script, "(cd m && " LISTING ") >m.list; (cd fs && " LISTING ") >fs.list; diff -u fs.list m.list");
+	with_mount(&u, script.s);
+	unpacked_fini(&u);
+}
+
+static void what_layers_say_replaces_what_is_below(void **state)
+{
+	layer(*state, "d:etc f:etc/a=1 f:etc/b=2 d:d f:d/x=1 l:s>etc/a");
+	layer(*state, "f:etc/a=new l:d>etc f:s=file");
+	layer(*state, "w:d d:d2 f:d2/y=1 p:fifo");
+	shows(*state);
+}
+
+static void whiteouts_and_opaque_directories_hide(void **state)
+{
+	layer(*state, "d:a f:a/x=1 f:a/y=2 d:b f:b/x=1 d:c f:c/x=1 d:c/d f:c/d/e=1");
+	layer(*state, "w:a/x d:b o:b f:b/new=1 o:c w:nothing w:no/such/thing");
+	layer(*state, "f:a/x=again");
+	shows(*state);
+}
+
+static void a_directory_made_anew_hides_the_old_one(void **state)
+{
+	layer(*state, "d:a f:a/x=1 d:b f:b/x=1 f:c=1");
+	layer(*state, "w:a d:a f:a/y=2 w:b f:b/z=3 w:c d:c f:c/x=1");
+	shows(*state);
+}
+
+static void names_go_through_symlinks_of_layers_below(void **state)
+{
+	layer(*state, "d:usr d:usr/lib f:usr/lib/old=1 f:usr/lib/gone=1 l:lib>usr/lib");
+	layer(*state, "f:lib/new=2 w:lib/gone f:lib/old=changed h:lib/hard>lib/new");
+	shows(*state);
+}
+
+static void a_layer_links_files_of_those_below(void **state)
+{
+	layer(*state, "d:a f:a/x=content f:a/y=other");
+	layer(*state, "h:link>a/x h:a/again>a/x h:b>a/y");
+	layer(*state, "f:a/x=changed h:c>b");
+	shows(*state);
+}
+
+static void directories_without_an_entry_are_as_they_were(void **state)
+{
+	struct fixture *f = *state;
+	AUTO_BUF tar = BUF_INIT;
+	char block[512];
+
+	tar_block(block, "tmp/", '5', 0);
+	memcpy(block + FIELD_MODE, "0001777", 8);
+	tar_put(&tar, block, NULL, 0);
+	add_layer(f, &tar);
+	layer(f, "f:tmp/x=1 f:var/lib/y=2");
+	shows(f);
+}
+
+static void a_layer_is_unpacked_once(void **state)
+{
+	struct fixture *f = *state;
+	struct unpacked u, again;
+	struct stat st, st2;
+
+	layer(f, "f:a=1");
+	layer(f, "f:b=1");
+	layer(f, "f:a=1");
+	unpacked_open(&u, f, NULL);
+	unpacked_open(&again, f, NULL);
+	assert_int_equal(u.l.paths.len, 2);   /* the third is the first */
+	assert_string_equal(u.l.paths.at[0], again.l.paths.at[0]);
+	assert_int_equal(stat(u.l.paths.at[1], &st), 0);
+	unpacked_fini(&again);
+	unpacked_fini(&u);
+	unpacked_open(&u, f, NULL);
+	assert_int_equal(stat(u.l.paths.at[1], &st2), 0);
+	assert_int_equal(st.st_ino, st2.st_ino);
+	assert_int_equal(st.st_ctim.tv_nsec, st2.st_ctim.tv_nsec);
+	unpacked_fini(&u);
+	run(f, "test $(ls store/rootfs | wc -l) = 4");
+}
+
+static void a_directory_depends_on_those_below_only_where_it_must(void **state)
+{
+	struct fixture *f = *state;
+	AUTO_FREE char *plain = NULL, *linked = NULL;
+	struct unpacked u;
+
+	layer(f, "d:usr d:usr/lib d:lib");
+	layer(f, "f:lib/x=1");
+	layer(f, "d:etc f:etc/x=1");
+	unpacked_open(&u, f, NULL);
+	plain = mem_strdup(u.l.paths.at[2]);
+	linked = mem_strdup(u.l.paths.at[1]);
+	unpacked_fini(&u);
+	f->image.manifest.n_layers = 0;
+	layer(f, "d:usr d:usr/lib l:lib>usr/lib");
+	layer(f, "f:lib/x=1");
+	layer(f, "d:etc f:etc/x=1");
+	unpacked_open(&u, f, NULL);
+	assert_string_equal(plain, u.l.paths.at[2]);
+	assert_string_not_equal(linked, u.l.paths.at[1]);
+	unpacked_fini(&u);
+}
+
+static void refused(struct unpacked *u, enum err_code code, const char *why)
+{
+	struct err e;
+
+	assert_int_equal(layers_open(&u->l, &u->o, &e), -1);
+	if (e.code != code || !strstr(e.msg, why))
+		fail_msg("%d %s", e.code, e.msg);
+	run(u->f, "! ls store/rootfs 2>/dev/null | grep -v lock$");
+	unpacked_fini(u);
+}
+
+static void wrong_diff_ids_tables_and_bytes_are_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct unpacked u;
+	struct toc_entry more = { .path = "more", .type = TOC_SYMLINK, .link = "x", .mode = 0777 };
+	char hex[DIGEST_HEX + 1];
+	AUTO_BUF script = BUF_INIT;
+
+	layer(f, "f:a=1");
+	unpacked_init(&u, f, NULL);
+	u.items[0].diff_id.b[0] ^= 1;
+	refused(&u, ERR_CORRUPT, "instead of");
+	unpacked_init(&u, f, NULL);
+	toc_add(&u.tables[0], &more);
+	toc_sort(&u.tables[0]);
+	refused(&u, ERR_CORRUPT, "table of contents");
+	unpacked_init(&u, f, NULL);
+	buf_addf(&script, "printf X | dd of=store/blobs/sha256/%s bs=1 seek=512 conv=notrunc",
+	         digest_hex(&f->layers[0].digest, hex));
+	run(f, script.s);
+	refused(&u, ERR_CORRUPT, "");
+	assert_false(blobs_has(f->blobs, &f->layers[0].digest, NULL));
+}
+
+static void what_was_not_finished_is_made_anew(void **state)
+{
+	struct fixture *f = *state;
+	struct unpacked u;
+
+	layer(f, "f:a=1");
+	unpacked_open(&u, f, NULL);
+	unpacked_fini(&u);
+	/* As kill -9 would leave it; then as a loss of power would. */
+	run(f, "cd store/rootfs && truncate -s0 *.lock && rm *-root/a && mkdir -p $(echo *-root)/junk/deep");
+	unpacked_open(&u, f, NULL);
+	unpacked_fini(&u);
+	run(f, "test $(ls store/rootfs/*-root) = a");
+	run(f, "cd store/rootfs && echo boot other >$(ls *.lock) && truncate -s0 *-root/a");
+	unpacked_open(&u, f, NULL);
+	unpacked_fini(&u);
+	run(f, "test $(cat store/rootfs/*-root/a) = 1");
+}
+
+static void layers_in_use_are_not_swept(void **state)
+{
+	struct fixture *f = *state;
+	struct inside ourselves = { 0 };
+	struct unpacked u;
+	size_t removed = 7;
+	struct err e;
+
+	layer(f, "f:a=1");
+	unpacked_open(&u, f, NULL);
+	assert_int_equal(layers_sweep(&u.store, -10, &ourselves, &removed, &e), 0);
+	assert_int_equal(removed, 0);
+	layers_close(&u.l);
+	assert_int_equal(layers_sweep(&u.store, 3600, &ourselves, &removed, &e), 0);
+	assert_int_equal(removed, 0);
+	assert_int_equal(layers_sweep(&u.store, -10, &ourselves, &removed, &e), 0);
+	assert_int_equal(removed, 1);
+	run(f, "test -z \"$(ls store/rootfs)\"");
+	unpacked_fini(&u);
+}
+
+static void eight_at_once_make_it_once(void **state)
+{
+	struct fixture *f = *state;
+	pid_t pids[8];
+	int status;
+
+	layer(f, "f:a=1");
+	layer(f, "f:b=1");
+	for (int i = 0; i < 8; i++) {
+		pids[i] = fork();
+		if (pids[i] == 0) {
+			struct unpacked u;
+
+			unpacked_open(&u, f, NULL);
+			run(f, "test $(ls store/rootfs/*-root | grep -c '^[ab]$') = 2");
+			unpacked_fini(&u);
+			_exit(0);
+		}
+	}
+	for (int i = 0; i < 8; i++) {
+		assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+		assert_int_equal(status, 0);
+	}
+}
+
+static struct sandbox user;
+
+static void as_user(struct fixture *f)
+{
+	struct inside inside = { call_inside, &user };
+	struct unpacked u;
+	size_t removed;
+	struct err e;
+
+	unpacked_open(&u, f, &user);
+	assert_int_equal(u.l.report.owners_skipped, 0);
+	assert_int_equal(u.l.report.xattrs_skipped, 0);
+	with_mount(&u, "test $(stat -c %u:%g:%a m/shut/in) = 1000:1000:4711 && test \"$(ls m/d)\" = new && ! test -e m/x &&"
+	               "getcap m/ping | grep cap_net_raw && ! ls m/d/gone");
+	assert_int_equal(layers_sweep(&u.store, -10, &inside, &removed, &e), 0);
+	assert_int_equal(removed, 0);
+	layers_close(&u.l);
+	if (layers_sweep(&u.store, -10, &inside, &removed, &e) < 0)
+		fail_msg("%s", e.msg);
+	assert_int_equal(removed, u.o.n);
+	unpacked_fini(&u);
+}
+
+static void an_ordinary_user_unpacks_inside_a_user_namespace(void **state)
+{
+	static const char cap[] = "\1\0\0\2\0\x20\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+	struct fixture *f = *state;
+	AUTO_BUF tar = BUF_INIT;
+	AUTO_BUF pax = BUF_INIT;
+	char block[512];
+
+	if (geteuid() != 0)
+		skip();
+	user.userns = make_userns(true);
+	if (user.userns < 0)
+		skip();
+	tar_block(block, "shut/", '5', 0);
+	memcpy(block + FIELD_MODE, "0000000", 8);
+	tar_put(&tar, block, NULL, 0);
+	tar_block(block, "shut/in", '0', 0);
+	memcpy(block + FIELD_MODE, "0004711\0" "0001750\0" "0001750\0", 24);
+	tar_put(&tar, block, NULL, 0);
+	add_layer(f, &tar);
+	layer(f, "d:d f:d/gone=1 f:d/gone2=2 f:x=1");
+	layer(f, "w:x o:d f:d/new=1");
+	buf_reset(&tar);
+	pax_record(&pax, "SCHILY.xattr.security.capability", cap, 20);
+	tar_add(&tar, "pax", 'x', pax.s, pax.len);
+	tar_add(&tar, "ping", '0', "x", 1);
+	add_layer(f, &tar);
+	as_nobody(f, as_user);
+	close(user.userns);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(what_layers_say_replaces_what_is_below),
+		TEST(whiteouts_and_opaque_directories_hide),
+		TEST(a_directory_made_anew_hides_the_old_one),
+		TEST(names_go_through_symlinks_of_layers_below),
+		TEST(a_layer_links_files_of_those_below),
+		TEST(directories_without_an_entry_are_as_they_were),
+		TEST(a_layer_is_unpacked_once),
+		TEST(a_directory_depends_on_those_below_only_where_it_must),
+		TEST(wrong_diff_ids_tables_and_bytes_are_refused),
+		TEST(what_was_not_finished_is_made_anew),
+		TEST(layers_in_use_are_not_swept),
+		TEST(eight_at_once_make_it_once),
+		TEST(an_ordinary_user_unpacks_inside_a_user_namespace),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
