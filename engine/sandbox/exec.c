@@ -282,6 +282,14 @@ static void more_files(void)
 	}
 }
 
+/* All others, which lead to the host's files. */
+static void keep_only(int fd)
+{
+	if (fd > 0)
+		syscall(SYS_close_range, 0U, (unsigned)fd - 1, 0);
+	syscall(SYS_close_range, (unsigned)fd + 1, ~0U, 0);
+}
+
 /* So that /dev/stdout can be opened by a user who is not root. Not everywhere allowed. */
 static void give_output(const struct setup *s)
 {
@@ -327,7 +335,7 @@ _Noreturn void setup_main(struct setup *s)
 		command_main(s, workdir);
 	if (caps_only_kill(&e) < 0)
 		give_up(s, &e);
-	syscall(SYS_close_range, 0U, 2U, 0);
+	keep_only(s->report);
 	first_process(s, pid);
 }
 

@@ -35,7 +35,9 @@ struct run {
 	int report, out, pidfd;
 	bool started;            /* the first process exists */
 	bool ended;              /* it said how the command ended */
-	bool failed;             /* it said why the command could not be started */
+	bool failed;             /* it said why the command could not be started: */
+	struct err error;
+	unsigned interrupts;     /* as counted before the start */
 	int wait_status;
 	int64_t deadline;        /* next thing to do about the time limit; 0: none */
 	bool timed_out;
@@ -43,31 +45,30 @@ struct run {
 
 /* --- Reports -------------------------------------------------------------------------------- */
 
-static int know_pid(struct run *r, pid_t pid, unsigned interrupts, struct err *e)
+static int know_pid(struct run *r, pid_t pid, struct err *e)
 {
 	r->child.pid = pid;
 	r->started = true;
 	setpgid(pid, pid);   /* the child does so too: whoever comes first */
-	child_register(&r->child, interrupts);
+	child_register(&r->child, r->interrupts);
 	r->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	return r->pidfd < 0 ? err_sys(e, "watch the sandbox's first process") : 0;
 }
 
-static int take_report(struct run *r, const struct report *m, unsigned interrupts,
-                       struct err *e)
+static int take_report(struct run *r, const struct report *m, struct err *e)
 {
 	switch (m->kind) {
 	case REPORT_PID:
-		return know_pid(r, m->number, interrupts, e);
+		return know_pid(r, m->number, e);
 	case REPORT_STUB:
 		strlist_add(&r->result->stubs, m->text);
 		return 0;
 	case REPORT_NETWORK:
 		return err_set(e, ERR_FAILED, "no private network");
 	case REPORT_ERR:
-		*e = m->err;
+		r->error = m->err;
 		r->failed = true;
-		return -1;
+		return 0;
 	case REPORT_END:
 		r->wait_status = m->number;
 		r->ended = true;
@@ -90,7 +91,7 @@ static int hear(struct run *r, int flags, bool *over, struct err *e)
 	if (n == 0)
 		return 0;
 	m.err.msg[sizeof(m.err.msg) - 1] = '\0';
-	return take_report(r, &m, 0, e) < 0 ? -1 : 1;
+	return take_report(r, &m, e) < 0 ? -1 : 1;
 }
 
 /* --- Start ---------------------------------------------------------------------------------- */
@@ -104,27 +105,31 @@ static int reap(pid_t pid)
 	return status;
 }
 
-/* Through a child that enters the user namespace and ends. */
+/* Through a child that enters the user namespace and ends. Others may have reported before. */
 static int hear_of_first_process(struct run *r, pid_t helper, struct err *e)
 {
 	bool over = false;
-	int rc = 0;
+	int rc;
 
-	while (!r->started && !over && rc >= 0)
-		rc = hear(r, 0, &over, e);
 	reap(helper);
-	if (!r->started && rc >= 0)
+	do
+		rc = hear(r, MSG_DONTWAIT, &over, e);
+	while (rc > 0 && !r->started);
+	if (r->started || rc < 0)
+		return rc < 0 ? -1 : 0;
+	if (!r->failed)
 		return err_set(e, ERR_FAILED, "the sandbox ended before it began");
-	return rc < 0 ? -1 : 0;
+	*e = r->error;
+	return -1;
 }
 
 static int start(struct run *r, struct setup *setup, struct err *e)
 {
-	unsigned interrupts = children_interrupts();
 	bool direct = setup->userns < 0;
 	sigset_t all, before;
 	pid_t pid;
 
+	r->interrupts = children_interrupts();
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	pid = direct ? clone_child(exec_namespaces(setup), setup->cgroup, NULL)
@@ -137,7 +142,7 @@ static int start(struct run *r, struct setup *setup, struct err *e)
 	if (pid < 0)
 		return err_sys(e, "make namespaces");
 	if (direct)
-		return know_pid(r, pid, interrupts, e);
+		return know_pid(r, pid, e);
 	return hear_of_first_process(r, pid, e);
 }
 
@@ -236,6 +241,10 @@ static int follow(struct run *r, struct err *e)
 	while (rc > 0);
 	while (rc == 0 && (rc = read_output(r, e)) > 0)
 		rc = 0;
+	if (rc == 0 && r->failed) {
+		*e = r->error;
+		rc = -1;
+	}
 	return rc;
 }
 

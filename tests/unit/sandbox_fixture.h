@@ -64,15 +64,6 @@ static inline void host(const char *format, ...)
 		fail_msg("status %d: %s", status, script.s);
 }
 
-static inline int box_remove(void *arg, struct err *e)
-{
-	struct box *b = arg;
-
-	if (file_remove_tree(b->dirfd, "upper", e) < 0 || file_remove_tree(b->dirfd, "work", e) < 0)
-		return -1;
-	return 0;
-}
-
 static inline int box_remove_work(void *arg, struct err *e)
 {
 	struct box *b = arg;
@@ -88,6 +79,24 @@ static inline void box_fresh_work(struct box *b)
 	if (sandbox_call(b->s, box_remove_work, b, &e) < 0)
 		fail_msg("%s", e.msg);
 	assert_int_equal(mkdir(b->work, 0755), 0);
+}
+
+static inline int box_remove(void *arg, struct err *e)
+{
+	struct box *b = arg;
+
+	if (file_remove_tree(b->dirfd, "upper", e) < 0)
+		return -1;
+	return box_remove_work(arg, e);
+}
+
+static inline void box_fresh_upper(struct box *b)
+{
+	struct err e;
+
+	if (sandbox_call(b->s, box_remove, b, &e) < 0)
+		fail_msg("%s", e.msg);
+	assert_int_equal(mkdir(b->upper, 0755), 0);
 }
 
 static inline int box_open(void **state, struct sandbox_options o)
