@@ -1,5 +1,5 @@
 /* imgmake: make for container images. */
-#include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -209,6 +209,18 @@ static int run(const struct options *o, struct terminal *t)
 	return o->command->run(o, t);
 }
 
+/* A caller that closed one of the three would have our next file take its place. */
+static void open_standard_fds(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
 /* Every layer read and every connection is a descriptor; the usual soft limit of 1,024 is historical. */
 static void raise_file_limit(void)
 {
@@ -229,6 +241,7 @@ int main(int argc, char **argv)
 	int status;
 
 	(void)argc;
+	open_standard_fds();
 	raise_file_limit();
 	start_watching(&set);
 	if (options_parse(&o, commands, argv, &e) < 0) {

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/nearest.h"
 #include "image/layout.h"
 #include "lua/eval.h"
 #include "os/process.h"
@@ -229,6 +230,20 @@ static void add_defaults(const struct recipe *r, struct target **out, size_t *n)
 			out[(*n)++] = r->targets[i];
 }
 
+/* A mistyped command is taken for a target. */
+static void hint_command(const char *word, struct err *e)
+{
+	const char *names[64], *near;
+	size_t n = 0;
+
+	for (const struct command *c = commands; c->name && n < ARRAY_LEN(names); c++)
+		names[n++] = c->name;
+	near = strstr(e->msg, "did you mean") ? NULL : nearest_name(word, names, n);
+	if (near)
+		err_set(e, ERR_NOT_FOUND, "no target '%s'; did you mean the command '%s'?", word,
+		        near);
+}
+
 /* "x" is what the Imagefile that was read calls x, also where the project's root is further up. */
 static int find_target(const struct recipe *r, const char *word, struct target **out,
                        struct err *e)
@@ -241,7 +256,10 @@ static int find_target(const struct recipe *r, const char *word, struct target *
 		if (recipe_find(r, below.s, out, &ignored) == 0)
 			return 0;
 	}
-	return recipe_find(r, word, out, e);
+	if (recipe_find(r, word, out, e) == 0)
+		return 0;
+	hint_command(word, e);
+	return -1;
 }
 
 int session_targets(struct session *s, struct target ***out, size_t *n, struct err *e)
