@@ -44,9 +44,13 @@ $B/stdlib.c: $(sort $(wildcard stdlib/*.lua stdlib/*/*.lua)) lua/embed.sh
 $B/stdlib.o: $B/stdlib.c
 	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
-$B/unit/%: tests/unit/%.c $(engine) $(front)
+# An archive, so that a test links what it uses and nothing that wants main().
+$B/all.a: $(engine) $(front) $(filter-out %/main.o,$(main))
+	@rm -f $@
+	$(AR) rcs $@ $^
+$B/unit/%: tests/unit/%.c $B/all.a
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -Itests -o $@ $< $(front) $(engine) $(PKG_LIBS) -lcmocka
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -Itests -o $@ $< $B/all.a $(PKG_LIBS) -lcmocka
 
 unit: $(unit)
 check: all
