@@ -6,11 +6,14 @@
 
 enum {
 	LINKS_MAX = 40,
-	DIR_MTIME = 315619200,   /* 1980, as everything of no date of its own */
+	DIR_MTIME = 315619200, /* 1980, as everything of no date of its own */
 };
 
 static const struct toc_entry implied_dir = {
-	.path = "", .type = TOC_DIR, .mode = 0755, .mtime = DIR_MTIME,
+	.path = "",
+	.type = TOC_DIR,
+	.mode = 0755,
+	.mtime = DIR_MTIME,
 };
 
 struct scanned {
@@ -36,11 +39,12 @@ static int check_diff_id(struct blobs *store, const struct image *im, size_t i,
 		return 0;
 	if (blobs_verify(store, blob, e) < 0)
 		return -1;
-	return err_set(e, ERR_CORRUPT, "layer %s holds %s, but the image says %s", DIGEST_STR(blob),
-	               DIGEST_STR(got), DIGEST_STR(&want));
+	return err_set(e, ERR_CORRUPT, "layer %s holds %s, but the image says %s",
+	               DIGEST_STR(blob), DIGEST_STR(got), DIGEST_STR(&want));
 }
 
-int merged_open(struct merged *m, struct blobs *store, const struct image *im, struct err *e)
+int merged_open(struct merged *m, struct blobs *store, const struct image *im,
+                struct err *e)
 {
 	*m = (struct merged){ .n_layers = im->manifest.n_layers };
 	m->layers = mem_alloc(m->n_layers * sizeof(*m->layers) + 1);
@@ -90,8 +94,8 @@ struct making {
 };
 
 /* What a hard link stands for. */
-static const struct toc_entry *link_target(const struct toc_view *v, const struct toc_entry *t,
-                                           size_t *layer)
+static const struct toc_entry *link_target(const struct toc_view *v,
+                                           const struct toc_entry *t, size_t *layer)
 {
 	for (int i = 0; t && t->type == TOC_HARDLINK; i++) {
 		struct toc_view upto = { v->layers, *layer + 1 };
@@ -111,13 +115,15 @@ static int add_visible(void *self, const struct toc_entry *t, size_t layer)
 	if (t->type == TOC_HARDLINK)
 		entry.node = link_target(&k->view, t, &entry.layer);
 	if (!entry.node)
-		return err_set(k->e, ERR_INVALID, "'%.300s' is a hard link to '%.300s', which is no file",
+		return err_set(k->e, ERR_INVALID,
+		               "'%.300s' is a hard link to '%.300s', which is no file",
 		               t->path, t->link);
 	vec_push(&k->m->list, entry);
 	return 0;
 }
 
-static const struct merged_entry *find(const struct merged_entry *at, size_t n, const char *path)
+static const struct merged_entry *find(const struct merged_entry *at, size_t n,
+                                       const char *path)
 {
 	while (n) {
 		size_t mid = n / 2;
@@ -135,7 +141,8 @@ static const struct merged_entry *find(const struct merged_entry *at, size_t n, 
 	return NULL;
 }
 
-/* Puts the directories above `path` that are missing among the n sorted entries behind them. */
+/* Puts the directories above `path` that are missing among the n sorted entries behind
+ * them. */
 static int imply(struct merged *m, size_t n, const char *path, struct err *e)
 {
 	for (const char *end = strrchr(path, '/'); end;) {
@@ -144,8 +151,10 @@ static int imply(struct merged *m, size_t n, const char *path, struct err *e)
 		struct merged_entry made = { .node = &implied_dir };
 
 		if (there && there->node->type != TOC_DIR)
-			return err_set(e, ERR_INVALID, "'%.300s' is below '%.300s', which is no directory",
-			               path, dir);
+			return err_set(
+				e, ERR_INVALID,
+				"'%.300s' is below '%.300s', which is no directory", path,
+				dir);
 		if (there)
 			return 0;
 		made.path = arena_strdup(&m->arena, dir);
@@ -160,7 +169,8 @@ static int imply(struct merged *m, size_t n, const char *path, struct err *e)
 
 static int by_path(const void *a, const void *b)
 {
-	return strcmp(((const struct merged_entry *)a)->path, ((const struct merged_entry *)b)->path);
+	return strcmp(((const struct merged_entry *)a)->path,
+	              ((const struct merged_entry *)b)->path);
 }
 
 static bool same_directory(const char *a, const char *b)
@@ -174,7 +184,7 @@ static bool same_directory(const char *a, const char *b)
 static int add_implied(struct merged *m, struct err *e)
 {
 	size_t n = m->list.len, kept = 0;
-	const char *last = "";   /* whose directories were looked at */
+	const char *last = ""; /* whose directories were looked at */
 
 	for (size_t i = 0; i < n; i++) {
 		const char *path = m->list.at[i].path;
@@ -186,15 +196,16 @@ static int add_implied(struct merged *m, struct err *e)
 	if (m->list.len == n)
 		return 0;
 	qsort(m->list.at, m->list.len, sizeof(*m->list.at), by_path);
-	for (size_t i = 0; i < m->list.len; i++)   /* several may have implied the same one */
+	for (size_t i = 0; i < m->list.len;
+	     i++) /* several may have implied the same one */
 		if (!kept || by_path(&m->list.at[kept - 1], &m->list.at[i]) != 0)
 			m->list.at[kept++] = m->list.at[i];
 	m->list.len = kept;
 	return 0;
 }
 
-/* Names of the same file find each other. Other things that have several names, symlinks say, are
- * made anew for each. */
+/* Names of the same file find each other. Other things that have several names, symlinks
+ * say, are made anew for each. */
 static void join_links(struct merged *m)
 {
 	for (size_t i = 0; i < m->list.len; i++) {
@@ -216,7 +227,8 @@ static void join_links(struct merged *m)
 
 int merged_make(struct merged *m, struct err *e)
 {
-	AUTO_FREE const struct toc **tables = mem_alloc((m->n_layers + 1) * sizeof(*tables));
+	AUTO_FREE const struct toc **tables =
+		mem_alloc((m->n_layers + 1) * sizeof(*tables));
 	struct making k = { m, { tables, m->n_layers }, e };
 
 	for (size_t i = 0; i < m->n_layers; i++) {

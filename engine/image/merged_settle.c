@@ -1,17 +1,17 @@
-/* Where a layer's names lead. Applied in order, a layer's "lib/x" goes through whatever "lib" is by then:
- * in images whose /lib is a symlink, to "usr/lib/x". After settling, no entry has a symlink above it, so
- * that the merge can take paths as they are written. */
+/* Where a layer's names lead. Applied in order, a layer's "lib/x" goes through whatever
+ * "lib" is by then: in images whose /lib is a symlink, to "usr/lib/x". After settling, no
+ * entry has a symlink above it, so that the merge can take paths as they are written. */
 #include <string.h>
 
 #include "base/map.h"
 #include "image/merged.h"
 
-enum { ROUNDS_MAX = 40 };   /* as many as the kernel follows symlinks */
+enum { ROUNDS_MAX = 40 }; /* as many as the kernel follows symlinks */
 
 struct settling {
 	const struct toc_view *view;
 	struct arena *arena;
-	struct map known;     /* directories that were resolved already */
+	struct map known; /* directories that were resolved already */
 };
 
 static size_t parent_length(const char *path)
@@ -22,7 +22,8 @@ static size_t parent_length(const char *path)
 }
 
 /* The directory that the n bytes at `dir` lead to. */
-static int settle_dir(struct settling *s, const char *dir, size_t n, const char **out, struct err *e)
+static int settle_dir(struct settling *s, const char *dir, size_t n, const char **out,
+                      struct err *e)
 {
 	AUTO_BUF from = BUF_INIT;
 	AUTO_BUF to = BUF_INIT;
@@ -44,7 +45,8 @@ static int settle_dir(struct settling *s, const char *dir, size_t n, const char 
 	return 0;
 }
 
-/* 1: *path was made another one, 0: it was right, -1. With `whole` the last name is followed too. */
+/* 1: *path was made another one, 0: it was right, -1. With `whole` the last name is
+ * followed too. */
 static int settle_path(struct settling *s, const char **path, bool whole, struct err *e)
 {
 	size_t n = whole ? strlen(*path) : parent_length(*path);
@@ -60,7 +62,8 @@ static int settle_path(struct settling *s, const char **path, bool whole, struct
 		buf_addc(&made, '/');
 	buf_adds(&made, name);
 	if (!toc_path_valid(made.s, made.len))
-		return err_set(e, ERR_INVALID, "'%.200s' leads to '%.200s', which is no path of a layer",
+		return err_set(e, ERR_INVALID,
+		               "'%.200s' leads to '%.200s', which is no path of a layer",
 		               *path, made.s);
 	*path = arena_strdup(s->arena, made.s);
 	return 1;
@@ -78,7 +81,8 @@ static int settle_entry(struct settling *s, struct toc_entry *t, struct err *e)
 }
 
 /* Makes the entries of the next round in `next`. 1 if one differs. */
-static int settle_round(struct settling *s, const struct toc *from, struct toc *next, struct err *e)
+static int settle_round(struct settling *s, const struct toc *from, struct toc *next,
+                        struct err *e)
 {
 	int any = 0, changed;
 
@@ -99,7 +103,8 @@ static int settle_round(struct settling *s, const struct toc *from, struct toc *
 	return any;
 }
 
-int merged_settle(struct toc *real, const struct toc_view *upto, struct arena *arena, struct err *e)
+int merged_settle(struct toc *real, const struct toc_view *upto, struct arena *arena,
+                  struct err *e)
 {
 	/* One round is not enough where a layer's own symlinks moved. */
 	for (int round = 0; round < ROUNDS_MAX; round++) {
