@@ -89,7 +89,7 @@ static int layer_step(struct node *n, const struct step *s, const struct step_pl
 {
 	AUTO_BUF what = BUF_INIT;
 	struct history h = { .comment = "imgmake" };
-	struct layer_result r;
+	struct layer_result r = { .has_layer = false };
 	int known = 0;
 
 	step_describe(s, &what);
