@@ -38,6 +38,13 @@ static bool gone(const struct tree_entry *x)
 	return x->toc.path == NULL;   /* a mark that was taken back */
 }
 
+struct tree_entry *tree_own(const struct tree *t, const char *path)
+{
+	struct tree_entry *x = map_get(&t->by_path, path);
+
+	return x && !gone(x) ? x : NULL;
+}
+
 static void add_to_toc(struct toc *toc, const struct tree_entry *x)
 {
 	if (gone(x))
@@ -162,11 +169,18 @@ int tree_put(struct tree *t, const struct toc_entry *entry, const struct content
 	return 0;
 }
 
-/* Takes what this layer itself put at or below `path` back. */
-static void forget_below(struct tree *t, const char *path)
+/* Takes what this layer itself put at or below `path` back. It has all directories above what it has. */
+static void forget(struct tree *t, const char *path)
 {
+	struct tree_entry *own = tree_own(t, path);
 	size_t n = strlen(path);
 
+	if (!own)
+		return;
+	if (own->toc.type != TOC_DIR) {
+		own->toc.path = NULL;
+		return;
+	}
 	for (size_t i = 0; i < t->by_path.len; i++) {
 		struct tree_entry *x = at(t, i);
 
@@ -183,7 +197,7 @@ int tree_remove(struct tree *t, const char *path, struct err *e)
 
 	if (!*path)
 		return err_set(e, ERR_INVALID, "the root directory cannot be removed");
-	forget_below(t, path);
+	forget(t, path);
 	if (!toc_view_find(&parents, path, NULL))
 		return 0;   /* it was only ever in this layer */
 	if (put_parents(t, &mark, 0755, e) < 0)
@@ -218,6 +232,43 @@ static struct map_entry *sorted(const struct tree *t)
 	return all;
 }
 
+static int by_inode(const void *a, const void *b)
+{
+	const struct tree_entry *x = *(struct tree_entry *const *)a;
+	const struct tree_entry *y = *(struct tree_entry *const *)b;
+
+	if (x->inode != y->inode)
+		return (uintptr_t)x->inode < (uintptr_t)y->inode ? -1 : 1;
+	return strcmp(x->toc.path, y->toc.path);
+}
+
+/* A link can only stand for what comes before it in the layer, and some names may have been removed,
+ * replaced, or led elsewhere by symlinks since the files were found. */
+static void link_names(struct tree *t)
+{
+	VEC(struct tree_entry *) shared = { 0 };
+
+	for (size_t i = 0; i < t->by_path.len; i++)
+		if (!gone(at(t, i)) && at(t, i)->inode)
+			vec_push(&shared, at(t, i));
+	if (shared.len)
+		qsort(shared.at, shared.len, sizeof(*shared.at), by_inode);
+	for (size_t i = 1, first = 0; i < shared.len; i++) {
+		struct tree_entry *x = shared.at[i];
+
+		if (x->inode != shared.at[first]->inode) {
+			first = i;
+			continue;
+		}
+		x->toc.type = TOC_HARDLINK;
+		x->toc.link = shared.at[first]->toc.path;
+		x->toc.size = 0;
+		x->toc.digest = (struct digest){ { 0 } };
+		x->content = (struct content){ .kind = CONTENT_NONE };
+	}
+	vec_fini(&shared);
+}
+
 static void add_to_key(struct hasher *h, const struct tree_entry *x)
 {
 	const struct toc_entry *e = &x->toc;
@@ -246,6 +297,7 @@ void tree_key(struct tree *t, enum codec codec, struct digest *out)
 	AUTO_FREE struct map_entry *all = sorted(t);
 	struct hasher h;
 
+	link_names(t);
 	hasher_init(&h);
 	hasher_str(&h, "layer");
 	hasher_int(&h, TREE_VERSION);

@@ -186,19 +186,12 @@ static int note_match(void *self, const struct toc_entry *entry, size_t layer)
 	return 0;
 }
 
-static struct tree_entry *entry_at(struct work *w, const char *path)
-{
-	struct tree_entry *x = map_get(&w->tree.by_path, path);
-
-	return x && x->toc.path ? x : NULL;
-}
-
 /* A directory above `path` was removed, and `path` with it. */
 static bool removed_above(struct work *w, const char *path)
 {
 	for (const char *s = strchr(path, '/'); s; s = strchr(s + 1, '/')) {
 		AUTO_FREE char *dir = mem_strndup(path, (size_t)(s - path));
-		const struct tree_entry *x = entry_at(w, dir);
+		const struct tree_entry *x = tree_own(&w->tree, dir);
 
 		if (x && x->toc.type == TOC_WHITEOUT)
 			return true;
@@ -287,40 +280,51 @@ int work_step(struct work *w, const struct step *s, const struct step_plan *p, s
 	}
 }
 
-static int fetch_from(struct work *w, const struct node *from, struct err *e)
+/* Not of what a later step replaced or removed, nor of further names of a file. */
+static bool is_needed(const struct work *w, const struct pending *p)
+{
+	return p->to->toc.path && p->to->toc.type == TOC_FILE &&
+	       tree_own(&w->tree, p->to->toc.path) == p->to;
+}
+
+/* Those of w->pending[first] on that come from the same image: a step has one. */
+static size_t same_source(const struct work *w, size_t first)
+{
+	size_t n = 0;
+
+	while (first + n < w->pending.len &&
+	       w->pending.at[first + n].from == w->pending.at[first].from)
+		n++;
+	return n;
+}
+
+static int fetch_some(struct work *w, struct pending *p, size_t n, struct err *e)
 {
 	VEC(struct want) wants = { 0 };
 	int rc;
 
-	for (size_t i = 0; i < w->pending.len; i++) {
-		struct pending *p = &w->pending.at[i];
-		struct want want = { p->layer, p->source, &p->offset };
+	for (size_t i = 0; i < n; i++) {
+		struct want want = { p[i].layer, p[i].source, &p[i].offset };
 
-		if (p->from == from && entry_at(w, p->path))
+		if (is_needed(w, &p[i]))
 			vec_push(&wants, want);
 	}
-	rc = extract_files(from, &from->result, wants.at, wants.len, &w->spool, e);
+	rc = extract_files(p->from, &p->from->result, wants.at, wants.len, &w->spool, e);
 	vec_fini(&wants);
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		if (is_needed(w, &p[i]))
+			p[i].to->content = (struct content){ .kind = CONTENT_FD,
+				                             .fd = w->spool.fd,
+				                             .offset = p[i].offset };
 	return rc;
 }
 
 int work_fetch(struct work *w, struct err *e)
 {
-	for (size_t i = 0; i < w->pending.len; i++) {
-		const struct node *from = w->pending.at[i].from;
-		size_t first = 0;
-
-		while (w->pending.at[first].from != from)
-			first++;
-		if (first == i && fetch_from(w, from, e) < 0)
+	for (size_t i = 0, n; i < w->pending.len; i += n) {
+		n = same_source(w, i);
+		if (fetch_some(w, &w->pending.at[i], n, e) < 0)
 			return -1;
-	}
-	for (size_t i = 0; i < w->pending.len; i++) {
-		struct tree_entry *x = entry_at(w, w->pending.at[i].path);
-
-		if (x)
-			x->content = (struct content){ .kind = CONTENT_FD, .fd = w->spool.fd,
-				                       .offset = w->pending.at[i].offset };
 	}
 	return 0;
 }
