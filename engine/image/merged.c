@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/map.h"
 #include "image/tar_reader.h"
 
 enum {
@@ -142,27 +143,30 @@ static const struct merged_entry *find(const struct merged_entry *at, size_t n,
 }
 
 /* Puts the directories above `path` that are missing among the n sorted entries behind
- * them. */
-static int imply(struct merged *m, size_t n, const char *path, struct err *e)
+ * them. `made` has those that are there by now, whose own directories are too. */
+static int imply(struct merged *m, size_t n, const char *path, struct map *made,
+                 struct err *e)
 {
-	for (const char *end = strrchr(path, '/'); end;) {
-		AUTO_FREE char *dir = mem_strndup(path, (size_t)(end - path));
-		const struct merged_entry *there = find(m->list.at, n, dir);
-		struct merged_entry made = { .node = &implied_dir };
+	AUTO_BUF dir = BUF_INIT;
+	const char *slash;
 
+	buf_adds(&dir, path);
+	while ((slash = strrchr(dir.s, '/'))) {
+		struct merged_entry entry = { .node = &implied_dir };
+		const struct merged_entry *there;
+
+		buf_truncate(&dir, (size_t)(slash - dir.s));
+		there = find(m->list.at, n, dir.s);
 		if (there && there->node->type != TOC_DIR)
 			return err_set(
 				e, ERR_INVALID,
 				"'%.300s' is below '%.300s', which is no directory", path,
-				dir);
-		if (there)
+				dir.s);
+		if (there || map_get(made, dir.s))
 			return 0;
-		made.path = arena_strdup(&m->arena, dir);
-		vec_push(&m->list, made);
-		for (end--; end > path && *end != '/';)
-			end--;
-		if (end <= path)
-			return 0;
+		entry.path = arena_strdup(&m->arena, dir.s);
+		map_put(made, dir.s, m);
+		vec_push(&m->list, entry);
 	}
 	return 0;
 }
@@ -183,25 +187,22 @@ static bool same_directory(const char *a, const char *b)
 
 static int add_implied(struct merged *m, struct err *e)
 {
-	size_t n = m->list.len, kept = 0;
+	struct map made = MAP_INIT;
+	size_t n = m->list.len;
 	const char *last = ""; /* whose directories were looked at */
+	int rc = 0;
 
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n && rc == 0; i++) {
 		const char *path = m->list.at[i].path;
 
-		if (!same_directory(last, path) && imply(m, n, path, e) < 0)
-			return -1;
+		if (!same_directory(last, path))
+			rc = imply(m, n, path, &made, e);
 		last = path;
 	}
-	if (m->list.len == n)
-		return 0;
-	qsort(m->list.at, m->list.len, sizeof(*m->list.at), by_path);
-	for (size_t i = 0; i < m->list.len;
-	     i++) /* several may have implied the same one */
-		if (!kept || by_path(&m->list.at[kept - 1], &m->list.at[i]) != 0)
-			m->list.at[kept++] = m->list.at[i];
-	m->list.len = kept;
-	return 0;
+	map_fini(&made);
+	if (rc == 0 && m->list.len > n)
+		qsort(m->list.at, m->list.len, sizeof(*m->list.at), by_path);
+	return rc;
 }
 
 /* Names of the same file find each other. Other things that have several names, symlinks

@@ -8,10 +8,13 @@
 
 enum { ROUNDS_MAX = 40 }; /* as many as the kernel follows symlinks */
 
+/* The value of directories in `known` that are where they say they are. */
+static const char unmoved[] = "";
+
 struct settling {
 	const struct toc_view *view;
 	struct arena *arena;
-	struct map known; /* directories that were resolved already */
+	struct map known; /* directories, and where they lead */
 };
 
 static size_t parent_length(const char *path)
@@ -21,27 +24,71 @@ static size_t parent_length(const char *path)
 	return slash ? (size_t)(slash - path) : 0;
 }
 
-/* The directory that the n bytes at `dir` lead to. */
+/* Whether there may be something else than a directory: quick, as asking the view about
+ * what no layer has an entry for is not. */
+static bool may_lead_away(const struct toc_view *v, const char *path)
+{
+	for (size_t i = 0; i < v->n; i++) {
+		const struct toc_entry *t = toc_find(v->layers[i], path);
+
+		if (t && t->type != TOC_DIR)
+			return true;
+	}
+	return false;
+}
+
+/* One step down: `path` is a directory's, whose parent leads to `above`. */
+static int step(struct settling *s, const char *path, const char *above, const char **out,
+                struct err *e)
+{
+	const char *name = path + parent_length(path);
+	const struct toc_entry *there = NULL;
+	AUTO_BUF at = BUF_INIT;
+	AUTO_BUF to = BUF_INIT;
+
+	buf_adds(&at, above == unmoved ? path : above);
+	if (above != unmoved)
+		buf_adds(&at, name + (!at.len && *name == '/'));
+	if (may_lead_away(s->view, at.s))
+		there = toc_view_find(s->view, at.s, NULL);
+	if (!there || there->type == TOC_DIR) {
+		*out = above == unmoved ? unmoved : arena_strdup(s->arena, at.s);
+		return 0;
+	}
+	if (there->type != TOC_SYMLINK)
+		return err_set(e, ERR_INVALID, "/%.300s is not a directory", at.s);
+	buf_addc(&at, '/');
+	if (toc_view_resolve(s->view, at.s, true, &to, NULL, e) < 0)
+		return -1;
+	*out = arena_strdup(s->arena, to.s);
+	return 0;
+}
+
+/* Where the n bytes at `dir` lead; NULL: just there. Goes on from what is known of the
+ * directories above, since a path may have 2,000 of them. */
 static int settle_dir(struct settling *s, const char *dir, size_t n, const char **out,
                       struct err *e)
 {
-	AUTO_BUF from = BUF_INIT;
-	AUTO_BUF to = BUF_INIT;
+	AUTO_BUF path = BUF_INIT;
+	const char *at = NULL;
 
-	if (!n) {
-		*out = "";
-		return 0;
+	buf_add(&path, dir, n);
+	while (path.len && !(at = map_get(&s->known, path.s)))
+		buf_truncate(&path, parent_length(path.s));
+	if (!path.len)
+		at = unmoved;
+	while (path.len < n) {
+		size_t slash = path.len > 0;
+		const char *name = dir + path.len + slash;
+		size_t left = (size_t)(dir + n - name);
+		const char *end = memchr(name, '/', left);
+
+		buf_add(&path, name - slash, slash + (end ? (size_t)(end - name) : left));
+		if (step(s, path.s, at, &at, e) < 0)
+			return -1;
+		map_put(&s->known, path.s, (char *)at);
 	}
-	buf_add(&from, dir, n);
-	*out = map_get(&s->known, from.s);
-	if (*out)
-		return 0;
-	buf_addc(&from, '/');
-	if (toc_view_resolve(s->view, from.s, true, &to, NULL, e) < 0)
-		return -1;
-	buf_truncate(&from, n);
-	*out = arena_strdup(s->arena, to.s);
-	map_put(&s->known, from.s, (char *)*out);
+	*out = at == unmoved ? NULL : at;
 	return 0;
 }
 
@@ -55,7 +102,7 @@ static int settle_path(struct settling *s, const char **path, bool whole, struct
 
 	if (settle_dir(s, *path, n, &dir, e) < 0)
 		return -1;
-	if (strlen(dir) == n && !memcmp(dir, *path, n))
+	if (!dir || (strlen(dir) == n && !memcmp(dir, *path, n)))
 		return 0;
 	buf_adds(&made, dir);
 	if (*dir && *name)
