@@ -5,6 +5,7 @@
 #include "cmd/commands.h"
 #include "image/image.h"
 #include "image/layout.h"
+#include "image/reference.h"
 #include "image/unpack.h"
 
 enum { MOVES_IMAGES = SESSION_RECIPE_IF_ANY | SESSION_STORE | SESSION_REGISTRY | SESSION_BUILD };
@@ -43,6 +44,15 @@ static int export_files(struct session *s, const struct descriptor *root, const 
 	return rc;
 }
 
+/* A target's name that is also a repository's. */
+static bool is_plain_name(const char *name)
+{
+	struct reference ref;
+	struct err ignored;
+
+	return !strpbrk(name, ":@") && reference_parse(&ref, name, &ignored) == 0;
+}
+
 static int export_to(struct session *s, const char *name, const char *to, struct err *e)
 {
 	AUTO_FREE char *path = NULL, *tag = NULL;
@@ -60,6 +70,9 @@ static int export_to(struct session *s, const char *name, const char *to, struct
 		return -1;
 	if (files)
 		return export_files(s, &root, to, e);
+	/* docker load names an image only if the archive does. */
+	if (kind == LAYOUT_DOCKER_ARCHIVE && !tag && is_plain_name(name))
+		tag = mem_strdup(name);
 	return layout_export(s->store.blobs, AT_FDCWD, kind, path, tag, &root, e);
 }
 

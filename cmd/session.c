@@ -304,16 +304,24 @@ static void print_others(struct session *s, const struct err *first)
 			terminal_error(s->terminal, other);
 }
 
+/* With -k, what could be planned is made although something else could not. */
+static int make_the_rest(struct session *s, const struct err *first)
+{
+	struct err more;
+
+	if (s->options->keep_going && first->code != ERR_CANCELLED && build_make(s->build, &more) < 0)
+		terminal_error(s->terminal, &more);
+	return -1;
+}
+
 int session_build(struct session *s, struct target *const *targets, size_t n, struct err *e)
 {
-	if (session_plan(s, targets, n, e) < 0) {
+	int rc = session_plan(s, targets, n, e) < 0 ? make_the_rest(s, e)
+	                                            : build_make(s->build, e);
+
+	if (rc < 0)
 		print_others(s, e);
-		return -1;
-	}
-	if (build_make(s->build, e) == 0)
-		return 0;
-	print_others(s, e);
-	return -1;
+	return rc;
 }
 
 int session_rebuild(struct session *s, struct err *e)

@@ -279,6 +279,8 @@ int build_plan(struct build *b, struct target *const *targets, size_t n, struct 
 {
 	AUTO_FREE struct job **jobs = NULL;
 	size_t before = b->nodes.len;
+	struct err own;
+	int rc;
 
 	for (size_t i = 0; i < n; i++)
 		if (add_target(b, targets[i], e) < 0)
@@ -293,9 +295,10 @@ int build_plan(struct build *b, struct target *const *targets, size_t n, struct 
 				x->plan.needs[x->plan.n_needs++] = &x->needs.at[k]->plan;
 		jobs[i - before] = &x->plan;
 	}
-	if (run_jobs(b, jobs, b->nodes.len - before, e) < 0)
+	rc = run_jobs(b, jobs, b->nodes.len - before, e);
+	if (rc < 0 && !b->o.keep_going)
 		return -1;
-	return assemble_roots(b, e);
+	return assemble_roots(b, rc < 0 ? &own : e) < 0 ? -1 : rc;
 }
 
 static bool can_be_made(const struct node *n)
