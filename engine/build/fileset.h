@@ -63,6 +63,8 @@ MUST_CHECK int fileset_settle(struct fileset *f, struct err *e);
 
 /* Bytes of the directories in front of a pattern's first component with a wildcard. */
 size_t fileset_fixed_part(const char *pattern);
+/* Appends the pattern for `rest` below the directory `dir`, whose name is meant literally. */
+void fileset_pattern(const char *dir, const char *rest, struct buf *out);
 
 /* Fills the digests, on several threads. */
 MUST_CHECK int fileset_hash(struct fileset *f, const struct context *c, struct pool *pool,

@@ -79,6 +79,7 @@ static int add_entry(struct archive_reader *r, struct tar_reader *in,
 		                  .type = own->type, .mtime = own->mtime, .link = own->link,
 		                  .offset = r->w->spool.size };
 	const struct project_file *target;
+	const char *dest;
 
 	x.entry = arena_memdup(&r->set->arena, own, sizeof(*own));
 	if (entry->type == TOC_FILE) {
@@ -87,17 +88,12 @@ static int add_entry(struct archive_reader *r, struct tar_reader *in,
 		x.ino = ++r->files;
 	} else if (entry->type == TOC_HARDLINK) {
 		target = find(r, entry->link);
-		if (!target || target->type != TOC_FILE)
-			return err_set(e, ERR_INVALID, "%s is a hard link to %s, which is not in front "
-			               "of it", entry->path, entry->link);
-		x.type = TOC_FILE;
-		x.entry = target->entry;
-		x.size = target->size;
-		x.digest = target->digest;
-		x.offset = target->offset;
-		x.ino = target->ino;
-		x.mtime = target->mtime;
-		x.link = NULL;
+		if (!target || target->type == TOC_DIR)
+			return err_set(e, ERR_INVALID, "%s is a hard link to %s, which is no file in "
+			               "front of it", entry->path, entry->link);
+		dest = x.dest;
+		x = *target;
+		x.path = x.dest = dest;
 	}
 	keep_entry(r, &x);
 	return 0;

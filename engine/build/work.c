@@ -51,30 +51,6 @@ int work_resolve(struct work *w, const char *path, bool last, struct buf *out,
 	return tree_resolve(&w->tree, whole.s, last, out, entry, e);
 }
 
-/* /etc/passwd as the image so far has it: of this very layer, or of one below. */
-static int read_account_file(void *self, const char *path, struct buf *text, struct err *e)
-{
-	struct work *w = self;
-	struct toc_view v = { w->tocs, w->below->layers.len };
-	const struct tree_entry *own = map_get(&w->tree.by_path, path + 1);
-	int rc;
-
-	if (own && own->toc.path && own->content.kind == CONTENT_MEMORY) {
-		buf_add(text, own->content.memory, (size_t)own->toc.size);
-		return 0;
-	}
-	if (own && own->toc.path && own->content.kind == CONTENT_PATH)
-		return file_read_beneath(own->content.fd, own->content.path, text, 1 << 20, e);
-	rc = extract_read(w->node, w->below, &v, path, 1 << 20, text, e);
-	return rc < 0 && e->code == ERR_NOT_FOUND ? 0 : rc;
-}
-
-int work_owner(struct work *w, const char *spec, struct owner *out, struct err *e)
-{
-	*out = (struct owner){ 0, 0 };
-	return *spec ? account_resolve(spec, read_account_file, w, out, e) : 0;
-}
-
 int64_t work_mtime(const struct work *w, enum mtime_kind kind, int64_t value,
                    const struct digest *content, int64_t own)
 {
@@ -199,17 +175,32 @@ static bool removed_above(struct work *w, const char *path)
 	return false;
 }
 
+/* The pattern with its fixed part as the image's links lead: "/bin/x*" is usr/bin/x* where they say so. */
+static int resolve_pattern(struct work *w, const char *text, struct buf *dir, struct buf *out,
+                           struct err *e)
+{
+	size_t n = fileset_fixed_part(text);
+	AUTO_FREE char *fixed = mem_strndup(text, n);
+
+	if (work_resolve(w, fixed, true, dir, NULL, e) < 0)
+		return -1;
+	fileset_pattern(dir->s, text + n, out);
+	return 0;
+}
+
 static int remove_matches(struct work *w, const char *text, size_t *removed, struct err *e)
 {
 	struct matches m = { .w = w };
 	struct toc_view v = tree_view(&w->tree);
+	AUTO_BUF dir = BUF_INIT, whole = BUF_INIT;
 	struct pattern *pattern;
 	int rc = 0;
 
-	if (pattern_new(&pattern, text, e) < 0)
+	if (resolve_pattern(w, text, &dir, &whole, e) < 0 ||
+	    pattern_new(&pattern, whole.s, e) < 0)
 		return -1;
 	m.pattern = pattern;
-	toc_view_walk(&v, "", note_match, &m);
+	toc_view_walk(&v, dir.s, note_match, &m);
 	for (size_t i = 0; rc == 0 && i < m.paths.len; i++)
 		if (!removed_above(w, m.paths.at[i]))
 			rc = tree_remove(&w->tree, m.paths.at[i], e);
@@ -224,7 +215,7 @@ static int do_remove(struct work *w, const struct step_remove *s, struct err *e)
 	for (size_t i = 0; i < s->paths.n; i++) {
 		const char *text = s->paths.at[i];
 		const struct toc_entry *old = NULL;
-		AUTO_BUF path = BUF_INIT, whole = BUF_INIT;
+		AUTO_BUF path = BUF_INIT;
 		size_t removed = 0;
 
 		if (pattern_is_literal(text)) {
@@ -234,8 +225,7 @@ static int do_remove(struct work *w, const struct step_remove *s, struct err *e)
 				return -1;
 			removed = old != NULL;
 		} else {
-			path_join(&whole, config_workdir(&w->below->config), text);
-			if (remove_matches(w, whole.s + 1, &removed, e) < 0)
+			if (remove_matches(w, text, &removed, e) < 0)
 				return -1;
 		}
 		if (!removed && !s->optional)
