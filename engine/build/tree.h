@@ -4,6 +4,7 @@
 /* A layer in the making: what steps put into it, resolved against the layers below. Its packed bytes are a
  * function of its entries alone, so the digest of the entries is the step's result key. */
 #include "base/map.h"
+#include "base/progress.h"
 #include "base/vec.h"
 #include "image/pack.h"
 #include "image/toc.h"
@@ -62,8 +63,16 @@ bool tree_is_empty(const struct tree *t);
 /* Digest of all that the layer's bytes depend on. The tree is complete then: of each file with several
  * names, all but the first become hard links to that. */
 void tree_key(struct tree *t, enum codec codec, struct digest *out);
+struct pack_options {
+	struct blobs *store;
+	enum codec codec;
+	struct pool *pool;
+	struct progress *progress;   /* told of long work; or NULL */
+	const char *target;
+};
+
 /* After tree_key. ERR_CHANGED if a project file's bytes are no longer those of its digest. */
-MUST_CHECK int tree_pack(struct tree *t, struct blobs *store, enum codec codec, struct pool *pool,
-                         struct layer *out, struct err *e);
+MUST_CHECK int tree_pack(struct tree *t, const struct pack_options *o, struct layer *out,
+                         struct err *e);
 
 #endif
