@@ -41,6 +41,9 @@ static int export_files(struct session *s, const struct descriptor *root, const 
 	if (rc == 0 && report.devices_skipped)
 		terminal_note(s->terminal, "not root: %zu devices were left out",
 		              report.devices_skipped);
+	if (rc == 0 && report.xattrs_skipped)
+		terminal_note(s->terminal, "%zu files lack extended attributes that cannot be set here",
+		              report.xattrs_skipped);
 	return rc;
 }
 
