@@ -96,7 +96,6 @@ int cmd_import(const struct options *o, struct terminal *t)
 	const char *name = o->words.at[0];
 	struct descriptor root;
 	enum layout_kind kind;
-	AUTO_BUF out = BUF_INIT;
 	struct session s;
 	struct err e;
 
@@ -111,10 +110,6 @@ int cmd_import(const struct options *o, struct terminal *t)
 	}
 	if (layout_import(s.store.blobs, AT_FDCWD, kind, path, tag, &root, &e) < 0)
 		return session_fail(&s, &e);
-	if (o->json)
-		session_print_json(&s, descriptor_json(&root));
-	else
-		buf_addf(&out, "%s\n", DIGEST_STR(&root.digest));
-	session_print(&s, &out);
+	session_print_root(&s, &root);
 	return session_end(&s, 0);
 }

@@ -21,30 +21,27 @@ static const struct opt deploy_options[] = {
 	{ 0 },
 };
 
+/* How a family is spelt, where no recipe says it. */
+#define FAMILY_OPTIONS                                                                             \
+	{ 0, "prefix", "TEXT", "in front of each numbered tag", TEXT(tag_prefix), 0 },             \
+	{ 0, "variant", "NAME", "suffix of this image's tags", TEXT(tag_variant), 0 },             \
+	{ 0, "alias", "NAME", "another spelling of the variant (may be repeated)",                 \
+	  LIST(tag_aliases), 0 },                                                                  \
+	{ 0, "other-variant", "NAME", "suffix of other images there (may be repeated)",            \
+	  LIST(tag_variants), 0 },                                                                 \
+	{ 0, "zero-major", NULL, "0.x has a major tag, too", FLAG(zero_major), 0 },                \
+	{ 0, "channels", NULL, "prereleases move 2.0-rc 2-rc rc", FLAG(channels), 0 }
+
 static const struct opt tag_options[] = {
 	{ 0, "version", "VERSION", "the version whose family is meant", TEXT(tag_version), 0 },
-	{ 0, "prefix", "TEXT", "in front of each numbered tag", TEXT(tag_prefix), 0 },
-	{ 0, "variant", "NAME", "suffix of this image's tags", TEXT(tag_variant), 0 },
-	{ 0, "alias", "NAME", "another spelling of the variant (may be repeated)",
-	  LIST(tag_aliases), 0 },
-	{ 0, "other-variant", "NAME", "suffix of other images there (may be repeated)",
-	  LIST(tag_variants), 0 },
-	{ 0, "zero-major", NULL, "0.x has a major tag, too", FLAG(zero_major), 0 },
-	{ 0, "channels", NULL, "prereleases move 2.0-rc 2-rc rc", FLAG(channels), 0 },
+	FAMILY_OPTIONS,
 	{ 0 },
 };
 
 static const struct opt promote_options[] = {
 	{ 0, "version", "VERSION", "what it is to be called, such as 1.2.3", TEXT(tag_version), 0 },
 	{ 0, "to", "REPO", "into this repository instead of its own", TEXT(promote_to), 0 },
-	{ 0, "prefix", "TEXT", "in front of each numbered tag", TEXT(tag_prefix), 0 },
-	{ 0, "variant", "NAME", "suffix of this image's tags", TEXT(tag_variant), 0 },
-	{ 0, "alias", "NAME", "another spelling of the variant (may be repeated)",
-	  LIST(tag_aliases), 0 },
-	{ 0, "other-variant", "NAME", "suffix of other images there (may be repeated)",
-	  LIST(tag_variants), 0 },
-	{ 0, "zero-major", NULL, "0.x has a major tag, too", FLAG(zero_major), 0 },
-	{ 0, "channels", NULL, "prereleases move 2.0-rc 2-rc rc", FLAG(channels), 0 },
+	FAMILY_OPTIONS,
 	{ 0 },
 };
 

@@ -429,3 +429,15 @@ void session_print_json(struct session *s, json_t *j)
 	json_decref(j);
 	session_print(s, &text);
 }
+
+void session_print_root(struct session *s, const struct descriptor *root)
+{
+	AUTO_BUF text = BUF_INIT;
+
+	if (s->options->json) {
+		session_print_json(s, descriptor_json(root));
+		return;
+	}
+	buf_addf(&text, "%s\n", DIGEST_STR(&root->digest));
+	session_print(s, &text);
+}

@@ -64,6 +64,8 @@ void session_interrupt(void);
 /* Standard output. */
 void session_print(struct session *s, const struct buf *text);
 void session_print_json(struct session *s, json_t *j);   /* steals j */
+/* What an image was found to be: its digest, or with --json its descriptor. */
+void session_print_root(struct session *s, const struct descriptor *root);
 
 /* main.c */
 extern const struct command commands[];
