@@ -7,14 +7,10 @@
 #include <unistd.h>
 
 #include "base/nearest.h"
-#include "image/layout.h"
 #include "lua/eval.h"
 #include "os/process.h"
-#include "publish/closure.h"
-#include "publish/copy.h"
 #include "publish/deploy.h"
 #include "recipe/graph.h"
-#include "store/blobs.h"
 
 /* The signal thread must find the build, and the registry calls, that are under way. */
 static struct {
@@ -244,10 +240,9 @@ static void hint_command(const char *word, struct err *e)
 		        near);
 }
 
-/* "x" is what the Imagefile that was read calls x, also where the project's root is further up. */
-static int find_target(const struct recipe *r, const char *word, struct target **out,
-                       struct err *e)
+int session_find_target(struct session *s, const char *word, struct target **out, struct err *e)
 {
+	const struct recipe *r = s->recipe;
 	AUTO_BUF below = BUF_INIT;
 	struct err ignored;
 
@@ -275,7 +270,7 @@ int session_targets(struct session *s, struct target ***out, size_t *n, struct e
 	for (size_t i = 0; i < words->len; i++) {
 		if (!strcmp(words->at[i], "default"))
 			add_defaults(r, *out, n);
-		else if (find_target(r, words->at[i], &(*out)[*n], e) < 0)
+		else if (session_find_target(s, words->at[i], &(*out)[*n], e) < 0)
 			return -1;
 		else
 			(*n)++;
@@ -304,13 +299,15 @@ static void print_others(struct session *s, const struct err *first)
 			terminal_error(s->terminal, other);
 }
 
-/* With -k, what could be planned is made although something else could not. */
+/* With -k, what could be planned is made although something else could not. What fails then is told by
+ * print_others. */
 static int make_the_rest(struct session *s, const struct err *first)
 {
 	struct err more;
 
-	if (s->options->keep_going && first->code != ERR_CANCELLED && build_make(s->build, &more) < 0)
-		terminal_error(s->terminal, &more);
+	if (!s->options->keep_going || first->code == ERR_CANCELLED)
+		return -1;
+	(void)!build_make(s->build, &more);
 	return -1;
 }
 
@@ -333,87 +330,6 @@ int session_rebuild(struct session *s, struct err *e)
 	free(s->platforms);
 	s->platforms = NULL;
 	return open_build(s, e);
-}
-
-static int image_of_target(struct session *s, struct target *t, bool layers,
-                           struct descriptor *root, struct err *e)
-{
-	if (t->kind != TARGET_IMAGE)
-		return err_set(e, ERR_INVALID, "'%s' is a %s, not an image", t->name,
-		               target_kind_text(t->kind));
-	if (session_build(s, &t, 1, e) < 0)
-		return -1;
-	*root = *build_root(s->build, t);
-	return layers ? build_complete(s->build, t, e) : 0;
-}
-
-/* Manifests and configurations of a reference into the store, without the layers. */
-static int peek_reference(struct session *s, const char *name, struct descriptor *root,
-                          struct err *e)
-{
-	struct content from = { s->store.blobs, s->registry, NULL };
-	struct reference ref;
-	struct closure c;
-	int rc = 0;
-
-	if (reference_parse(&ref, name, e) < 0)
-		return -1;
-	from.ref = &ref;
-	if (closure_fetch(&c, &from, NULL, e) < 0)
-		return -1;
-	*root = c.root;
-	for (size_t i = 0; rc == 0 && i < c.documents.len; i++) {
-		const struct document *d = &c.documents.at[i];
-
-		rc = blobs_put(s->store.blobs, d->body, (size_t)d->d.size, NULL, e);
-	}
-	for (size_t i = 0; rc == 0 && i < c.configs.len; i++)
-		rc = registry_fetch_blob(s->registry, &ref, &c.configs.at[i], s->store.blobs, e);
-	closure_fini(&c);
-	return rc;
-}
-
-static int image_of_reference(struct session *s, const char *name, bool layers,
-                              struct descriptor *root, struct err *e)
-{
-	struct ship_options o = { .store = &s->store, .registry = s->registry,
-		                  .progress = terminal_progress(s->terminal) };
-	int known = image_name_get(&s->store, name, root, e);
-
-	if (known)
-		return known < 0 ? -1 : 0;
-	return layers ? image_pull(root, name, NULL, &o, e) : peek_reference(s, name, root, e);
-}
-
-int session_image(struct session *s, const char *name, bool layers, struct descriptor *root,
-                  struct err *e)
-{
-	AUTO_FREE char *path = NULL, *tag = NULL;
-	enum layout_kind kind;
-	struct target *t;
-	struct err no_target;
-
-	if (s->recipe && find_target(s->recipe, name, &t, &no_target) == 0)
-		return image_of_target(s, t, layers, root, e);
-	if (layout_parse(name, &kind, &path, &tag))
-		return layout_import(s->store.blobs, AT_FDCWD, kind, path, tag, root, e);
-	if (s->recipe && !strpbrk(name, "/:@")) {   /* a mistyped target rather than a reference */
-		*e = no_target;
-		return -1;
-	}
-	return image_of_reference(s, name, layers, root, e);
-}
-
-int session_platform(const struct session *s, struct platform *out, struct err *e)
-{
-	const struct strlist *l = &s->options->platforms;
-
-	if (l->len > 1)
-		return err_set(e, ERR_INVALID, "one --platform is enough here");
-	if (l->len)
-		return platform_parse(out, l->at[0], e);
-	platform_host(out);
-	return 0;
 }
 
 void session_print(struct session *s, const struct buf *text)

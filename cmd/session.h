@@ -37,6 +37,9 @@ int session_fail(struct session *s, const struct err *e);
 /* Closes, and gives `status`, or 2 if standard output could not be written. */
 int session_end(struct session *s, int status);
 
+/* "x" is what the Imagefile that was read calls x, also where the project's root is further up. */
+MUST_CHECK int session_find_target(struct session *s, const char *word, struct target **out,
+                                   struct err *e);
 /* The targets that the words name; without words the default ones. *out is the caller's. */
 MUST_CHECK int session_targets(struct session *s, struct target ***out, size_t *n, struct err *e);
 
