@@ -299,26 +299,21 @@ static void print_others(struct session *s, const struct err *first)
 			terminal_error(s->terminal, other);
 }
 
-/* With -k, what could be planned is made although something else could not. What fails then is told by
- * print_others. */
-static int make_the_rest(struct session *s, const struct err *first)
-{
-	struct err more;
-
-	if (!s->options->keep_going || first->code == ERR_CANCELLED)
-		return -1;
-	(void)!build_make(s->build, &more);
-	return -1;
-}
-
+/* With -k, what could be planned is made although something else could not; print_others tells all failures
+ * but the first, which is in *e. */
 int session_build(struct session *s, struct target *const *targets, size_t n, struct err *e)
 {
-	int rc = session_plan(s, targets, n, e) < 0 ? make_the_rest(s, e)
-	                                            : build_make(s->build, e);
+	struct err more;
+	int planned = session_plan(s, targets, n, e), made = 0;
 
-	if (rc < 0)
-		print_others(s, e);
-	return rc;
+	if (planned == 0)
+		made = build_make(s->build, e);
+	else if (s->options->keep_going && e->code != ERR_CANCELLED)
+		made = build_make(s->build, &more);
+	if (planned == 0 && made == 0)
+		return 0;
+	print_others(s, e);
+	return -1;
 }
 
 int session_rebuild(struct session *s, struct err *e)

@@ -29,6 +29,7 @@ struct node {
 	const struct target *target;
 	struct platform platform;     /* {""} for host rules and tasks */
 	struct node *from;            /* NULL: scratch, or no file system */
+	struct node *sibling;         /* the same target for another platform, or NULL */
 	VEC(struct node *) needs;     /* from, copied-from, checked image, host rules */
 	struct arena arena;
 	struct key key;
@@ -39,6 +40,7 @@ struct node {
 	bool gone;                    /* a result was known, but gc took its layers */
 	bool asked;                   /* for itself, not because something needs it */
 	bool wanted;                  /* something to be made needs it */
+	bool early;                   /* a host rule needs it: made while planning, as rules are */
 	struct result result;
 	bool has_result;
 	const char *base_name;        /* of the base at the bottom, or NULL */
@@ -53,7 +55,8 @@ struct build {
 	struct pool *pool;            /* compresses */
 	atomic_bool cancelled;
 	VEC(struct node *) nodes;     /* in the recipe's order, then by platform */
-	struct map by_name;           /* "target\nplatform" → struct node * */
+	struct map by_name;           /* target and platform → struct node * */
+	struct node **of_target;      /* by the target's index: its nodes, linked by `sibling` */
 	struct map roots;             /* target name → struct descriptor *, of several platforms */
 	struct arena arena;           /* of roots and failures; guarded by `lock` */
 	pthread_mutex_t lock;         /* guards what follows, and the lock file */
@@ -62,16 +65,22 @@ struct build {
 	int locks;                    /* directory fd: <store>/locks; -1 in a dry run */
 };
 
-/* build.c */
+/* nodes.c */
 struct node *node_get(struct build *b, const struct target *t, const struct platform *p);
-bool build_cancelled(void *b);
 /* The project files that a target's steps may name. Not from several threads. */
 MUST_CHECK int build_context(struct build *b, const struct target *t, struct context **out,
                              struct err *e);
-/* The platforms that an image or stage is asked for. Caller frees. */
+/* The platforms that an image or stage is asked for, each once. Caller frees. */
 void target_platforms(const struct build *b, const struct target *t, struct platform **out,
                       size_t *n);
+/* Nodes of a target that is asked for, in all its platforms, and of all that they need. */
+MUST_CHECK int nodes_add(struct build *b, const struct target *t, struct err *e);
+void nodes_free(struct build *b);
 
+/* build.c */
+bool build_cancelled(void *b);
+/* Images, stages and tasks: by a job of their own when they are stale. */
+bool node_can_be_made(const struct node *n);
 /* In a dry run: a host rule that it needs has not run, so its files cannot be judged. */
 bool node_waits_for_rule(const struct node *n);
 
