@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/path.h"
 #include "base/nearest.h"
 #include "lua/eval.h"
 #include "os/process.h"
@@ -121,11 +122,15 @@ static void read_touched(struct session *s, struct strlist *out)
 	const struct recipe *r = s->recipe;
 
 	for (size_t i = 0; i < s->options->touched.len; i++) {
+		const char *name = s->options->touched.at[i];
 		AUTO_BUF path = BUF_INIT;
 
-		if (*r->dir)
-			buf_addf(&path, "%s/", r->dir);
-		buf_adds(&path, s->options->touched.at[i]);
+		if (path_below(name, r->root) && name[strlen(r->root)] == '/')
+			name += strlen(r->root) + 1;
+		else if (*r->dir)
+			path_join(&path, r->dir, name);
+		if (!path.len)
+			path_clean(&path, name);
 		strlist_add(out, path.s);
 	}
 }

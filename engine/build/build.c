@@ -63,6 +63,7 @@ void build_free(struct build *b)
 	for (size_t i = 0; i < b->contexts.len; i++)
 		context_close(b->contexts.at[i].value);
 	map_fini(&b->contexts);
+	map_fini(&b->resolved);
 	pthread_mutex_destroy(&b->lock);
 	fd_close(&b->locks);
 	arena_fini(&b->arena);

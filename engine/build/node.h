@@ -36,7 +36,7 @@ struct node {
 	struct digest plan_key;       /* of the whole node */
 	struct step_plan *steps;
 	enum status status;
-	bool forced;                  /* -W, or it needs a node that is */
+	const char *forced;           /* why no result will do: -W, or a need's own reason; NULL */
 	bool gone;                    /* a result was known, but gc took its layers */
 	bool asked;                   /* for itself, not because something needs it */
 	bool wanted;                  /* something to be made needs it */
@@ -62,6 +62,7 @@ struct build {
 	pthread_mutex_t lock;         /* guards what follows, and the lock file */
 	struct map tocs;              /* hex diff ID → struct toc * */
 	struct map contexts;          /* target dir → struct context * */
+	struct map resolved;          /* reference → itself, if locked by this build */
 	int locks;                    /* directory fd: <store>/locks; -1 in a dry run */
 };
 
@@ -87,6 +88,9 @@ bool node_waits_for_rule(const struct node *n);
 /* plan.c: keys and look-ups. */
 /* -W names this file, relative to the node's directory. */
 bool node_touched(const struct node *n, const char *path);
+void node_force(struct node *n, const char *path);
+/* What forces something that it needs forces it, too. */
+void node_inherit_force(struct node *n);
 MUST_CHECK int node_plan(struct node *n, struct err *e);
 
 /* base.c: resolves a base to a manifest of the node's platform and fills key, result, base_name. */

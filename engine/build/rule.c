@@ -74,7 +74,7 @@ static int add_files(struct node *n, const struct strings *patterns, struct hash
 			key_digest(&n->key, arena_printf(&n->arena, "file %s", f->path),
 			           &f->digest);
 		if (as_components && node_touched(n, f->path))
-			n->forced = true;
+			node_force(n, f->path);
 	}
 	fileset_free(set);
 	return rc;
@@ -231,6 +231,7 @@ int rule_plan(struct node *n, struct err *e)
 	int rc = 0;
 
 	n->status = STATUS_STALE;
+	node_inherit_force(n);
 	if (t->kind == TARGET_FILE && !node_waits_for_rule(n))
 		rc = plan_output(n, e);
 	return rc < 0 ? err_wrap(e, PLACE_FMT "file '%s'", PLACE_ARG(t->place), t->name) : 0;
