@@ -222,7 +222,8 @@ static int record_all(struct build *b, struct err *e)
 	for (size_t i = 0; i < b->nodes.len; i++) {
 		struct node *n = b->nodes.at[i];
 
-		if ((n->target->kind == TARGET_IMAGE || n->target->kind == TARGET_STAGE) &&
+		if ((n->target->kind == TARGET_IMAGE || n->target->kind == TARGET_STAGE ||
+		     n->target->kind == TARGET_FILE) &&
 		    (n->status == STATUS_CURRENT || n->status == STATUS_MADE) &&
 		    record_target(n, e) < 0)
 			return -1;

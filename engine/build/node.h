@@ -37,7 +37,7 @@ struct node {
 	struct step_plan *steps;
 	enum status status;
 	const char *forced;           /* why no result will do: -W, or a need's own reason; NULL */
-	bool gone;                    /* a result was known, but gc took its layers */
+	const char *lost;             /* what became of a result that was known; NULL */
 	bool asked;                   /* for itself, not because something needs it */
 	bool wanted;                  /* something to be made needs it */
 	bool early;                   /* a host rule needs it: made while planning, as rules are */
@@ -117,6 +117,8 @@ MUST_CHECK int assemble_index(struct build *b, const struct target *t, bool writ
 
 /* rule.c: host rules and tasks. */
 MUST_CHECK int rule_plan(struct node *n, struct err *e);
+/* As in make: what depends on something that always runs is always made. */
+bool rule_needs_task(const struct node *n);
 MUST_CHECK int task_run(struct node *n, struct err *e);
 /* Runs the lines as one script below `dir`; output goes to the progress. ERR_FAILED. `env` may be NULL. */
 MUST_CHECK int host_run(struct build *b, const char *target, const struct strings *lines, int dir,

@@ -287,14 +287,16 @@ static void key_start(struct node *n)
 /* Looks the whole node up: one record, and the blobs that it names. */
 static int look_up(struct node *n, struct err *e)
 {
+	bool gone;
 	int found;
 
 	n->status = STATUS_STALE;
 	if (n->build->o.always || n->forced)
 		return 0;
-	found = result_load(n->build->o.store, &n->plan_key, &n->result, &n->gone, e);
+	found = result_load(n->build->o.store, &n->plan_key, &n->result, &gone, e);
 	if (found < 0)
 		return -1;
+	n->lost = gone ? "its result is no longer in the store" : NULL;
 	n->has_result = found > 0;
 	if (found > 0)
 		n->status = STATUS_CURRENT;

@@ -194,8 +194,7 @@ static int make_output(struct node *n, struct err *e)
 	return save_state(n, &s, e);
 }
 
-/* As in make: what depends on something that always runs is always made. */
-static bool needs_task(const struct node *n)
+bool rule_needs_task(const struct node *n)
 {
 	for (size_t i = 0; i < n->needs.len; i++)
 		if (n->needs.at[i]->target->kind == TARGET_TASK)
@@ -215,12 +214,15 @@ static int plan_output(struct node *n, struct err *e)
 	there = known > 0 ? output_digest(n, &now, e) : 0;
 	if (known < 0 || there < 0)
 		return -1;
-	if (there && !n->forced && !n->build->o.always && !needs_task(n) && digest_equal(&last.key, &n->plan_key) &&
-	    digest_equal(&last.output, &now)) {
+	if (there && !n->forced && !n->build->o.always && !rule_needs_task(n) &&
+	    digest_equal(&last.key, &n->plan_key) && digest_equal(&last.output, &now)) {
 		n->status = STATUS_CURRENT;
 		return 0;
 	}
-	n->gone = known && !there;
+	if (known && !there)
+		n->lost = "its output is not there";
+	else if (known && !digest_equal(&last.output, &now))
+		n->lost = "its output was changed";
 	n->status = STATUS_STALE;
 	return n->build->o.dry_run ? 0 : make_output(n, e);
 }

@@ -42,8 +42,10 @@ int why_node(struct node *n, why_fn *fn, void *self, struct err *e)
 		fn(self, "never built before", NULL, NULL);
 	else if (!node_waits_for_rule(n))   /* else today's are not known yet */
 		compare(&n->key, then, count, fn, self);
-	if (known && n->gone)
-		fn(self, "its result is no longer in the store", NULL, NULL);
+	if (known && n->lost)
+		fn(self, n->lost, NULL, NULL);
+	if (known && n->target->kind == TARGET_FILE && rule_needs_task(n))
+		fn(self, "a task that it needs always runs", NULL, NULL);
 	if (n->forced)
 		fn(self, n->forced, NULL, NULL);
 	if (n->build->o.always)
