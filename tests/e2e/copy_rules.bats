@@ -230,3 +230,60 @@ text_of() {   # TARGET PATH: of the image's last layer
 	recipe <<<'image "x" { from = "scratch", unpack { "out.tar", to = "/" } }'
 	fails "out.tar leads out of the Imagefile's directory" imgmake
 }
+
+files_of_tar() {   # types and names of all but directories that only lead somewhere, files with their text
+	mkdir "$2"
+	tar -xf "$1" -C "$2"
+	(cd "$2" && find . -mindepth 1 \( -type f -printf '%P: ' -exec cat {} \; -o -printf '%y %P %l\n' \) | sort)
+}
+
+# One COPY and one copy for each case, each below a directory of its own.
+buildah_case() {   # COPY-ARGUMENTS COPY-STEP
+	echo "COPY $1" >>Dockerfile
+	echo "  copy { $2 }," >>steps
+}
+
+@test "copy lands where buildah's COPY does" {
+	needs_root
+	mkdir -p src/sub/deep src/empty other 'with space'
+	for f in a.txt b.txt c.md src/one src/two.txt src/sub/three.txt src/sub/deep/four other/five.txt \
+	         'with space/x y'; do
+		echo "$f" >"$f"
+	done
+	ln -s sub/three.txt src/link
+	ln -s nowhere src/dangling
+	ln -s sub src/dirlink
+	printf '%s\n' 'FROM scratch' >Dockerfile
+	: >steps
+	buildah_case 'a.txt /01/' '"a.txt", to = "/01/"'
+	buildah_case 'a.txt /02/x' '"a.txt", to = "/02/x"'
+	buildah_case 'a.txt /03/x/' '"a.txt", to = "/03/x/"'
+	buildah_case 'a.txt b.txt /04/' '"a.txt", "b.txt", to = "/04/"'
+	buildah_case '*.txt /05/' '"*.txt", to = "/05/"'
+	buildah_case 'src /06' '"src", to = "/06"'
+	buildah_case 'src/ /07/' '"src/", to = "/07/"'
+	buildah_case 'src /08/new/er' '"src", to = "/08/new/er"'
+	buildah_case 'other/* src/sub/* /09/' '"other/*", "src/sub/*", to = "/09/"'
+	buildah_case 'src/sub other /10/' '"src/sub", "other", to = "/10/"'
+	buildah_case 'src/s* /11/' '"src/s*", to = "/11/"'
+	buildah_case '?.txt /12/' '"?.txt", to = "/12/"'
+	buildah_case '[a-b].txt /13/' '"[a-b].txt", to = "/13/"'
+	buildah_case '["with space/x y", "/14/"]' '"with space/x y", to = "/14/"'
+	buildah_case './src/../a.txt /16/' '"./src/../a.txt", to = "/16/"'
+	buildah_case 'src/sub/. /17/' '"src/sub/.", to = "/17/"'
+	buildah_case 'src/*/three.txt /18/' '"src/s*/three.txt", to = "/18/"'
+	buildah_case 'a.txt /19/../19b/./y' '"a.txt", to = "/19/../19b/./y"'
+	echo 'WORKDIR /20' >>Dockerfile
+	echo '  workdir "/20",' >>steps
+	buildah_case 'a.txt .' '"a.txt", to = "."'
+	buildah_case 'b.txt ./in/' '"b.txt", to = "./in/"'
+	buildah_case 'c.md c2.md' '"c.md", to = "c2.md"'
+	buildah_case 'src/sub ../21' '"src/sub", to = "../21"'
+	{ echo 'image "x" { from = "scratch",'; cat steps; echo '}'; } >Imagefile
+	printf '%s\n' Dockerfile Imagefile steps home >.dockerignore
+	bud bud -q --isolation chroot -t localhost/x . >&2
+	bud push -q localhost/x oci-archive:theirs.tar:x >&2
+	imgmake export x tar:ours.tar
+	imgmake export oci-archive:theirs.tar tar:theirs-flat.tar
+	equal "$(files_of_tar ours.tar "$DIR/ours")" "$(files_of_tar theirs-flat.tar "$DIR/theirs")"
+}
