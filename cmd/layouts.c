@@ -5,6 +5,7 @@
 #include "cmd/commands.h"
 #include "image/image.h"
 #include "image/layout.h"
+#include "image/reference.h"
 #include "image/unpack.h"
 
 enum { MOVES_IMAGES = SESSION_RECIPE_IF_ANY | SESSION_STORE | SESSION_REGISTRY | SESSION_BUILD };
@@ -40,7 +41,19 @@ static int export_files(struct session *s, const struct descriptor *root, const 
 	if (rc == 0 && report.devices_skipped)
 		terminal_note(s->terminal, "not root: %zu devices were left out",
 		              report.devices_skipped);
+	if (rc == 0 && report.xattrs_skipped)
+		terminal_note(s->terminal, "%zu files lack extended attributes that cannot be set here",
+		              report.xattrs_skipped);
 	return rc;
+}
+
+/* A target's name that is also a repository's. */
+static bool is_plain_name(const char *name)
+{
+	struct reference ref;
+	struct err ignored;
+
+	return !strpbrk(name, ":@") && reference_parse(&ref, name, &ignored) == 0;
 }
 
 static int export_to(struct session *s, const char *name, const char *to, struct err *e)
@@ -60,6 +73,9 @@ static int export_to(struct session *s, const char *name, const char *to, struct
 		return -1;
 	if (files)
 		return export_files(s, &root, to, e);
+	/* docker load names an image only if the archive does. */
+	if (kind == LAYOUT_DOCKER_ARCHIVE && !tag && is_plain_name(name))
+		tag = mem_strdup(name);
 	return layout_export(s->store.blobs, AT_FDCWD, kind, path, tag, &root, e);
 }
 
@@ -80,7 +96,6 @@ int cmd_import(const struct options *o, struct terminal *t)
 	const char *name = o->words.at[0];
 	struct descriptor root;
 	enum layout_kind kind;
-	AUTO_BUF out = BUF_INIT;
 	struct session s;
 	struct err e;
 
@@ -95,10 +110,6 @@ int cmd_import(const struct options *o, struct terminal *t)
 	}
 	if (layout_import(s.store.blobs, AT_FDCWD, kind, path, tag, &root, &e) < 0)
 		return session_fail(&s, &e);
-	if (o->json)
-		session_print_json(&s, descriptor_json(&root));
-	else
-		buf_addf(&out, "%s\n", DIGEST_STR(&root.digest));
-	session_print(&s, &out);
+	session_print_root(&s, &root);
 	return session_end(&s, 0);
 }

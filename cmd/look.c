@@ -30,7 +30,7 @@ static json_t *list_json(const struct recipe *r)
 	}
 	for (size_t i = 0; i < r->n_variables; i++)
 		json_array_append_new(variables,
-		                      json_pack("{s:s,s:s,s:s?}", "name", r->variables[i].name,
+		                      json_pack("{s:s,s:s?,s:s?}", "name", r->variables[i].name,
 		                                "value", r->variables[i].value, "help",
 		                                r->variables[i].help));
 	return json_pack("{s:o,s:o}", "targets", targets, "variables", variables);
@@ -71,7 +71,7 @@ static void list_variables(const struct recipe *r, struct buf *out)
 	table = table_new(columns);
 	for (size_t i = 0; i < r->n_variables; i++) {
 		table_add(table, r->variables[i].name);
-		table_add(table, r->variables[i].value);
+		table_add(table, r->variables[i].value ? r->variables[i].value : "(none)");
 		table_add(table, r->variables[i].help ? r->variables[i].help : "");
 	}
 	buf_addc(out, '\n');

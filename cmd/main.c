@@ -1,5 +1,5 @@
 /* imgmake: make for container images. */
-#include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -21,30 +21,27 @@ static const struct opt deploy_options[] = {
 	{ 0 },
 };
 
+/* How a family is spelt, where no recipe says it. */
+#define FAMILY_OPTIONS                                                                             \
+	{ 0, "prefix", "TEXT", "in front of each numbered tag", TEXT(tag_prefix), 0 },             \
+	{ 0, "variant", "NAME", "suffix of this image's tags", TEXT(tag_variant), 0 },             \
+	{ 0, "alias", "NAME", "another spelling of the variant (may be repeated)",                 \
+	  LIST(tag_aliases), 0 },                                                                  \
+	{ 0, "other-variant", "NAME", "suffix of other images there (may be repeated)",            \
+	  LIST(tag_variants), 0 },                                                                 \
+	{ 0, "zero-major", NULL, "0.x has a major tag, too", FLAG(zero_major), 0 },                \
+	{ 0, "channels", NULL, "prereleases move 2.0-rc 2-rc rc", FLAG(channels), 0 }
+
 static const struct opt tag_options[] = {
 	{ 0, "version", "VERSION", "the version whose family is meant", TEXT(tag_version), 0 },
-	{ 0, "prefix", "TEXT", "in front of each numbered tag", TEXT(tag_prefix), 0 },
-	{ 0, "variant", "NAME", "suffix of this image's tags", TEXT(tag_variant), 0 },
-	{ 0, "alias", "NAME", "another spelling of the variant (may be repeated)",
-	  LIST(tag_aliases), 0 },
-	{ 0, "other-variant", "NAME", "suffix of other images there (may be repeated)",
-	  LIST(tag_variants), 0 },
-	{ 0, "zero-major", NULL, "0.x has a major tag, too", FLAG(zero_major), 0 },
-	{ 0, "channels", NULL, "prereleases move 2.0-rc 2-rc rc", FLAG(channels), 0 },
+	FAMILY_OPTIONS,
 	{ 0 },
 };
 
 static const struct opt promote_options[] = {
 	{ 0, "version", "VERSION", "what it is to be called, such as 1.2.3", TEXT(tag_version), 0 },
 	{ 0, "to", "REPO", "into this repository instead of its own", TEXT(promote_to), 0 },
-	{ 0, "prefix", "TEXT", "in front of each numbered tag", TEXT(tag_prefix), 0 },
-	{ 0, "variant", "NAME", "suffix of this image's tags", TEXT(tag_variant), 0 },
-	{ 0, "alias", "NAME", "another spelling of the variant (may be repeated)",
-	  LIST(tag_aliases), 0 },
-	{ 0, "other-variant", "NAME", "suffix of other images there (may be repeated)",
-	  LIST(tag_variants), 0 },
-	{ 0, "zero-major", NULL, "0.x has a major tag, too", FLAG(zero_major), 0 },
-	{ 0, "channels", NULL, "prereleases move 2.0-rc 2-rc rc", FLAG(channels), 0 },
+	FAMILY_OPTIONS,
 	{ 0 },
 };
 
@@ -209,6 +206,18 @@ static int run(const struct options *o, struct terminal *t)
 	return o->command->run(o, t);
 }
 
+/* A caller that closed one of the three would have our next file take its place. */
+static void open_standard_fds(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
 /* Every layer read and every connection is a descriptor; the usual soft limit of 1,024 is historical. */
 static void raise_file_limit(void)
 {
@@ -229,6 +238,7 @@ int main(int argc, char **argv)
 	int status;
 
 	(void)argc;
+	open_standard_fds();
 	raise_file_limit();
 	start_watching(&set);
 	if (options_parse(&o, commands, argv, &e) < 0) {

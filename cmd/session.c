@@ -6,14 +6,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "image/layout.h"
+#include "base/path.h"
+#include "base/nearest.h"
 #include "lua/eval.h"
 #include "os/process.h"
-#include "publish/closure.h"
-#include "publish/copy.h"
 #include "publish/deploy.h"
 #include "recipe/graph.h"
-#include "store/blobs.h"
 
 /* The signal thread must find the build, and the registry calls, that are under way. */
 static struct {
@@ -124,11 +122,15 @@ static void read_touched(struct session *s, struct strlist *out)
 	const struct recipe *r = s->recipe;
 
 	for (size_t i = 0; i < s->options->touched.len; i++) {
+		const char *name = s->options->touched.at[i];
 		AUTO_BUF path = BUF_INIT;
 
-		if (*r->dir)
-			buf_addf(&path, "%s/", r->dir);
-		buf_adds(&path, s->options->touched.at[i]);
+		if (path_below(name, r->root) && name[strlen(r->root)] == '/')
+			name += strlen(r->root) + 1;
+		else if (*r->dir)
+			path_join(&path, r->dir, name);
+		if (!path.len)
+			path_clean(&path, name);
 		strlist_add(out, path.s);
 	}
 }
@@ -229,10 +231,23 @@ static void add_defaults(const struct recipe *r, struct target **out, size_t *n)
 			out[(*n)++] = r->targets[i];
 }
 
-/* "x" is what the Imagefile that was read calls x, also where the project's root is further up. */
-static int find_target(const struct recipe *r, const char *word, struct target **out,
-                       struct err *e)
+/* A mistyped command is taken for a target. */
+static void hint_command(const char *word, struct err *e)
 {
+	const char *names[64], *near;
+	size_t n = 0;
+
+	for (const struct command *c = commands; c->name && n < ARRAY_LEN(names); c++)
+		names[n++] = c->name;
+	near = strstr(e->msg, "did you mean") ? NULL : nearest_name(word, names, n);
+	if (near)
+		err_set(e, ERR_NOT_FOUND, "no target '%s'; did you mean the command '%s'?", word,
+		        near);
+}
+
+int session_find_target(struct session *s, const char *word, struct target **out, struct err *e)
+{
+	const struct recipe *r = s->recipe;
 	AUTO_BUF below = BUF_INIT;
 	struct err ignored;
 
@@ -241,7 +256,10 @@ static int find_target(const struct recipe *r, const char *word, struct target *
 		if (recipe_find(r, below.s, out, &ignored) == 0)
 			return 0;
 	}
-	return recipe_find(r, word, out, e);
+	if (recipe_find(r, word, out, e) == 0)
+		return 0;
+	hint_command(word, e);
+	return -1;
 }
 
 int session_targets(struct session *s, struct target ***out, size_t *n, struct err *e)
@@ -257,7 +275,7 @@ int session_targets(struct session *s, struct target ***out, size_t *n, struct e
 	for (size_t i = 0; i < words->len; i++) {
 		if (!strcmp(words->at[i], "default"))
 			add_defaults(r, *out, n);
-		else if (find_target(r, words->at[i], &(*out)[*n], e) < 0)
+		else if (session_find_target(s, words->at[i], &(*out)[*n], e) < 0)
 			return -1;
 		else
 			(*n)++;
@@ -286,13 +304,18 @@ static void print_others(struct session *s, const struct err *first)
 			terminal_error(s->terminal, other);
 }
 
+/* With -k, what could be planned is made although something else could not; print_others tells all failures
+ * but the first, which is in *e. */
 int session_build(struct session *s, struct target *const *targets, size_t n, struct err *e)
 {
-	if (session_plan(s, targets, n, e) < 0) {
-		print_others(s, e);
-		return -1;
-	}
-	if (build_make(s->build, e) == 0)
+	struct err more;
+	int planned = session_plan(s, targets, n, e), made = 0;
+
+	if (planned == 0)
+		made = build_make(s->build, e);
+	else if (s->options->keep_going && e->code != ERR_CANCELLED)
+		made = build_make(s->build, &more);
+	if (planned == 0 && made == 0)
 		return 0;
 	print_others(s, e);
 	return -1;
@@ -309,87 +332,6 @@ int session_rebuild(struct session *s, struct err *e)
 	return open_build(s, e);
 }
 
-static int image_of_target(struct session *s, struct target *t, bool layers,
-                           struct descriptor *root, struct err *e)
-{
-	if (t->kind != TARGET_IMAGE)
-		return err_set(e, ERR_INVALID, "'%s' is a %s, not an image", t->name,
-		               target_kind_text(t->kind));
-	if (session_build(s, &t, 1, e) < 0)
-		return -1;
-	*root = *build_root(s->build, t);
-	return layers ? build_complete(s->build, t, e) : 0;
-}
-
-/* Manifests and configurations of a reference into the store, without the layers. */
-static int peek_reference(struct session *s, const char *name, struct descriptor *root,
-                          struct err *e)
-{
-	struct content from = { s->store.blobs, s->registry, NULL };
-	struct reference ref;
-	struct closure c;
-	int rc = 0;
-
-	if (reference_parse(&ref, name, e) < 0)
-		return -1;
-	from.ref = &ref;
-	if (closure_fetch(&c, &from, NULL, e) < 0)
-		return -1;
-	*root = c.root;
-	for (size_t i = 0; rc == 0 && i < c.documents.len; i++) {
-		const struct document *d = &c.documents.at[i];
-
-		rc = blobs_put(s->store.blobs, d->body, (size_t)d->d.size, NULL, e);
-	}
-	for (size_t i = 0; rc == 0 && i < c.configs.len; i++)
-		rc = registry_fetch_blob(s->registry, &ref, &c.configs.at[i], s->store.blobs, e);
-	closure_fini(&c);
-	return rc;
-}
-
-static int image_of_reference(struct session *s, const char *name, bool layers,
-                              struct descriptor *root, struct err *e)
-{
-	struct ship_options o = { .store = &s->store, .registry = s->registry,
-		                  .progress = terminal_progress(s->terminal) };
-	int known = image_name_get(&s->store, name, root, e);
-
-	if (known)
-		return known < 0 ? -1 : 0;
-	return layers ? image_pull(root, name, NULL, &o, e) : peek_reference(s, name, root, e);
-}
-
-int session_image(struct session *s, const char *name, bool layers, struct descriptor *root,
-                  struct err *e)
-{
-	AUTO_FREE char *path = NULL, *tag = NULL;
-	enum layout_kind kind;
-	struct target *t;
-	struct err no_target;
-
-	if (s->recipe && find_target(s->recipe, name, &t, &no_target) == 0)
-		return image_of_target(s, t, layers, root, e);
-	if (layout_parse(name, &kind, &path, &tag))
-		return layout_import(s->store.blobs, AT_FDCWD, kind, path, tag, root, e);
-	if (s->recipe && !strpbrk(name, "/:@")) {   /* a mistyped target rather than a reference */
-		*e = no_target;
-		return -1;
-	}
-	return image_of_reference(s, name, layers, root, e);
-}
-
-int session_platform(const struct session *s, struct platform *out, struct err *e)
-{
-	const struct strlist *l = &s->options->platforms;
-
-	if (l->len > 1)
-		return err_set(e, ERR_INVALID, "one --platform is enough here");
-	if (l->len)
-		return platform_parse(out, l->at[0], e);
-	platform_host(out);
-	return 0;
-}
-
 void session_print(struct session *s, const struct buf *text)
 {
 	terminal_print(s->terminal, text->s, text->len);
@@ -401,5 +343,17 @@ void session_print_json(struct session *s, json_t *j)
 
 	json_write_pretty(&text, j);
 	json_decref(j);
+	session_print(s, &text);
+}
+
+void session_print_root(struct session *s, const struct descriptor *root)
+{
+	AUTO_BUF text = BUF_INIT;
+
+	if (s->options->json) {
+		session_print_json(s, descriptor_json(root));
+		return;
+	}
+	buf_addf(&text, "%s\n", DIGEST_STR(&root->digest));
 	session_print(s, &text);
 }

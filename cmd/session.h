@@ -37,6 +37,9 @@ int session_fail(struct session *s, const struct err *e);
 /* Closes, and gives `status`, or 2 if standard output could not be written. */
 int session_end(struct session *s, int status);
 
+/* "x" is what the Imagefile that was read calls x, also where the project's root is further up. */
+MUST_CHECK int session_find_target(struct session *s, const char *word, struct target **out,
+                                   struct err *e);
 /* The targets that the words name; without words the default ones. *out is the caller's. */
 MUST_CHECK int session_targets(struct session *s, struct target ***out, size_t *n, struct err *e);
 
@@ -64,6 +67,8 @@ void session_interrupt(void);
 /* Standard output. */
 void session_print(struct session *s, const struct buf *text);
 void session_print_json(struct session *s, json_t *j);   /* steals j */
+/* What an image was found to be: its digest, or with --json its descriptor. */
+void session_print_root(struct session *s, const struct descriptor *root);
 
 /* main.c */
 extern const struct command commands[];

@@ -63,7 +63,7 @@ static void family_of(const struct options *o, struct family_options *f)
 		.n_aliases = o->tag_aliases.len,
 		.variants = (const char *const *)o->tag_variants.at,
 		.n_variants = o->tag_variants.len,
-		.bare = true,
+		.bare = !o->tag_variant,
 		.zero_major = o->zero_major,
 		.channels = o->channels,
 		.immutable = true,

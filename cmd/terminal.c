@@ -249,12 +249,12 @@ static void emit(struct progress *self, const struct progress_event *ev)
 		put_json(t, "warning", ev->target, "text", ev->what, -1, -1);
 	else if (ev->kind == PROGRESS_WARNING)
 		put_message(t, "\x1b[33m", " warning:", ev->what);
+	else if (ev->kind == PROGRESS_OUTPUT)
+		on_output(t, ev);   /* as make -s: what commands say is theirs */
 	else if (t->mode == TERMINAL_SILENT)
 		;
 	else if (ev->kind == PROGRESS_STEP)
 		on_line(t, "step", ev->target, ev->what, strlen(ev->what));
-	else if (ev->kind == PROGRESS_OUTPUT)
-		on_output(t, ev);
 	else
 		on_work(t, ev);
 	pthread_mutex_unlock(&t->lock);

@@ -16,7 +16,6 @@ int cmd_pull(const struct options *o, struct terminal *t)
 	struct platform p, *only;
 	struct ship_options ship;
 	struct descriptor root;
-	AUTO_BUF out = BUF_INIT;
 	struct session s;
 	struct err e;
 
@@ -26,11 +25,7 @@ int cmd_pull(const struct options *o, struct terminal *t)
 	if (only_platform(&s, &p, &only, &e) < 0 ||
 	    image_pull(&root, o->words.at[0], only, &ship, &e) < 0)
 		return session_fail(&s, &e);
-	if (o->json)
-		session_print_json(&s, descriptor_json(&root));
-	else
-		buf_addf(&out, "%s\n", DIGEST_STR(&root.digest));
-	session_print(&s, &out);
+	session_print_root(&s, &root);
 	return session_end(&s, 0);
 }
 

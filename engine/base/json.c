@@ -81,7 +81,7 @@ static int member(const json_t *j, const char *key, bool need, json_type type,
 int json_member_str(const json_t *j, const char *key, bool need, const char **out,
                     struct err *e)
 {
-	json_t *m;
+	json_t *m = NULL;
 	int found = member(j, key, need, JSON_STRING, "a string", &m, e);
 
 	if (found > 0) {
@@ -94,7 +94,7 @@ int json_member_str(const json_t *j, const char *key, bool need, const char **ou
 
 int json_member_int(const json_t *j, const char *key, bool need, int64_t *out, struct err *e)
 {
-	json_t *m;
+	json_t *m = NULL;
 	int found = member(j, key, need, JSON_INTEGER, "an integer", &m, e);
 
 	if (found > 0)

@@ -14,6 +14,7 @@ struct where {
 	enum layout_kind kind;
 	char *path, *tag;
 	struct reference ref;        /* of a registry */
+	bool not_here;               /* a dry run would have to bring it first */
 };
 
 static void where_fini(struct where *w)
@@ -33,20 +34,47 @@ static int where_read(struct where *w, const struct node *n, struct err *e)
 	return reference_parse(&w->ref, n->target->name, e);
 }
 
+/* With --lock=update, only what this very build has locked counts. */
+static int look_in_lock(struct build *b, const char *name, struct digest *out, struct err *e)
+{
+	int locked = 0;
+
+	pthread_mutex_lock(&b->lock);
+	if (!b->o.lock_update || map_get(&b->resolved, name))
+		locked = lockfile_get(b->o.lock, LOCK_BASES, name, out, e);
+	pthread_mutex_unlock(&b->lock);
+	return locked;
+}
+
+/* Two platforms may ask for one name at once, just while it changes: the first answer is everybody's. */
+static struct digest lock_once(struct build *b, enum lock_section section,
+                               const char *name, const struct digest *d)
+{
+	struct digest is = *d;
+	struct err ignored;
+
+	pthread_mutex_lock(&b->lock);
+	if (!map_get(&b->resolved, name) ||
+	    lockfile_get(b->o.lock, section, name, &is, &ignored) <= 0) {
+		lockfile_set(b->o.lock, section, name, d);
+		is = *d;
+	}
+	map_put(&b->resolved, name, b);
+	pthread_mutex_unlock(&b->lock);
+	return is;
+}
+
 /* The digest that the reference stands for: its own, the locked one, or (first use) today's. */
 static int resolve_digest(struct build *b, struct reference *ref, struct err *e)
 {
 	AUTO_FREE char *name = NULL;
 	struct descriptor d;
-	int locked = 0;
+	int locked;
 
 	if (ref->has_digest)
 		return 0;
 	name = reference_text(ref);
-	pthread_mutex_lock(&b->lock);
-	if (!b->o.lock_update)
-		locked = lockfile_get(b->o.lock, LOCK_BASES, name, &ref->digest, e);
-	pthread_mutex_unlock(&b->lock);
+	locked = look_in_lock(b, name, &ref->digest, e);
 	if (locked < 0)
 		return -1;
 	if (!locked && b->o.lock_strict)
@@ -56,10 +84,7 @@ static int resolve_digest(struct build *b, struct reference *ref, struct err *e)
 	if (!locked) {
 		if (registry_head_manifest(b->o.registry, ref, &d, e) < 0)
 			return -1;
-		ref->digest = d.digest;
-		pthread_mutex_lock(&b->lock);
-		lockfile_set(b->o.lock, LOCK_BASES, name, &d.digest);
-		pthread_mutex_unlock(&b->lock);
+		ref->digest = lock_once(b, LOCK_BASES, name, &d.digest);
 	}
 	ref->has_digest = true;
 	return 0;
@@ -131,8 +156,10 @@ static int fetch_registry(struct build *b, const struct node *n, struct where *w
 	if (have(b, &w->ref.digest) && image_peek(b->o.store->blobs, &w->ref.digest, root, e) == 0 &&
 	    image_can_open(b->o.store->blobs, root, &n->platform))
 		return 0;
-	if (b->o.dry_run)
+	if (b->o.dry_run) {
+		w->not_here = true;
 		return err_set(e, ERR_NOT_FOUND, "it has not been pulled yet");
+	}
 	if (fetch_manifest(b, &w->ref, &w->ref.digest, root, &body, e) < 0)
 		return -1;
 	if (media_class(root->media_type) == MEDIA_INDEX)
@@ -140,7 +167,7 @@ static int fetch_registry(struct build *b, const struct node *n, struct where *w
 	return fetch_config(b, &w->ref, &body, root->media_type, e);
 }
 
-static int fetch_local(struct build *b, const struct node *n, const struct where *w,
+static int fetch_local(struct build *b, const struct node *n, struct where *w,
                        struct descriptor *root, struct err *e)
 {
 	int dir = n->context->fd;
@@ -149,8 +176,10 @@ static int fetch_local(struct build *b, const struct node *n, const struct where
 		return -1;
 	if (have(b, &root->digest) && image_is_whole(b->o.store->blobs, root, &n->platform))
 		return 0;
-	if (b->o.dry_run)
+	if (b->o.dry_run) {
+		w->not_here = true;
 		return err_set(e, ERR_NOT_FOUND, "it has not been read yet");
+	}
 	return layout_import(b->o.store->blobs, dir, w->kind, w->path, w->tag, root, e);
 }
 
@@ -207,6 +236,8 @@ static int take_image(struct node *n, const struct where *w, const struct descri
 	rc = take_layers(n, &im, w, e);
 	image_fini(&im);
 	n->has_result = rc == 0;
+	if (rc < 0)
+		result_fini(&n->result);
 	return rc;
 }
 
@@ -248,11 +279,12 @@ int base_plan(struct node *n, struct err *e)
 		return -1;
 	rc = base_read(n, &w, e);
 	/* A dry run pulls nothing: what stands on the base is then out of date, which is true. */
-	if (rc < 0 && n->build->o.dry_run && e->code == ERR_NOT_FOUND) {
+	if (rc < 0 && w.not_here) {
 		key_str(&n->key, "base", "not pulled yet");
 		key_value(&n->key, &n->plan_key);
 		n->status = STATUS_STALE;
-		n->forced = true;
+		n->forced = arena_printf(&n->arena, "the base %s has not been pulled yet",
+		                         n->target->name);
 		rc = 0;
 	}
 	where_fini(&w);
@@ -293,8 +325,6 @@ int download_lock(struct build *b, const char *url, struct digest *out, struct e
 	if (registry_fetch_url(b->o.registry, url, DOWNLOAD_MAX, b->o.store->blobs, out, &size,
 	                       e) < 0)
 		return -1;
-	pthread_mutex_lock(&b->lock);
-	lockfile_set(b->o.lock, LOCK_DOWNLOADS, url, out);
-	pthread_mutex_unlock(&b->lock);
+	*out = lock_once(b, LOCK_DOWNLOADS, url, out);
 	return 0;
 }

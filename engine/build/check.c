@@ -12,6 +12,7 @@
 #include "os/file.h"
 #include "store/state.h"
 
+/* The commands run in `dir`: the same words name other scripts elsewhere. */
 static void check_key(const struct target *t, const struct descriptor *image, struct digest *out)
 {
 	struct hasher h;
@@ -19,6 +20,7 @@ static void check_key(const struct target *t, const struct descriptor *image, st
 	hasher_init(&h);
 	hasher_str(&h, "check");
 	hasher_digest(&h, &image->digest);
+	hasher_str(&h, t->dir);
 	for (size_t i = 0; i < t->run.n; i++)
 		hasher_str(&h, t->run.at[i]);
 	hasher_end(&h, out);
@@ -71,13 +73,13 @@ static int run_with_layout(struct build *b, const struct target *t, const struct
 	int rc;
 
 	buf_addf(&name, "tmp/check.%d.%zu", (int)getpid(), t->index);
-	if (build_context(b, t, &context, e) < 0 || build_complete(b, t->image, e) < 0 ||
-	    layout_export(b->o.store->blobs, b->o.store->dir, LAYOUT_OCI_DIR, name.s, NULL, image,
-	                  e) < 0)
+	if (build_context(b, t, &context, e) < 0 || build_complete(b, t->image, e) < 0)
 		return -1;
+	rc = layout_export(b->o.store->blobs, b->o.store->dir, LAYOUT_OCI_DIR, name.s, NULL, image, e);
 	buf_addf(&var, "IMAGE=%s/%s", b->o.store->path, name.s);
 	env = environment(var.s);
-	rc = host_run(b, t->name, &t->run, context->fd, env, e);
+	if (rc == 0)
+		rc = host_run(b, t->name, &t->run, context->fd, env, e);
 	if (file_remove_tree(b->o.store->dir, name.s, &ignored) < 0)
 		progress_warning(b->o.progress, "%s", ignored.msg);
 	return rc;

@@ -172,7 +172,7 @@ const struct toc_entry *link_target(const struct toc_view *v, const struct toc_e
 			return NULL;
 		entry = toc_view_find(&upto, entry->link, layer);
 	}
-	return entry && entry->type == TOC_FILE ? entry : NULL;
+	return entry && entry->type != TOC_DIR ? entry : NULL;
 }
 
 int extract_to(const struct node *n, const struct result *r, const struct toc_view *v,
@@ -189,7 +189,7 @@ int extract_to(const struct node *n, const struct result *r, const struct toc_vi
 	entry = toc_view_find(v, at.s, &layer);
 	if (entry)
 		entry = link_target(v, entry, &layer);
-	if (!entry)
+	if (!entry || entry->type != TOC_FILE)
 		return err_set(e, ERR_NOT_FOUND, "%s: no such file in the image", path);
 	want = (struct want){ layer, entry->path, &offset };
 	return extract_files(n, r, &want, 1, out, e);

@@ -31,8 +31,9 @@ struct want {
 MUST_CHECK int extract_files(const struct node *n, const struct result *r, struct want *wants,
                              size_t count, struct spool *out, struct err *e);
 
-/* The file that a hard link stands for: the entry that has the content, and its layer. NULL if the layers
- * contradict themselves. */
+/* The file (or symlink, or device) that a hard link stands for: the entry that has the content, and its
+ * layer. Other entries stand for themselves. NULL for directories, and if the layers contradict
+ * themselves. */
 const struct toc_entry *link_target(const struct toc_view *v, const struct toc_entry *entry,
                                     size_t *layer);
 

@@ -2,6 +2,8 @@
 #define BUILD_FILESET_H
 
 /* Files of the project that a step names: found, filtered by the ignore file, and hashed. */
+#include <sys/stat.h>
+
 #include "base/arena.h"
 #include "base/pattern.h"
 #include "base/vec.h"
@@ -63,11 +65,16 @@ MUST_CHECK int fileset_settle(struct fileset *f, struct err *e);
 
 /* Bytes of the directories in front of a pattern's first component with a wildcard. */
 size_t fileset_fixed_part(const char *pattern);
+/* Appends the pattern for `rest` below the directory `dir`, whose name is meant literally. */
+void fileset_pattern(const char *dir, const char *rest, struct buf *out);
 
 /* Fills the digests, on several threads. */
 MUST_CHECK int fileset_hash(struct fileset *f, const struct context *c, struct pool *pool,
                             struct err *e);
-/* SHA-256 of one file. */
+/* SHA-256 of one file; links that stay in the project are followed. file_open_hashed returns it open, at
+ * its start, and what it was before it was read. */
+MUST_CHECK int file_open_hashed(const struct context *c, const char *path, struct digest *out,
+                                struct stat *before, struct err *e);
 MUST_CHECK int file_digest(const struct context *c, const char *path, struct digest *out,
                            struct err *e);
 

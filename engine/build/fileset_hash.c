@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/xattr.h>
+#include <unistd.h>
 
 #include "build/fileset.h"
 #include "os/fd.h"
@@ -44,12 +45,14 @@ static int hash_fd(int fd, const char *path, char *chunk, int64_t *size, struct 
 	return n < 0 ? -1 : 0;
 }
 
-static int open_source(const struct context *c, const char *path, struct err *e)
+static int open_source(const struct context *c, const char *path, int flags, struct err *e)
 {
-	AUTO_CLOSE int fd = file_open_beneath(c->fd, path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW, 0);
+	AUTO_CLOSE int fd = file_open_beneath(c->fd, path, O_RDONLY | O_NONBLOCK | flags, 0);
 	struct stat st;
 	int out;
 
+	if (fd < 0 && errno == EXDEV)
+		return err_set(e, ERR_INVALID, "%s leads out of the Imagefile's directory", path);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_sys(e, "open %s", path);
 	if (!S_ISREG(st.st_mode))
@@ -59,13 +62,29 @@ static int open_source(const struct context *c, const char *path, struct err *e)
 	return out;
 }
 
-int file_digest(const struct context *c, const char *path, struct digest *out, struct err *e)
+int file_open_hashed(const struct context *c, const char *path, struct digest *out,
+                     struct stat *before, struct err *e)
 {
-	AUTO_CLOSE int fd = open_source(c, path, e);
 	AUTO_FREE char *chunk = mem_alloc(CHUNK);
+	int fd = open_source(c, path, 0, e);
 	int64_t size;
 
-	return fd < 0 ? -1 : hash_fd(fd, path, chunk, &size, out, e);
+	if (fd < 0)
+		return -1;
+	if (fstat(fd, before) < 0)
+		err_sys(e, "read %s", path);
+	else if (hash_fd(fd, path, chunk, &size, out, e) == 0 && lseek(fd, 0, SEEK_SET) == 0)
+		return fd;
+	fd_close(&fd);
+	return -1;
+}
+
+int file_digest(const struct context *c, const char *path, struct digest *out, struct err *e)
+{
+	struct stat st;
+	AUTO_CLOSE int fd = file_open_hashed(c, path, out, &st, e);
+
+	return fd < 0 ? -1 : 0;
 }
 
 static void read_capability(struct round *r, int fd, struct project_file *s)
@@ -83,7 +102,7 @@ static void read_capability(struct round *r, int fd, struct project_file *s)
 
 static int hash_source(struct round *r, struct project_file *s, char *chunk, struct err *e)
 {
-	AUTO_CLOSE int fd = open_source(r->context, s->path, e);
+	AUTO_CLOSE int fd = open_source(r->context, s->path, O_NOFOLLOW, e);
 
 	if (fd < 0 || hash_fd(fd, s->path, chunk, &s->size, &s->digest, e) < 0)
 		return -1;

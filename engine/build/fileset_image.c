@@ -112,7 +112,7 @@ static int find_pattern(struct image_finder *f, const char *text, struct err *e)
 	/* The directories in front may be links: the pattern is matched where they lead. */
 	if (toc_view_resolve(f->view, dir, true, &real, NULL, e) < 0)
 		return -1;
-	buf_addf(&whole, "%s%s%s", real.s, real.len ? "/" : "", text + n);
+	fileset_pattern(real.s, text + n, &whole);
 	if (pattern_new(&f->pattern, whole.s, e) < 0)
 		return -1;
 	f->keep = real.len ? real.len + 1 : 0;
@@ -151,7 +151,7 @@ static int find_source(struct image_finder *f, const char *text, struct err *e)
 	return 0;
 }
 
-/* A hard link becomes a name of the file that it stands for. */
+/* A hard link becomes a name of the file, or another of the symlink, that it stands for. */
 static int follow_links(struct fileset *set, const struct toc_view *v, struct err *e)
 {
 	for (size_t i = 0; i < set->files.len; i++) {
@@ -163,10 +163,10 @@ static int follow_links(struct fileset *set, const struct toc_view *v, struct er
 				return err_set(e, ERR_CORRUPT,
 				               "%s is a hard link to %s, which is not there",
 				               x->path, x->link);
-			x->type = TOC_FILE;
+			x->type = x->entry->type;
 			x->size = x->entry->size;
 			x->digest = x->entry->digest;
-			x->link = NULL;
+			x->link = x->entry->link;
 		}
 		if (x->type == TOC_FILE)
 			x->ino = (uintptr_t)x->entry;

@@ -30,10 +30,11 @@ static int pack(struct work *w, const struct digest *key, struct layer_result *o
 {
 	struct node *n = w->node;
 	struct store *s = n->build->o.store;
+	struct pack_options o = { .store = s->blobs, .codec = n->target->compression,
+		                  .pool = n->build->pool, .progress = n->build->o.progress,
+		                  .target = n->target->name };
 
-	if (work_fetch(w, e) < 0 ||
-	    tree_pack(&w->tree, s->blobs, n->target->compression, n->build->pool, &out->layer,
-	              e) < 0 ||
+	if (work_fetch(w, e) < 0 || tree_pack(&w->tree, &o, &out->layer, e) < 0 ||
 	    layer_toc_record(s, &out->layer.diff_id, &out->layer.toc, e) < 0)
 		return -1;
 	return layer_result_save(s, key, out, e);
@@ -89,7 +90,7 @@ static int layer_step(struct node *n, const struct step *s, const struct step_pl
 {
 	AUTO_BUF what = BUF_INIT;
 	struct history h = { .comment = "imgmake" };
-	struct layer_result r;
+	struct layer_result r = { .has_layer = false };
 	int known = 0;
 
 	step_describe(s, &what);

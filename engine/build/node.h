@@ -29,16 +29,18 @@ struct node {
 	const struct target *target;
 	struct platform platform;     /* {""} for host rules and tasks */
 	struct node *from;            /* NULL: scratch, or no file system */
+	struct node *sibling;         /* the same target for another platform, or NULL */
 	VEC(struct node *) needs;     /* from, copied-from, checked image, host rules */
 	struct arena arena;
 	struct key key;
 	struct digest plan_key;       /* of the whole node */
 	struct step_plan *steps;
 	enum status status;
-	bool forced;                  /* -W, or it needs a node that is */
-	bool gone;                    /* a result was known, but gc took its layers */
+	const char *forced;           /* why no result will do: -W, or a need's own reason; NULL */
+	const char *lost;             /* what became of a result that was known; NULL */
 	bool asked;                   /* for itself, not because something needs it */
 	bool wanted;                  /* something to be made needs it */
+	bool early;                   /* a host rule needs it: made while planning, as rules are */
 	struct result result;
 	bool has_result;
 	const char *base_name;        /* of the base at the bottom, or NULL */
@@ -53,31 +55,42 @@ struct build {
 	struct pool *pool;            /* compresses */
 	atomic_bool cancelled;
 	VEC(struct node *) nodes;     /* in the recipe's order, then by platform */
-	struct map by_name;           /* "target\nplatform" → struct node * */
+	struct map by_name;           /* target and platform → struct node * */
+	struct node **of_target;      /* by the target's index: its nodes, linked by `sibling` */
 	struct map roots;             /* target name → struct descriptor *, of several platforms */
 	struct arena arena;           /* of roots and failures; guarded by `lock` */
 	pthread_mutex_t lock;         /* guards what follows, and the lock file */
 	struct map tocs;              /* hex diff ID → struct toc * */
 	struct map contexts;          /* target dir → struct context * */
+	struct map resolved;          /* reference → itself, if locked by this build */
 	int locks;                    /* directory fd: <store>/locks; -1 in a dry run */
 };
 
-/* build.c */
+/* nodes.c */
 struct node *node_get(struct build *b, const struct target *t, const struct platform *p);
-bool build_cancelled(void *b);
 /* The project files that a target's steps may name. Not from several threads. */
 MUST_CHECK int build_context(struct build *b, const struct target *t, struct context **out,
                              struct err *e);
-/* The platforms that an image or stage is asked for. Caller frees. */
+/* The platforms that an image or stage is asked for, each once. Caller frees. */
 void target_platforms(const struct build *b, const struct target *t, struct platform **out,
                       size_t *n);
+/* Nodes of a target that is asked for, in all its platforms, and of all that they need. */
+MUST_CHECK int nodes_add(struct build *b, const struct target *t, struct err *e);
+void nodes_free(struct build *b);
 
+/* build.c */
+bool build_cancelled(void *b);
+/* Images, stages and tasks: by a job of their own when they are stale. */
+bool node_can_be_made(const struct node *n);
 /* In a dry run: a host rule that it needs has not run, so its files cannot be judged. */
 bool node_waits_for_rule(const struct node *n);
 
 /* plan.c: keys and look-ups. */
 /* -W names this file, relative to the node's directory. */
 bool node_touched(const struct node *n, const char *path);
+void node_force(struct node *n, const char *path);
+/* What forces something that it needs forces it, too. */
+void node_inherit_force(struct node *n);
 MUST_CHECK int node_plan(struct node *n, struct err *e);
 
 /* base.c: resolves a base to a manifest of the node's platform and fills key, result, base_name. */
@@ -104,6 +117,8 @@ MUST_CHECK int assemble_index(struct build *b, const struct target *t, bool writ
 
 /* rule.c: host rules and tasks. */
 MUST_CHECK int rule_plan(struct node *n, struct err *e);
+/* As in make: what depends on something that always runs is always made. */
+bool rule_needs_task(const struct node *n);
 MUST_CHECK int task_run(struct node *n, struct err *e);
 /* Runs the lines as one script below `dir`; output goes to the progress. ERR_FAILED. `env` may be NULL. */
 MUST_CHECK int host_run(struct build *b, const char *target, const struct strings *lines, int dir,

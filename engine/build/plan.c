@@ -60,6 +60,17 @@ bool node_touched(const struct node *n, const char *path)
 	return false;
 }
 
+void node_force(struct node *n, const char *path)
+{
+	n->forced = arena_printf(&n->arena, "-W names %s", path);
+}
+
+void node_inherit_force(struct node *n)
+{
+	for (size_t i = 0; i < n->needs.len && !n->forced; i++)
+		n->forced = n->needs.at[i]->forced;
+}
+
 static int key_fileset(struct node *n, struct fileset *set, bool with_mtime, struct err *e)
 {
 	if (fileset_hash(set, n->context, n->build->pool, e) < 0)
@@ -71,7 +82,7 @@ static int key_fileset(struct node *n, struct fileset *set, bool with_mtime, str
 		if (with_mtime)
 			key_int(&n->key, arena_printf(n->key.arena, "time of %s", s->path), s->mtime);
 		if (node_touched(n, s->path))
-			n->forced = true;
+			node_force(n, s->path);
 	}
 	return 0;
 }
@@ -121,7 +132,7 @@ static int key_unpack(struct node *n, const struct step_unpack *u, struct step_p
 	if (file_digest(n->context, u->source, &p->source, e) < 0)
 		return -1;
 	if (node_touched(n, u->source))
-		n->forced = true;
+		node_force(n, u->source);
 	key_digest(&n->key, arena_printf(n->key.arena, "file %s", u->source), &p->source);
 	return 0;
 }
@@ -171,12 +182,22 @@ static int key_step(struct node *n, const struct step *s, struct step_plan *p, s
 
 static int key_layer(struct node *n, const struct step *s, struct step_plan *p, struct err *e)
 {
+	const char *outer = n->key.scope;
+	int rc = 0;
+
 	p->inner = arena_alloc(&n->arena, s->layer.n * sizeof(*p->inner));
 	key_int(&n->key, "steps", (int64_t)s->layer.n);
-	for (size_t i = 0; i < s->layer.n; i++)
-		if (key_step(n, &s->layer.at[i], &p->inner[i], e) < 0)
-			return -1;
-	return 0;
+	for (size_t i = 0; rc == 0 && i < s->layer.n; i++) {
+		const struct step *inner = &s->layer.at[i];
+		const char *what = step_kind_text(inner->kind);
+
+		key_scope(&n->key, arena_printf(&n->arena, "%s%zu (%s): ", outer, i + 1, what));
+		rc = key_step(n, inner, &p->inner[i], e);
+		if (rc < 0)
+			err_wrap(e, PLACE_FMT "%s", PLACE_ARG(inner->place), what);
+	}
+	key_scope(&n->key, outer);
+	return rc;
 }
 
 static int key_arguments(struct node *n, const struct step *s, struct step_plan *p, struct err *e)
@@ -239,12 +260,8 @@ static int key_step(struct node *n, const struct step *s, struct step_plan *p, s
 {
 	key_str(&n->key, "step", step_kind_text(s->kind));
 	key_int(&n->key, "version", op_version[s->kind]);
-	if (key_arguments(n, s, p, e) < 0) {
-		err_wrap(e, PLACE_FMT "%s '%s': %s", PLACE_ARG(s->place),
-		         target_kind_text(n->target->kind), n->target->name,
-		         step_kind_text(s->kind));
+	if (key_arguments(n, s, p, e) < 0)
 		return -1;
-	}
 	key_value(&n->key, &p->plan_key);
 	return 0;
 }
@@ -270,14 +287,16 @@ static void key_start(struct node *n)
 /* Looks the whole node up: one record, and the blobs that it names. */
 static int look_up(struct node *n, struct err *e)
 {
+	bool gone;
 	int found;
 
 	n->status = STATUS_STALE;
 	if (n->build->o.always || n->forced)
 		return 0;
-	found = result_load(n->build->o.store, &n->plan_key, &n->result, &n->gone, e);
+	found = result_load(n->build->o.store, &n->plan_key, &n->result, &gone, e);
 	if (found < 0)
 		return -1;
+	n->lost = gone ? "its result is no longer in the store" : NULL;
 	n->has_result = found > 0;
 	if (found > 0)
 		n->status = STATUS_CURRENT;
@@ -288,25 +307,27 @@ static int plan_filesystem(struct node *n, struct err *e)
 {
 	const struct target *t = n->target;
 
-	for (size_t i = 0; i < n->needs.len; i++)
-		n->forced |= n->needs.at[i]->forced;
+	node_inherit_force(n);
 	if (n->from) {
 		n->base_name = n->from->base_name;
 		n->base_digest = n->from->base_digest;
 	}
 	if (node_waits_for_rule(n)) {
 		n->status = STATUS_STALE;
-		n->forced = true;
+		n->forced = "a host rule that it needs has to run first";
 		key_value(&n->key, &n->plan_key);
 		return 0;
 	}
 	key_start(n);
 	n->steps = arena_alloc(&n->arena, (t->n_steps + 1) * sizeof(*n->steps));
 	for (size_t i = 0; i < t->n_steps; i++) {
-		key_scope(&n->key, arena_printf(&n->arena, "step %zu (%s): ", i + 1,
-		                                step_kind_text(t->steps[i].kind)));
-		if (key_step(n, &t->steps[i], &n->steps[i], e) < 0)
-			return -1;
+		const struct step *s = &t->steps[i];
+		const char *what = step_kind_text(s->kind);
+
+		key_scope(&n->key, arena_printf(&n->arena, "step %zu (%s): ", i + 1, what));
+		if (key_step(n, s, &n->steps[i], e) < 0)
+			return err_wrap(e, PLACE_FMT "%s '%s': %s", PLACE_ARG(s->place),
+			                target_kind_text(t->kind), t->name, what);
 	}
 	/* Tells the whole from its last step, which has a record of its own. */
 	key_scope(&n->key, "");

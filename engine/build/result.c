@@ -66,11 +66,12 @@ static bool layer_whole(struct store *s, const struct layer *l)
 static int load_json(struct store *s, const struct digest *key, json_t **out, struct err *e)
 {
 	AUTO_BUF text = BUF_INIT;
+	struct err odd;
 	int found = state_get(s->state, STATE_RESULTS, key->b, DIGEST_SIZE, &text, e);
 
 	if (found <= 0)
 		return found;
-	return json_read(out, text.s, text.len, e) < 0 ? -1 : 1;
+	return json_read(out, text.s, text.len, &odd) < 0 ? 0 : 1;
 }
 
 static int save_json(struct store *s, const struct digest *key, const json_t *j, struct err *e)
@@ -103,6 +104,7 @@ int result_load(struct store *s, const struct digest *key, struct result *out, b
 	AUTO_BUF text = BUF_INIT;
 	AUTO_JSON *j = NULL;
 	json_t *config = NULL;
+	struct err odd;
 	int found = load_json(s, key, &j, e);
 
 	if (gone)
@@ -110,12 +112,12 @@ int result_load(struct store *s, const struct digest *key, struct result *out, b
 	if (found <= 0)
 		return found;
 	*out = (struct result){ .config = { NULL } };
-	if (json_member_object(j, "config", true, &config, e) < 0)
-		return -1;
+	if (json_member_object(j, "config", true, &config, &odd) < 0)
+		return 0;   /* a record that cannot be read is none: it is made anew */
 	json_write(&text, config);
-	if (config_read(&out->config, text.s, text.len, e) < 0 || read_layers(out, j, e) < 0) {
+	if (config_read(&out->config, text.s, text.len, &odd) < 0 || read_layers(out, j, &odd) < 0) {
 		result_fini(out);
-		return -1;
+		return 0;
 	}
 	for (size_t i = 0; i < out->layers.len; i++) {
 		if (layer_whole(s, &out->layers.at[i]))
@@ -144,6 +146,7 @@ int layer_result_load(struct store *s, const struct digest *key, struct layer_re
                       struct err *e)
 {
 	AUTO_JSON *j = NULL;
+	struct err odd;
 	int found = load_json(s, key, &j, e);
 
 	if (found <= 0)
@@ -152,8 +155,8 @@ int layer_result_load(struct store *s, const struct digest *key, struct layer_re
 	out->has_layer = json_object_size(j) > 0;
 	if (!out->has_layer)
 		return 1;
-	if (layer_read(&out->layer, j, e) < 0)
-		return -1;
+	if (layer_read(&out->layer, j, &odd) < 0)
+		return 0;
 	return layer_whole(s, &out->layer);
 }
 

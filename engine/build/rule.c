@@ -74,7 +74,7 @@ static int add_files(struct node *n, const struct strings *patterns, struct hash
 			key_digest(&n->key, arena_printf(&n->arena, "file %s", f->path),
 			           &f->digest);
 		if (as_components && node_touched(n, f->path))
-			n->forced = true;
+			node_force(n, f->path);
 	}
 	fileset_free(set);
 	return rc;
@@ -99,6 +99,24 @@ static int output_digest(struct node *n, struct digest *out, struct err *e)
 	return rc < 0 ? -1 : 1;
 }
 
+/* What a target that is named by itself, and not by a path, has come to. */
+static int key_need(struct node *n, const struct target *t, struct err *e)
+{
+	const char *name = arena_printf(&n->arena, "needs %s", t->name);
+
+	for (size_t i = 0; i < n->needs.len; i++) {
+		struct node *need = n->needs.at[i];
+		struct digest d = need->plan_key;
+
+		if (need->target != t || t->kind == TARGET_TASK)
+			continue;
+		if (t->kind == TARGET_FILE && output_digest(need, &d, e) < 0)
+			return -1;
+		key_digest(&n->key, name, t->kind == TARGET_IMAGE ? &need->manifest.digest : &d);
+	}
+	return 0;
+}
+
 static int rule_key(struct node *n, struct err *e)
 {
 	struct hasher deps;
@@ -107,9 +125,12 @@ static int rule_key(struct node *n, struct err *e)
 
 	hasher_init(&deps);
 	for (size_t i = 0; i < n->target->run.n; i++)
-		key_str(&n->key, "command", n->target->run.at[i]);
+		key_str(&n->key, arena_printf(&n->arena, "command %zu", i + 1),
+		        n->target->run.at[i]);
 	if (n->target->deps.n)
 		rc = add_files(n, &n->target->deps, &deps, true, e);
+	for (size_t i = 0; rc == 0 && i < n->target->n_needs; i++)
+		rc = key_need(n, n->target->needs[i], e);
 	hasher_end(&deps, &d);
 	key_digest(&n->key, "deps", &d);
 	key_value(&n->key, &n->plan_key);
@@ -173,6 +194,14 @@ static int make_output(struct node *n, struct err *e)
 	return save_state(n, &s, e);
 }
 
+bool rule_needs_task(const struct node *n)
+{
+	for (size_t i = 0; i < n->needs.len; i++)
+		if (n->needs.at[i]->target->kind == TARGET_TASK)
+			return true;
+	return false;
+}
+
 static int plan_output(struct node *n, struct err *e)
 {
 	struct rule_state last;
@@ -185,12 +214,15 @@ static int plan_output(struct node *n, struct err *e)
 	there = known > 0 ? output_digest(n, &now, e) : 0;
 	if (known < 0 || there < 0)
 		return -1;
-	if (there && !n->forced && !n->build->o.always && digest_equal(&last.key, &n->plan_key) &&
-	    digest_equal(&last.output, &now)) {
+	if (there && !n->forced && !n->build->o.always && !rule_needs_task(n) &&
+	    digest_equal(&last.key, &n->plan_key) && digest_equal(&last.output, &now)) {
 		n->status = STATUS_CURRENT;
 		return 0;
 	}
-	n->gone = known && !there;
+	if (known && !there)
+		n->lost = "its output is not there";
+	else if (known && !digest_equal(&last.output, &now))
+		n->lost = "its output was changed";
 	n->status = STATUS_STALE;
 	return n->build->o.dry_run ? 0 : make_output(n, e);
 }
@@ -201,6 +233,7 @@ int rule_plan(struct node *n, struct err *e)
 	int rc = 0;
 
 	n->status = STATUS_STALE;
+	node_inherit_force(n);
 	if (t->kind == TARGET_FILE && !node_waits_for_rule(n))
 		rc = plan_output(n, e);
 	return rc < 0 ? err_wrap(e, PLACE_FMT "file '%s'", PLACE_ARG(t->place), t->name) : 0;

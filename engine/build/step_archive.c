@@ -79,6 +79,7 @@ static int add_entry(struct archive_reader *r, struct tar_reader *in,
 		                  .type = own->type, .mtime = own->mtime, .link = own->link,
 		                  .offset = r->w->spool.size };
 	const struct project_file *target;
+	const char *dest;
 
 	x.entry = arena_memdup(&r->set->arena, own, sizeof(*own));
 	if (entry->type == TOC_FILE) {
@@ -87,17 +88,12 @@ static int add_entry(struct archive_reader *r, struct tar_reader *in,
 		x.ino = ++r->files;
 	} else if (entry->type == TOC_HARDLINK) {
 		target = find(r, entry->link);
-		if (!target || target->type != TOC_FILE)
-			return err_set(e, ERR_INVALID, "%s is a hard link to %s, which is not in front "
-			               "of it", entry->path, entry->link);
-		x.type = TOC_FILE;
-		x.entry = target->entry;
-		x.size = target->size;
-		x.digest = target->digest;
-		x.offset = target->offset;
-		x.ino = target->ino;
-		x.mtime = target->mtime;
-		x.link = NULL;
+		if (!target || target->type == TOC_DIR)
+			return err_set(e, ERR_INVALID, "%s is a hard link to %s, which is no file in "
+			               "front of it", entry->path, entry->link);
+		dest = x.dest;
+		x = *target;
+		x.path = x.dest = dest;
 	}
 	keep_entry(r, &x);
 	return 0;
@@ -173,23 +169,34 @@ static int unpack_from(struct work *w, const struct step_unpack *u, struct err *
 	return place_archive(w, archive.fd, u->source, u->to, u->owner, e);
 }
 
+/* ctime: no write leaves it. */
+static bool same_content(const struct stat *a, const struct stat *b)
+{
+	return a->st_size == b->st_size && a->st_ctim.tv_sec == b->st_ctim.tv_sec &&
+	       a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
 int work_unpack(struct work *w, const struct step_unpack *u, const struct step_plan *p,
                 struct err *e)
 {
+	struct stat before, after;
 	struct digest now;
 	int fd;
 
 	if (u->from)
 		return unpack_from(w, u, e);
 	/* What is unpacked must be what the key says. */
-	if (file_digest(w->node->context, u->source, &now, e) < 0)
-		return -1;
-	if (!digest_equal(&now, &p->source))
-		return err_set(e, ERR_CHANGED, "%s changed while it was used", u->source);
-	fd = file_open_beneath(w->node->context->fd, u->source, O_RDONLY, 0);
+	fd = file_open_hashed(w->node->context, u->source, &now, &before, e);
 	if (fd < 0)
-		return err_sys(e, "open %s", u->source);
-	return place_archive(w, open_own(w, fd), u->source, u->to, u->owner, e);
+		return -1;
+	open_own(w, fd);
+	if (digest_equal(&now, &p->source)) {
+		if (place_archive(w, fd, u->source, u->to, u->owner, e) < 0)
+			return -1;
+		if (fstat(fd, &after) == 0 && same_content(&before, &after))
+			return 0;
+	}
+	return err_set(e, ERR_CHANGED, "%s changed while it was used", u->source);
 }
 
 static int fetch(struct work *w, const struct step_add *a, const struct digest *want,

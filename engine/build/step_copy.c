@@ -77,6 +77,11 @@ static int path_for(struct place_work *pw, const char *dest, bool is_dir, const 
 	return 0;
 }
 
+static uint32_t new_dir_mode(const struct place_work *pw)
+{
+	return pw->p->dir_mode < 0 ? 0755 : (uint32_t)pw->p->dir_mode;
+}
+
 static void set_owner(struct place_work *pw, struct toc_entry *x, const struct toc_entry *own)
 {
 	if (*pw->p->owner || !own) {
@@ -103,6 +108,25 @@ static void set_directory(struct place_work *pw, struct toc_entry *x,
 		x->xattrs = own->xattrs;
 		x->n_xattrs = own->n_xattrs;
 	}
+}
+
+/* Of names of one file only the first was hashed. */
+static const struct project_file *first_name(const struct place_work *pw, const struct project_file *f)
+{
+	size_t lo = 0, hi = pw->set->files.len;
+
+	while (f->type == TOC_HARDLINK && lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		int c = strcmp(pw->set->files.at[mid].dest, f->link);
+
+		if (c == 0)
+			return &pw->set->files.at[mid];
+		if (c < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return f;
 }
 
 static void set_file(struct place_work *pw, struct toc_entry *x, const struct project_file *f)
@@ -135,11 +159,8 @@ static void set_file(struct place_work *pw, struct toc_entry *x, const struct pr
 	}
 }
 
-static struct content content_of(struct place_work *pw, const struct project_file *f,
-                                 const char *path)
+static struct content content_of(const struct place_work *pw, const struct project_file *f)
 {
-	struct pending later = { pw->p->from, f->layer, f->entry ? f->entry->path : NULL, path, 0 };
-
 	if (f->type != TOC_FILE)
 		return (struct content){ .kind = CONTENT_NONE };
 	if (!f->entry)
@@ -148,50 +169,47 @@ static struct content content_of(struct place_work *pw, const struct project_fil
 	if (!pw->p->from)
 		return (struct content){ .kind = CONTENT_FD, .fd = pw->p->spool,
 			                 .offset = f->offset };
-	vec_push(&pw->w->pending, later);
 	return (struct content){ .kind = CONTENT_NONE };
 }
 
-/* The digest that `mtime = "content"` derives a hard link's time from is its first name's. */
-static const struct digest *content_digest(const struct place_work *pw,
-                                           const struct project_file *f)
+static int put_file(struct place_work *pw, const struct project_file *name, struct err *e)
 {
-	if (f->type == TOC_HARDLINK)
-		for (size_t i = 0; i < pw->set->files.len; i++)
-			if (!strcmp(pw->set->files.at[i].dest, f->link))
-				return &pw->set->files.at[i].digest;
-	return &f->digest;
+	const struct project_file *f = first_name(pw, name);
+	struct toc_entry x = { .type = f->type };
+	struct content c = content_of(pw, f);
+	struct pending later = { .from = pw->p->from, .layer = f->layer };
+
+	if (path_for(pw, name->dest, false, &x.path, e) < 0)
+		return -1;
+	set_file(pw, &x, f);
+	x.mtime = work_mtime(pw->w, pw->p->mtime, pw->p->mtime_value, &f->digest, f->mtime);
+	if (tree_put(&pw->w->tree, &x, &c, new_dir_mode(pw), e) < 0)
+		return -1;
+	later.to = tree_own(&pw->w->tree, x.path);
+	later.to->inode = f->type == TOC_FILE && f->ino ? f : NULL;
+	if (f->type == TOC_FILE && f->entry && pw->p->from) {
+		later.source = f->entry->path;
+		vec_push(&pw->w->pending, later);
+	}
+	return 0;
 }
 
-static int put(struct place_work *pw, const struct project_file *f, struct err *e)
+static int put_directory(struct place_work *pw, const struct project_file *f, struct err *e)
 {
-	bool is_dir = f->type == TOC_DIR;
 	struct toc_view v = tree_view(&pw->w->tree);
-	const struct toc_entry *old = NULL;
-	struct toc_entry x = { .type = f->type };
-	struct content c;
+	const struct toc_entry *old;
+	struct toc_entry x = { .type = TOC_DIR };
 
-	if (path_for(pw, f->dest, is_dir, &x.path, e) < 0)
+	if (path_for(pw, f->dest, true, &x.path, e) < 0)
 		return -1;
 	/* `to` itself, where it exists, is not the source directory: it keeps what it is. */
-	if (is_dir && (!*x.path || (pw->base_exists && !strcmp(f->dest, "."))))
+	if (!*x.path || (pw->base_exists && !strcmp(f->dest, ".")))
 		return 0;
-	if (is_dir)
-		old = toc_view_find(&v, x.path, NULL);
-	if (old && old->type != TOC_DIR)
-		old = NULL;
-	if (is_dir)
-		set_directory(pw, &x, f, old);
-	else
-		set_file(pw, &x, f);
-	x.mtime = work_mtime(pw->w, is_dir && pw->p->mtime == MTIME_CONTENT ? MTIME_FIXED
-	                                                                    : pw->p->mtime,
-	                     pw->p->mtime_value, content_digest(pw, f), f->mtime);
-	if (f->type == TOC_HARDLINK && path_for(pw, f->link, false, &x.link, e) < 0)
-		return -1;
-	c = content_of(pw, f, x.path);
-	return tree_put(&pw->w->tree, &x, &c,
-	                pw->p->dir_mode < 0 ? 0755 : (uint32_t)pw->p->dir_mode, e);
+	old = toc_view_find(&v, x.path, NULL);
+	set_directory(pw, &x, f, old && old->type == TOC_DIR ? old : NULL);
+	x.mtime = work_mtime(pw->w, pw->p->mtime == MTIME_CONTENT ? MTIME_FIXED : pw->p->mtime,
+	                     pw->p->mtime_value, &f->digest, f->mtime);
+	return tree_put(&pw->w->tree, &x, NULL, new_dir_mode(pw), e);
 }
 
 int work_place(struct work *w, struct fileset *set, const struct placing *p, struct err *e)
@@ -202,7 +220,8 @@ int work_place(struct work *w, struct fileset *set, const struct placing *p, str
 	if (rc == 0)
 		rc = find_base(&pw, e);
 	for (size_t i = 0; rc == 0 && i < set->files.len; i++)
-		rc = put(&pw, &set->files.at[i], e);
+		rc = set->files.at[i].type == TOC_DIR ? put_directory(&pw, &set->files.at[i], e)
+		                                      : put_file(&pw, &set->files.at[i], e);
 	map_fini(&pw.dirs);
 	return rc;
 }

@@ -38,6 +38,13 @@ static bool gone(const struct tree_entry *x)
 	return x->toc.path == NULL;   /* a mark that was taken back */
 }
 
+struct tree_entry *tree_own(const struct tree *t, const char *path)
+{
+	struct tree_entry *x = map_get(&t->by_path, path);
+
+	return x && !gone(x) ? x : NULL;
+}
+
 static void add_to_toc(struct toc *toc, const struct tree_entry *x)
 {
 	if (gone(x))
@@ -162,11 +169,18 @@ int tree_put(struct tree *t, const struct toc_entry *entry, const struct content
 	return 0;
 }
 
-/* Takes what this layer itself put at or below `path` back. */
-static void forget_below(struct tree *t, const char *path)
+/* Takes what this layer itself put at or below `path` back. It has all directories above what it has. */
+static void forget(struct tree *t, const char *path)
 {
+	struct tree_entry *own = tree_own(t, path);
 	size_t n = strlen(path);
 
+	if (!own)
+		return;
+	if (own->toc.type != TOC_DIR) {
+		own->toc.path = NULL;
+		return;
+	}
 	for (size_t i = 0; i < t->by_path.len; i++) {
 		struct tree_entry *x = at(t, i);
 
@@ -183,7 +197,7 @@ int tree_remove(struct tree *t, const char *path, struct err *e)
 
 	if (!*path)
 		return err_set(e, ERR_INVALID, "the root directory cannot be removed");
-	forget_below(t, path);
+	forget(t, path);
 	if (!toc_view_find(&parents, path, NULL))
 		return 0;   /* it was only ever in this layer */
 	if (put_parents(t, &mark, 0755, e) < 0)
@@ -218,6 +232,43 @@ static struct map_entry *sorted(const struct tree *t)
 	return all;
 }
 
+static int by_inode(const void *a, const void *b)
+{
+	const struct tree_entry *x = *(struct tree_entry *const *)a;
+	const struct tree_entry *y = *(struct tree_entry *const *)b;
+
+	if (x->inode != y->inode)
+		return (uintptr_t)x->inode < (uintptr_t)y->inode ? -1 : 1;
+	return strcmp(x->toc.path, y->toc.path);
+}
+
+/* A link can only stand for what comes before it in the layer, and some names may have been removed,
+ * replaced, or led elsewhere by symlinks since the files were found. */
+static void link_names(struct tree *t)
+{
+	VEC(struct tree_entry *) shared = { 0 };
+
+	for (size_t i = 0; i < t->by_path.len; i++)
+		if (!gone(at(t, i)) && at(t, i)->inode)
+			vec_push(&shared, at(t, i));
+	if (shared.len)
+		qsort(shared.at, shared.len, sizeof(*shared.at), by_inode);
+	for (size_t i = 1, first = 0; i < shared.len; i++) {
+		struct tree_entry *x = shared.at[i];
+
+		if (x->inode != shared.at[first]->inode) {
+			first = i;
+			continue;
+		}
+		x->toc.type = TOC_HARDLINK;
+		x->toc.link = shared.at[first]->toc.path;
+		x->toc.size = 0;
+		x->toc.digest = (struct digest){ { 0 } };
+		x->content = (struct content){ .kind = CONTENT_NONE };
+	}
+	vec_fini(&shared);
+}
+
 static void add_to_key(struct hasher *h, const struct tree_entry *x)
 {
 	const struct toc_entry *e = &x->toc;
@@ -246,6 +297,7 @@ void tree_key(struct tree *t, enum codec codec, struct digest *out)
 	AUTO_FREE struct map_entry *all = sorted(t);
 	struct hasher h;
 
+	link_names(t);
 	hasher_init(&h);
 	hasher_str(&h, "layer");
 	hasher_int(&h, TREE_VERSION);
@@ -256,12 +308,32 @@ void tree_key(struct tree *t, enum codec codec, struct digest *out)
 	hasher_end(&h, out);
 }
 
-static int pack_fd(struct packer *p, int fd, int64_t offset, int64_t size, const char *what,
-                   char *chunk, struct err *e)
+/* One packing under way. */
+struct packing {
+	const struct pack_options *o;
+	struct packer *packer;
+	char *chunk;
+	int64_t done, total;
+};
+
+enum { SAY_EVERY = 8 << 20 };
+
+static int pack_data(struct packing *p, const void *data, size_t n, struct err *e)
+{
+	int64_t before = p->done;
+
+	p->done += (int64_t)n;
+	if (before / SAY_EVERY != p->done / SAY_EVERY)
+		progress_bytes(p->o->progress, p->o->target, "pack", p->done, p->total);
+	return packer_data(p->packer, data, n, e);
+}
+
+static int pack_fd(struct packing *p, int fd, int64_t offset, int64_t size, const char *what,
+                   struct err *e)
 {
 	while (size > 0) {
 		size_t want = size < CHUNK ? (size_t)size : CHUNK;
-		ssize_t n = pread(fd, chunk, want, offset);
+		ssize_t n = pread(fd, p->chunk, want, offset);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -269,7 +341,7 @@ static int pack_fd(struct packer *p, int fd, int64_t offset, int64_t size, const
 			return err_sys(e, "read %s", what);
 		if (n == 0)
 			return err_set(e, ERR_CORRUPT, "%s became shorter while it was read", what);
-		if (packer_data(p, chunk, (size_t)n, e) < 0)
+		if (pack_data(p, p->chunk, (size_t)n, e) < 0)
 			return -1;
 		size -= n;
 		offset += n;
@@ -277,7 +349,7 @@ static int pack_fd(struct packer *p, int fd, int64_t offset, int64_t size, const
 	return 0;
 }
 
-static int pack_path(struct packer *p, const struct tree_entry *x, char *chunk, struct err *e)
+static int pack_path(struct packing *p, const struct tree_entry *x, struct err *e)
 {
 	AUTO_CLOSE int fd = file_open_beneath(x->content.fd, x->content.path,
 	                                      O_RDONLY | O_NONBLOCK | O_NOFOLLOW, 0);
@@ -289,48 +361,50 @@ static int pack_path(struct packer *p, const struct tree_entry *x, char *chunk, 
 		return err_sys(e, "open %s", x->content.path);
 	if (!S_ISREG(st.st_mode) || st.st_size != x->toc.size)
 		return err_set(e, ERR_CHANGED, "%s changed while it was packed", x->content.path);
-	if (pack_fd(p, fd, 0, x->toc.size, x->content.path, chunk, e) == 0)
+	if (pack_fd(p, fd, 0, x->toc.size, x->content.path, e) == 0)
 		return 0;
 	if (e->code == ERR_CORRUPT)
 		return err_set(e, ERR_CHANGED, "%s changed while it was packed", x->content.path);
 	return -1;
 }
 
-static int pack_entry(struct packer *p, const struct tree_entry *x, char *chunk, struct err *e)
+static int pack_entry(struct packing *p, const struct tree_entry *x, struct err *e)
 {
 	struct toc_entry mark = { .path = x->toc.path, .type = TOC_OPAQUE };
 
-	if (packer_entry(p, &x->toc, e) < 0)
+	if (packer_entry(p->packer, &x->toc, e) < 0)
 		return -1;
 	switch (x->content.kind) {
 	case CONTENT_PATH:
-		return pack_path(p, x, chunk, e);
+		return pack_path(p, x, e);
 	case CONTENT_FD:
-		return pack_fd(p, x->content.fd, x->content.offset, x->toc.size, x->toc.path,
-		               chunk, e);
+		return pack_fd(p, x->content.fd, x->content.offset, x->toc.size, x->toc.path, e);
 	case CONTENT_MEMORY:
-		return packer_data(p, x->content.memory, (size_t)x->toc.size, e);
+		return pack_data(p, x->content.memory, (size_t)x->toc.size, e);
 	case CONTENT_NONE:
 		break;
 	}
-	return x->opaque ? packer_entry(p, &mark, e) : 0;
+	return x->opaque ? packer_entry(p->packer, &mark, e) : 0;
 }
 
-int tree_pack(struct tree *t, struct blobs *store, enum codec codec, struct pool *pool,
-              struct layer *out, struct err *e)
+int tree_pack(struct tree *t, const struct pack_options *o, struct layer *out, struct err *e)
 {
 	AUTO_FREE struct map_entry *all = sorted(t);
 	AUTO_FREE char *chunk = mem_alloc(CHUNK);
-	struct packer *p;
+	struct packing p = { .o = o, .chunk = chunk };
 	int rc = 0;
 
-	if (packer_open(&p, store, codec, pool, e) < 0)
+	for (size_t i = 0; i < t->by_path.len; i++)
+		p.total += at(t, i)->toc.size;
+	if (packer_open(&p.packer, o->store, o->codec, o->pool, e) < 0)
 		return -1;
+	progress_begin(o->progress, o->target, "pack", p.total);
 	for (size_t i = 0; rc == 0 && i < t->by_path.len; i++)
 		if (!gone(all[i].value))
-			rc = pack_entry(p, all[i].value, chunk, e);
+			rc = pack_entry(&p, all[i].value, e);
 	if (rc == 0)
-		rc = packer_finish(p, out, e);
-	packer_close(p);
+		rc = packer_finish(p.packer, out, e);
+	packer_close(p.packer);
+	progress_end(o->progress, o->target, "pack", p.done);
 	return rc;
 }

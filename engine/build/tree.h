@@ -4,6 +4,7 @@
 /* A layer in the making: what steps put into it, resolved against the layers below. Its packed bytes are a
  * function of its entries alone, so the digest of the entries is the step's result key. */
 #include "base/map.h"
+#include "base/progress.h"
 #include "base/vec.h"
 #include "image/pack.h"
 #include "image/toc.h"
@@ -20,6 +21,7 @@ struct content {
 struct tree_entry {
 	struct toc_entry toc;
 	struct content content;
+	const void *inode;    /* files with the same one are names of one file; NULL: it has one name */
 	unsigned step;        /* of which step of the layer it is */
 	bool opaque;          /* a directory that hides what is below */
 };
@@ -48,17 +50,29 @@ MUST_CHECK int tree_resolve(const struct tree *t, const char *path, bool last, s
 /* Puts an entry at its (resolved) path, with the directories above it: those that exist are repeated with
  * their own metadata, missing ones get `dir_mode`, and the entry's owner. A directory over a file, a file
  * over a directory, and two different files of one step at one path are ERR_INVALID. The entry's strings
- * are borrowed and must live as long as the arena. */
+ * are borrowed and must live as long as the arena. Names of one file are put as files with the same
+ * `inode`: which of them has the content is only known when the layer is complete. */
 MUST_CHECK int tree_put(struct tree *t, const struct toc_entry *entry, const struct content *content,
                         uint32_t dir_mode, struct err *e);
+/* What this layer has at a resolved path, a whiteout too; NULL if it says nothing of it. */
+struct tree_entry *tree_own(const struct tree *t, const char *path);
 /* Takes `path` (resolved, exists) out of the image. */
 MUST_CHECK int tree_remove(struct tree *t, const char *path, struct err *e);
 
 bool tree_is_empty(const struct tree *t);
-/* Digest of all that the layer's bytes depend on. Sorts. */
+/* Digest of all that the layer's bytes depend on. The tree is complete then: of each file with several
+ * names, all but the first become hard links to that. */
 void tree_key(struct tree *t, enum codec codec, struct digest *out);
-/* ERR_CHANGED if a project file's bytes are no longer those of its digest. */
-MUST_CHECK int tree_pack(struct tree *t, struct blobs *store, enum codec codec, struct pool *pool,
-                         struct layer *out, struct err *e);
+struct pack_options {
+	struct blobs *store;
+	enum codec codec;
+	struct pool *pool;
+	struct progress *progress;   /* told of long work; or NULL */
+	const char *target;
+};
+
+/* After tree_key. ERR_CHANGED if a project file's bytes are no longer those of its digest. */
+MUST_CHECK int tree_pack(struct tree *t, const struct pack_options *o, struct layer *out,
+                         struct err *e);
 
 #endif

@@ -40,12 +40,14 @@ int why_node(struct node *n, why_fn *fn, void *self, struct err *e)
 		return -1;
 	if (!known)
 		fn(self, "never built before", NULL, NULL);
-	else
+	else if (!node_waits_for_rule(n))   /* else today's are not known yet */
 		compare(&n->key, then, count, fn, self);
-	if (known && n->gone)
-		fn(self, "its result is no longer in the store", NULL, NULL);
+	if (known && n->lost)
+		fn(self, n->lost, NULL, NULL);
+	if (known && n->target->kind == TARGET_FILE && rule_needs_task(n))
+		fn(self, "a task that it needs always runs", NULL, NULL);
 	if (n->forced)
-		fn(self, "a file was named by -W, or a base is not pulled yet", NULL, NULL);
+		fn(self, n->forced, NULL, NULL);
 	if (n->build->o.always)
 		fn(self, "-B rebuilds everything", NULL, NULL);
 	return 0;

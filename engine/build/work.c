@@ -51,30 +51,6 @@ int work_resolve(struct work *w, const char *path, bool last, struct buf *out,
 	return tree_resolve(&w->tree, whole.s, last, out, entry, e);
 }
 
-/* /etc/passwd as the image so far has it: of this very layer, or of one below. */
-static int read_account_file(void *self, const char *path, struct buf *text, struct err *e)
-{
-	struct work *w = self;
-	struct toc_view v = { w->tocs, w->below->layers.len };
-	const struct tree_entry *own = map_get(&w->tree.by_path, path + 1);
-	int rc;
-
-	if (own && own->toc.path && own->content.kind == CONTENT_MEMORY) {
-		buf_add(text, own->content.memory, (size_t)own->toc.size);
-		return 0;
-	}
-	if (own && own->toc.path && own->content.kind == CONTENT_PATH)
-		return file_read_beneath(own->content.fd, own->content.path, text, 1 << 20, e);
-	rc = extract_read(w->node, w->below, &v, path, 1 << 20, text, e);
-	return rc < 0 && e->code == ERR_NOT_FOUND ? 0 : rc;
-}
-
-int work_owner(struct work *w, const char *spec, struct owner *out, struct err *e)
-{
-	*out = (struct owner){ 0, 0 };
-	return *spec ? account_resolve(spec, read_account_file, w, out, e) : 0;
-}
-
 int64_t work_mtime(const struct work *w, enum mtime_kind kind, int64_t value,
                    const struct digest *content, int64_t own)
 {
@@ -186,19 +162,12 @@ static int note_match(void *self, const struct toc_entry *entry, size_t layer)
 	return 0;
 }
 
-static struct tree_entry *entry_at(struct work *w, const char *path)
-{
-	struct tree_entry *x = map_get(&w->tree.by_path, path);
-
-	return x && x->toc.path ? x : NULL;
-}
-
 /* A directory above `path` was removed, and `path` with it. */
 static bool removed_above(struct work *w, const char *path)
 {
 	for (const char *s = strchr(path, '/'); s; s = strchr(s + 1, '/')) {
 		AUTO_FREE char *dir = mem_strndup(path, (size_t)(s - path));
-		const struct tree_entry *x = entry_at(w, dir);
+		const struct tree_entry *x = tree_own(&w->tree, dir);
 
 		if (x && x->toc.type == TOC_WHITEOUT)
 			return true;
@@ -206,17 +175,32 @@ static bool removed_above(struct work *w, const char *path)
 	return false;
 }
 
+/* The pattern with its fixed part as the image's links lead: "/bin/x*" is usr/bin/x* where they say so. */
+static int resolve_pattern(struct work *w, const char *text, struct buf *dir, struct buf *out,
+                           struct err *e)
+{
+	size_t n = fileset_fixed_part(text);
+	AUTO_FREE char *fixed = mem_strndup(text, n);
+
+	if (work_resolve(w, fixed, true, dir, NULL, e) < 0)
+		return -1;
+	fileset_pattern(dir->s, text + n, out);
+	return 0;
+}
+
 static int remove_matches(struct work *w, const char *text, size_t *removed, struct err *e)
 {
 	struct matches m = { .w = w };
 	struct toc_view v = tree_view(&w->tree);
+	AUTO_BUF dir = BUF_INIT, whole = BUF_INIT;
 	struct pattern *pattern;
 	int rc = 0;
 
-	if (pattern_new(&pattern, text, e) < 0)
+	if (resolve_pattern(w, text, &dir, &whole, e) < 0 ||
+	    pattern_new(&pattern, whole.s, e) < 0)
 		return -1;
 	m.pattern = pattern;
-	toc_view_walk(&v, "", note_match, &m);
+	toc_view_walk(&v, dir.s, note_match, &m);
 	for (size_t i = 0; rc == 0 && i < m.paths.len; i++)
 		if (!removed_above(w, m.paths.at[i]))
 			rc = tree_remove(&w->tree, m.paths.at[i], e);
@@ -231,7 +215,7 @@ static int do_remove(struct work *w, const struct step_remove *s, struct err *e)
 	for (size_t i = 0; i < s->paths.n; i++) {
 		const char *text = s->paths.at[i];
 		const struct toc_entry *old = NULL;
-		AUTO_BUF path = BUF_INIT, whole = BUF_INIT;
+		AUTO_BUF path = BUF_INIT;
 		size_t removed = 0;
 
 		if (pattern_is_literal(text)) {
@@ -241,8 +225,7 @@ static int do_remove(struct work *w, const struct step_remove *s, struct err *e)
 				return -1;
 			removed = old != NULL;
 		} else {
-			path_join(&whole, config_workdir(&w->below->config), text);
-			if (remove_matches(w, whole.s + 1, &removed, e) < 0)
+			if (remove_matches(w, text, &removed, e) < 0)
 				return -1;
 		}
 		if (!removed && !s->optional)
@@ -287,40 +270,51 @@ int work_step(struct work *w, const struct step *s, const struct step_plan *p, s
 	}
 }
 
-static int fetch_from(struct work *w, const struct node *from, struct err *e)
+/* Not of what a later step replaced or removed, nor of further names of a file. */
+static bool is_needed(const struct work *w, const struct pending *p)
+{
+	return p->to->toc.path && p->to->toc.type == TOC_FILE &&
+	       tree_own(&w->tree, p->to->toc.path) == p->to;
+}
+
+/* Those of w->pending[first] on that come from the same image: a step has one. */
+static size_t same_source(const struct work *w, size_t first)
+{
+	size_t n = 0;
+
+	while (first + n < w->pending.len &&
+	       w->pending.at[first + n].from == w->pending.at[first].from)
+		n++;
+	return n;
+}
+
+static int fetch_some(struct work *w, struct pending *p, size_t n, struct err *e)
 {
 	VEC(struct want) wants = { 0 };
 	int rc;
 
-	for (size_t i = 0; i < w->pending.len; i++) {
-		struct pending *p = &w->pending.at[i];
-		struct want want = { p->layer, p->source, &p->offset };
+	for (size_t i = 0; i < n; i++) {
+		struct want want = { p[i].layer, p[i].source, &p[i].offset };
 
-		if (p->from == from && entry_at(w, p->path))
+		if (is_needed(w, &p[i]))
 			vec_push(&wants, want);
 	}
-	rc = extract_files(from, &from->result, wants.at, wants.len, &w->spool, e);
+	rc = extract_files(p->from, &p->from->result, wants.at, wants.len, &w->spool, e);
 	vec_fini(&wants);
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		if (is_needed(w, &p[i]))
+			p[i].to->content = (struct content){ .kind = CONTENT_FD,
+				                             .fd = w->spool.fd,
+				                             .offset = p[i].offset };
 	return rc;
 }
 
 int work_fetch(struct work *w, struct err *e)
 {
-	for (size_t i = 0; i < w->pending.len; i++) {
-		const struct node *from = w->pending.at[i].from;
-		size_t first = 0;
-
-		while (w->pending.at[first].from != from)
-			first++;
-		if (first == i && fetch_from(w, from, e) < 0)
+	for (size_t i = 0, n; i < w->pending.len; i += n) {
+		n = same_source(w, i);
+		if (fetch_some(w, &w->pending.at[i], n, e) < 0)
 			return -1;
-	}
-	for (size_t i = 0; i < w->pending.len; i++) {
-		struct tree_entry *x = entry_at(w, w->pending.at[i].path);
-
-		if (x)
-			x->content = (struct content){ .kind = CONTENT_FD, .fd = w->spool.fd,
-				                       .offset = w->pending.at[i].offset };
 	}
 	return 0;
 }

@@ -13,7 +13,7 @@ struct pending {
 	const struct node *from;
 	size_t layer;
 	const char *source;              /* path there */
-	const char *path;                /* path in the tree */
+	struct tree_entry *to;           /* whose it is, if the tree still has that when complete */
 	int64_t offset;
 };
 
@@ -35,7 +35,7 @@ void work_fini(struct work *w);
 /* Puts what one step does into the tree. */
 MUST_CHECK int work_step(struct work *w, const struct step *s, const struct step_plan *p,
                          struct err *e);
-/* Fetches the pending contents. */
+/* Fetches the pending contents of a complete tree. */
 MUST_CHECK int work_fetch(struct work *w, struct err *e);
 
 /* step_copy.c: puts a file set under `to`. */

@@ -2,15 +2,19 @@
 
 #include <string.h>
 
+#include "base/map.h"
 #include "image/tar_reader.h"
 
 enum {
 	LINKS_MAX = 40,
-	DIR_MTIME = 315619200,   /* 1980, as everything of no date of its own */
+	DIR_MTIME = 315619200, /* 1980, as everything of no date of its own */
 };
 
 static const struct toc_entry implied_dir = {
-	.path = "", .type = TOC_DIR, .mode = 0755, .mtime = DIR_MTIME,
+	.path = "",
+	.type = TOC_DIR,
+	.mode = 0755,
+	.mtime = DIR_MTIME,
 };
 
 struct scanned {
@@ -36,11 +40,12 @@ static int check_diff_id(struct blobs *store, const struct image *im, size_t i,
 		return 0;
 	if (blobs_verify(store, blob, e) < 0)
 		return -1;
-	return err_set(e, ERR_CORRUPT, "layer %s holds %s, but the image says %s", DIGEST_STR(blob),
-	               DIGEST_STR(got), DIGEST_STR(&want));
+	return err_set(e, ERR_CORRUPT, "layer %s holds %s, but the image says %s",
+	               DIGEST_STR(blob), DIGEST_STR(got), DIGEST_STR(&want));
 }
 
-int merged_open(struct merged *m, struct blobs *store, const struct image *im, struct err *e)
+int merged_open(struct merged *m, struct blobs *store, const struct image *im,
+                struct err *e)
 {
 	*m = (struct merged){ .n_layers = im->manifest.n_layers };
 	m->layers = mem_alloc(m->n_layers * sizeof(*m->layers) + 1);
@@ -90,8 +95,8 @@ struct making {
 };
 
 /* What a hard link stands for. */
-static const struct toc_entry *link_target(const struct toc_view *v, const struct toc_entry *t,
-                                           size_t *layer)
+static const struct toc_entry *link_target(const struct toc_view *v,
+                                           const struct toc_entry *t, size_t *layer)
 {
 	for (int i = 0; t && t->type == TOC_HARDLINK; i++) {
 		struct toc_view upto = { v->layers, *layer + 1 };
@@ -111,13 +116,15 @@ static int add_visible(void *self, const struct toc_entry *t, size_t layer)
 	if (t->type == TOC_HARDLINK)
 		entry.node = link_target(&k->view, t, &entry.layer);
 	if (!entry.node)
-		return err_set(k->e, ERR_INVALID, "'%.300s' is a hard link to '%.300s', which is no file",
+		return err_set(k->e, ERR_INVALID,
+		               "'%.300s' is a hard link to '%.300s', which is no file",
 		               t->path, t->link);
 	vec_push(&k->m->list, entry);
 	return 0;
 }
 
-static const struct merged_entry *find(const struct merged_entry *at, size_t n, const char *path)
+static const struct merged_entry *find(const struct merged_entry *at, size_t n,
+                                       const char *path)
 {
 	while (n) {
 		size_t mid = n / 2;
@@ -135,32 +142,39 @@ static const struct merged_entry *find(const struct merged_entry *at, size_t n, 
 	return NULL;
 }
 
-/* Puts the directories above `path` that are missing among the n sorted entries behind them. */
-static int imply(struct merged *m, size_t n, const char *path, struct err *e)
+/* Puts the directories above `path` that are missing among the n sorted entries behind
+ * them. `made` has those that are there by now, whose own directories are too. */
+static int imply(struct merged *m, size_t n, const char *path, struct map *made,
+                 struct err *e)
 {
-	for (const char *end = strrchr(path, '/'); end;) {
-		AUTO_FREE char *dir = mem_strndup(path, (size_t)(end - path));
-		const struct merged_entry *there = find(m->list.at, n, dir);
-		struct merged_entry made = { .node = &implied_dir };
+	AUTO_BUF dir = BUF_INIT;
+	const char *slash;
 
+	buf_adds(&dir, path);
+	while ((slash = strrchr(dir.s, '/'))) {
+		struct merged_entry entry = { .node = &implied_dir };
+		const struct merged_entry *there;
+
+		buf_truncate(&dir, (size_t)(slash - dir.s));
+		there = find(m->list.at, n, dir.s);
 		if (there && there->node->type != TOC_DIR)
-			return err_set(e, ERR_INVALID, "'%.300s' is below '%.300s', which is no directory",
-			               path, dir);
-		if (there)
+			return err_set(
+				e, ERR_INVALID,
+				"'%.300s' is below '%.300s', which is no directory", path,
+				dir.s);
+		if (there || map_get(made, dir.s))
 			return 0;
-		made.path = arena_strdup(&m->arena, dir);
-		vec_push(&m->list, made);
-		for (end--; end > path && *end != '/';)
-			end--;
-		if (end <= path)
-			return 0;
+		entry.path = arena_strdup(&m->arena, dir.s);
+		map_put(made, dir.s, m);
+		vec_push(&m->list, entry);
 	}
 	return 0;
 }
 
 static int by_path(const void *a, const void *b)
 {
-	return strcmp(((const struct merged_entry *)a)->path, ((const struct merged_entry *)b)->path);
+	return strcmp(((const struct merged_entry *)a)->path,
+	              ((const struct merged_entry *)b)->path);
 }
 
 static bool same_directory(const char *a, const char *b)
@@ -173,28 +187,26 @@ static bool same_directory(const char *a, const char *b)
 
 static int add_implied(struct merged *m, struct err *e)
 {
-	size_t n = m->list.len, kept = 0;
-	const char *last = "";   /* whose directories were looked at */
+	struct map made = MAP_INIT;
+	size_t n = m->list.len;
+	const char *last = ""; /* whose directories were looked at */
+	int rc = 0;
 
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n && rc == 0; i++) {
 		const char *path = m->list.at[i].path;
 
-		if (!same_directory(last, path) && imply(m, n, path, e) < 0)
-			return -1;
+		if (!same_directory(last, path))
+			rc = imply(m, n, path, &made, e);
 		last = path;
 	}
-	if (m->list.len == n)
-		return 0;
-	qsort(m->list.at, m->list.len, sizeof(*m->list.at), by_path);
-	for (size_t i = 0; i < m->list.len; i++)   /* several may have implied the same one */
-		if (!kept || by_path(&m->list.at[kept - 1], &m->list.at[i]) != 0)
-			m->list.at[kept++] = m->list.at[i];
-	m->list.len = kept;
-	return 0;
+	map_fini(&made);
+	if (rc == 0 && m->list.len > n)
+		qsort(m->list.at, m->list.len, sizeof(*m->list.at), by_path);
+	return rc;
 }
 
-/* Names of the same file find each other. Other things that have several names, symlinks say, are
- * made anew for each. */
+/* Names of the same file find each other. Other things that have several names, symlinks
+ * say, are made anew for each. */
 static void join_links(struct merged *m)
 {
 	for (size_t i = 0; i < m->list.len; i++) {
@@ -216,7 +228,8 @@ static void join_links(struct merged *m)
 
 int merged_make(struct merged *m, struct err *e)
 {
-	AUTO_FREE const struct toc **tables = mem_alloc((m->n_layers + 1) * sizeof(*tables));
+	AUTO_FREE const struct toc **tables =
+		mem_alloc((m->n_layers + 1) * sizeof(*tables));
 	struct making k = { m, { tables, m->n_layers }, e };
 
 	for (size_t i = 0; i < m->n_layers; i++) {

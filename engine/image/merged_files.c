@@ -4,7 +4,8 @@
 #include "image/tar_reader.h"
 #include "os/fd.h"
 
-/* Reading went wrong: if the blob's bytes are not what its name says, that is the reason to give. */
+/* Reading went wrong: if the blob's bytes are not what its name says, that is the reason
+ * to give. */
 static int blame(struct blobs *store, const struct digest *blob, struct err *e)
 {
 	struct err rotten;
@@ -18,8 +19,8 @@ static int blame(struct blobs *store, const struct digest *blob, struct err *e)
 	return err_wrap(e, "layer %s", DIGEST_STR(blob));
 }
 
-int merged_stream(struct blobs *store, const struct image *im, size_t layer, merged_stream_fn *fn,
-                  void *self, struct err *e)
+int merged_stream(struct blobs *store, const struct image *im, size_t layer,
+                  merged_stream_fn *fn, void *self, struct err *e)
 {
 	const struct descriptor *d = &im->manifest.layers[layer];
 	AUTO_CLOSE int fd = -1;
@@ -62,14 +63,16 @@ ssize_t merged_file_read(struct merged_file *f, void *data, size_t n, struct err
 	return got;
 }
 
-/* 1 + the index of the entry that shows what the stream is at, or 0; each is told once. Of two entries
- * with the same path the offset says which one the table means. */
+/* 1 + the index of the entry that shows what the stream is at, or 0; each is told once.
+ * Of two entries with the same path the offset says which one the table means. */
 static size_t take_shown(struct merged_layer *l, const struct toc_entry *t)
 {
-	const struct toc_entry *known = t->type == TOC_FILE ? toc_find(&l->table, t->path) : NULL;
+	const struct toc_entry *known =
+		t->type == TOC_FILE ? toc_find(&l->table, t->path) : NULL;
 	size_t *shown, i;
 
-	if (!known || known->type != TOC_FILE || known->offset != t->offset || known->size != t->size)
+	if (!known || known->type != TOC_FILE || known->offset != t->offset ||
+	    known->size != t->size)
 		return 0;
 	shown = &l->shown[known - l->table.at];
 	i = *shown;
@@ -91,7 +94,8 @@ static int one_file(struct streaming *s, struct tar_reader *in, size_t i, struct
 		return -1;
 	if (!digest_equal(&got, &t->digest))
 		return err_set(e, ERR_CORRUPT, "'%.300s' is %s, but was %s before",
-		               s->m->list.at[i].path, DIGEST_STR(&got), DIGEST_STR(&t->digest));
+		               s->m->list.at[i].path, DIGEST_STR(&got),
+		               DIGEST_STR(&t->digest));
 	return 0;
 }
 
@@ -125,8 +129,8 @@ static int read_files(void *self, struct source *in, enum codec codec, struct er
 	return rc;
 }
 
-int merged_files(struct merged *m, struct blobs *store, const struct image *im, merged_file_fn *fn,
-                 void *self, struct err *e)
+int merged_files(struct merged *m, struct blobs *store, const struct image *im,
+                 merged_file_fn *fn, void *self, struct err *e)
 {
 	for (size_t i = 0; i < m->n_layers; i++) {
 		struct streaming s = { m, &m->layers[i], fn, self };

@@ -1,17 +1,20 @@
-/* Where a layer's names lead. Applied in order, a layer's "lib/x" goes through whatever "lib" is by then:
- * in images whose /lib is a symlink, to "usr/lib/x". After settling, no entry has a symlink above it, so
- * that the merge can take paths as they are written. */
+/* Where a layer's names lead. Applied in order, a layer's "lib/x" goes through whatever
+ * "lib" is by then: in images whose /lib is a symlink, to "usr/lib/x". After settling, no
+ * entry has a symlink above it, so that the merge can take paths as they are written. */
 #include <string.h>
 
 #include "base/map.h"
 #include "image/merged.h"
 
-enum { ROUNDS_MAX = 40 };   /* as many as the kernel follows symlinks */
+enum { ROUNDS_MAX = 40 }; /* as many as the kernel follows symlinks */
+
+/* The value of directories in `known` that are where they say they are. */
+static const char unmoved[] = "";
 
 struct settling {
 	const struct toc_view *view;
 	struct arena *arena;
-	struct map known;     /* directories that were resolved already */
+	struct map known; /* directories, and where they lead */
 };
 
 static size_t parent_length(const char *path)
@@ -21,30 +24,76 @@ static size_t parent_length(const char *path)
 	return slash ? (size_t)(slash - path) : 0;
 }
 
-/* The directory that the n bytes at `dir` lead to. */
-static int settle_dir(struct settling *s, const char *dir, size_t n, const char **out, struct err *e)
+/* Whether there may be something else than a directory: quick, as asking the view about
+ * what no layer has an entry for is not. */
+static bool may_lead_away(const struct toc_view *v, const char *path)
 {
-	AUTO_BUF from = BUF_INIT;
+	for (size_t i = 0; i < v->n; i++) {
+		const struct toc_entry *t = toc_find(v->layers[i], path);
+
+		if (t && t->type != TOC_DIR)
+			return true;
+	}
+	return false;
+}
+
+/* One step down: `path` is a directory's, whose parent leads to `above`. */
+static int step(struct settling *s, const char *path, const char *above, const char **out,
+                struct err *e)
+{
+	const char *name = path + parent_length(path);
+	const struct toc_entry *there = NULL;
+	AUTO_BUF at = BUF_INIT;
 	AUTO_BUF to = BUF_INIT;
 
-	if (!n) {
-		*out = "";
+	buf_adds(&at, above == unmoved ? path : above);
+	if (above != unmoved)
+		buf_adds(&at, name + (!at.len && *name == '/'));
+	if (may_lead_away(s->view, at.s))
+		there = toc_view_find(s->view, at.s, NULL);
+	if (!there || there->type == TOC_DIR) {
+		*out = above == unmoved ? unmoved : arena_strdup(s->arena, at.s);
 		return 0;
 	}
-	buf_add(&from, dir, n);
-	*out = map_get(&s->known, from.s);
-	if (*out)
-		return 0;
-	buf_addc(&from, '/');
-	if (toc_view_resolve(s->view, from.s, true, &to, NULL, e) < 0)
+	if (there->type != TOC_SYMLINK)
+		return err_set(e, ERR_INVALID, "/%.300s is not a directory", at.s);
+	buf_addc(&at, '/');
+	if (toc_view_resolve(s->view, at.s, true, &to, NULL, e) < 0)
 		return -1;
-	buf_truncate(&from, n);
 	*out = arena_strdup(s->arena, to.s);
-	map_put(&s->known, from.s, (char *)*out);
 	return 0;
 }
 
-/* 1: *path was made another one, 0: it was right, -1. With `whole` the last name is followed too. */
+/* Where the n bytes at `dir` lead; NULL: just there. Goes on from what is known of the
+ * directories above, since a path may have 2,000 of them. */
+static int settle_dir(struct settling *s, const char *dir, size_t n, const char **out,
+                      struct err *e)
+{
+	AUTO_BUF path = BUF_INIT;
+	const char *at = NULL;
+
+	buf_add(&path, dir, n);
+	while (path.len && !(at = map_get(&s->known, path.s)))
+		buf_truncate(&path, parent_length(path.s));
+	if (!path.len)
+		at = unmoved;
+	while (path.len < n) {
+		size_t slash = path.len > 0;
+		const char *name = dir + path.len + slash;
+		size_t left = (size_t)(dir + n - name);
+		const char *end = memchr(name, '/', left);
+
+		buf_add(&path, name - slash, slash + (end ? (size_t)(end - name) : left));
+		if (step(s, path.s, at, &at, e) < 0)
+			return -1;
+		map_put(&s->known, path.s, (char *)at);
+	}
+	*out = at == unmoved ? NULL : at;
+	return 0;
+}
+
+/* 1: *path was made another one, 0: it was right, -1. With `whole` the last name is
+ * followed too. */
 static int settle_path(struct settling *s, const char **path, bool whole, struct err *e)
 {
 	size_t n = whole ? strlen(*path) : parent_length(*path);
@@ -53,14 +102,15 @@ static int settle_path(struct settling *s, const char **path, bool whole, struct
 
 	if (settle_dir(s, *path, n, &dir, e) < 0)
 		return -1;
-	if (strlen(dir) == n && !memcmp(dir, *path, n))
+	if (!dir || (strlen(dir) == n && !memcmp(dir, *path, n)))
 		return 0;
 	buf_adds(&made, dir);
 	if (*dir && *name)
 		buf_addc(&made, '/');
 	buf_adds(&made, name);
 	if (!toc_path_valid(made.s, made.len))
-		return err_set(e, ERR_INVALID, "'%.200s' leads to '%.200s', which is no path of a layer",
+		return err_set(e, ERR_INVALID,
+		               "'%.200s' leads to '%.200s', which is no path of a layer",
 		               *path, made.s);
 	*path = arena_strdup(s->arena, made.s);
 	return 1;
@@ -78,7 +128,8 @@ static int settle_entry(struct settling *s, struct toc_entry *t, struct err *e)
 }
 
 /* Makes the entries of the next round in `next`. 1 if one differs. */
-static int settle_round(struct settling *s, const struct toc *from, struct toc *next, struct err *e)
+static int settle_round(struct settling *s, const struct toc *from, struct toc *next,
+                        struct err *e)
 {
 	int any = 0, changed;
 
@@ -99,7 +150,8 @@ static int settle_round(struct settling *s, const struct toc *from, struct toc *
 	return any;
 }
 
-int merged_settle(struct toc *real, const struct toc_view *upto, struct arena *arena, struct err *e)
+int merged_settle(struct toc *real, const struct toc_view *upto, struct arena *arena,
+                  struct err *e)
 {
 	/* One round is not enough where a layer's own symlinks moved. */
 	for (int round = 0; round < ROUNDS_MAX; round++) {

@@ -12,7 +12,8 @@
 #include "image/place_meta.h"
 #include "os/fd.h"
 
-enum { TRIES = 64 };   /* of openat2, which says EAGAIN when something was renamed meanwhile */
+/* Of openat2, which says EAGAIN when something was renamed meanwhile. */
+enum { TRIES = 64 };
 
 static int open_in_root(int root, const char *path, int flags)
 {
@@ -55,7 +56,7 @@ static int make_dirs(int root, const char *path, size_t n, struct err *e)
 		dir = mem_strndup(path, end);
 		fd = open_dir(root, dir);
 		if (fd >= 0 || errno != ENOENT)
-			continue;   /* what is wrong will show when all of it is opened */
+			continue; /* what is wrong will show when all of it is opened */
 		name = last_name(dir);
 		parent = mem_strndup(dir, (size_t)(name - dir));
 		above = open_dir(root, parent);
@@ -66,8 +67,8 @@ static int make_dirs(int root, const char *path, size_t n, struct err *e)
 }
 
 /* The directory that `path` is in, and its last name. */
-static int open_parent(const struct place *p, const char *path, bool make, const char **name,
-                       struct err *e)
+static int open_parent(const struct place *p, const char *path, bool make,
+                       const char **name, struct err *e)
 {
 	AUTO_FREE char *dir = NULL;
 	size_t n;
@@ -97,30 +98,35 @@ static int is_directory(int parent, const char *name)
 {
 	struct stat st;
 
-	return fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
+	return fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       S_ISDIR(st.st_mode);
 }
 
-static int make_dir(int parent, const char *name, const struct toc_entry *t, struct err *e)
+static int make_dir(int parent, const char *name, const struct toc_entry *t,
+                    struct err *e)
 {
-	if (mkdirat(parent, name, 0700) == 0 || (errno == EEXIST && is_directory(parent, name)))
+	if (mkdirat(parent, name, 0700) == 0 ||
+	    (errno == EEXIST && is_directory(parent, name)))
 		return 0;
 	return cannot_make(t, e);
 }
 
 /* 1: made; 0: we may not. */
-static int make_device(int parent, const char *name, const struct toc_entry *t, struct err *e)
+static int make_device(int parent, const char *name, const struct toc_entry *t,
+                       struct err *e)
 {
 	mode_t type = t->type == TOC_CHAR ? S_IFCHR : S_IFBLK;
 
 	if (t->type == TOC_CHAR && !t->dev_major && !t->dev_minor)
-		return err_set(e, ERR_INVALID, "/%s: character device 0:0, an overlay whiteout", t->path);
+		return err_set(e, ERR_INVALID,
+		               "/%s: character device 0:0, an overlay whiteout", t->path);
 	if (mknodat(parent, name, type | 0600, makedev(t->dev_major, t->dev_minor)) == 0)
 		return 1;
 	return errno == EPERM ? 0 : cannot_make(t, e);
 }
 
-static int make_node(struct place *p, int parent, const char *name, const struct toc_entry *t,
-                     struct err *e)
+static int make_node(struct place *p, int parent, const char *name,
+                     const struct toc_entry *t, struct err *e)
 {
 	int made = 1;
 
@@ -175,7 +181,8 @@ int place_file(struct place *p, const struct toc_entry *t, struct err *e)
 	parent = open_parent(p, t->path, true, &name, e);
 	if (parent < 0)
 		return -1;
-	fd = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	fd = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+	            0600);
 	return fd < 0 ? cannot_make(t, e) : fd;
 }
 
@@ -206,7 +213,8 @@ int place_link(struct place *p, const char *path, const char *target, struct err
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_sys(e, "open /%s", target);
 	if (!S_ISREG(st.st_mode))
-		return err_set(e, ERR_INVALID, "/%s: a hard link to what is no file", path);
+		return err_set(e, ERR_INVALID, "/%s: a hard link to what is no file",
+		               path);
 	if (linkat(AT_FDCWD, proc_fd(proc, fd), to, name, AT_SYMLINK_FOLLOW) < 0)
 		return err_sys(e, "link /%s to /%s", path, target);
 	return 0;
@@ -243,7 +251,7 @@ void place_dir_reopen(struct place *p, const char *path)
 	char proc[PROC_FD_MAX];
 
 	if (fd >= 0 && chmod(proc_fd(proc, fd), 0700) < 0)
-		return;   /* then removing what is in it will tell */
+		return; /* then removing what is in it will tell */
 }
 
 int place_remove(struct place *p, const char *path, struct err *e)

@@ -38,7 +38,8 @@ static bool starts_with(const char *s, const char *prefix)
 /* The marks of overlayfs, which would make it see what is not there. */
 static bool is_overlay_mark(const char *name)
 {
-	return starts_with(name, "user.overlay.") || starts_with(name, "trusted.overlay.");
+	return starts_with(name, "user.overlay.") ||
+	       starts_with(name, "trusted.overlay.");
 }
 
 static bool is_no_right(int sys)
@@ -47,8 +48,8 @@ static bool is_no_right(int sys)
 }
 
 /* Those of users, or all others. */
-static int set_xattrs(struct unpack_report *report, const char *proc, const struct toc_entry *t,
-                      bool users, struct err *e)
+static int set_xattrs(struct unpack_report *report, const char *proc,
+                      const struct toc_entry *t, bool users, struct err *e)
 {
 	for (size_t i = 0; i < t->n_xattrs; i++) {
 		const struct toc_xattr *x = &t->xattrs[i];
@@ -64,22 +65,25 @@ static int set_xattrs(struct unpack_report *report, const char *proc, const stru
 	return 0;
 }
 
-static int set_mode(const char *proc, const struct toc_entry *t, bool owned, struct err *e)
+static int set_mode(const char *proc, const struct toc_entry *t, bool owned,
+                    struct err *e)
 {
 	mode_t mode = t->mode & 07777;
 
 	if (t->type == TOC_SYMLINK)
-		return 0;   /* has none */
-	if (!owned)   /* who runs it would become someone that the image did not mean */
+		return 0; /* has none */
+	if (!owned) /* who runs it would become someone that the image did not mean */
 		mode &= ~(mode_t)(S_ISUID | S_ISGID);
 	if (chmod(proc, mode) < 0)
 		return err_sys(e, "set the mode of /%s", t->path);
 	return 0;
 }
 
-int place_meta(struct unpack_report *report, int fd, const struct toc_entry *t, struct err *e)
+int place_meta(struct unpack_report *report, int fd, const struct toc_entry *t,
+               struct err *e)
 {
-	const struct timespec times[2] = { { .tv_sec = t->mtime }, { .tv_sec = t->mtime } };
+	const struct timespec times[2] = { { .tv_sec = t->mtime },
+		                           { .tv_sec = t->mtime } };
 	char proc[PROC_FD_MAX];
 	bool owned;
 

@@ -7,7 +7,8 @@
 
 enum { PROC_FD_MAX = 32 };
 
-/* A path by which calls that know no O_PATH fds reach just that inode, a symlink itself included. */
+/* A path by which calls that know no O_PATH fds reach just that inode, a symlink itself
+ * included. */
 const char *proc_fd(char out[PROC_FD_MAX], int fd);
 
 /* `fd` may be O_PATH. What we have no right to set is counted. */

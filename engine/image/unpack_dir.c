@@ -32,9 +32,10 @@ static int check_empty(int fd, const char *path, struct err *e)
 	}
 	while (rc == 0 && (ent = readdir(d)))
 		if (strcmp(ent->d_name, ".") != 0 && strcmp(ent->d_name, "..") != 0)
-			rc = err_set(e, ERR_EXISTS,
-			             "%s is not empty; name a directory that is, or does not exist",
-			             path);
+			rc = err_set(
+				e, ERR_EXISTS,
+				"%s is not empty; name a directory that is, or does not exist",
+				path);
 	closedir(d);
 	return rc;
 }
@@ -49,7 +50,8 @@ static int open_target(int dir, const char *path, bool *made, struct err *e)
 		return err_sys(e, "create %s", path);
 	fd = openat(dir, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 && errno == ENOTDIR)
-		return err_set(e, ERR_EXISTS, "%s is there already, and is no directory", path);
+		return err_set(e, ERR_EXISTS, "%s is there already, and is no directory",
+		               path);
 	if (fd < 0)
 		return err_sys(e, "open %s", path);
 	if (check_empty(fd, path, e) < 0)
@@ -106,7 +108,8 @@ static int make_links(struct filling *f, struct err *e)
 	return 0;
 }
 
-/* From the last to the first, so that none is closed to us while there is more to do in it. */
+/* From the last to the first, so that none is closed to us while there is more to do in
+ * it. */
 static int end_dirs(struct filling *f, struct err *e)
 {
 	for (size_t i = f->m.list.len; i-- > 0;) {
@@ -120,7 +123,8 @@ static int end_dirs(struct filling *f, struct err *e)
 	return fchmod(f->place.root, 0755) < 0 ? err_sys(e, "set the mode of /") : 0;
 }
 
-static int fill(struct filling *f, struct blobs *store, const struct image *im, struct err *e)
+static int fill(struct filling *f, struct blobs *store, const struct image *im,
+                struct err *e)
 {
 	if (make_nodes(f, e) < 0 || merged_files(&f->m, store, im, write_file, f, e) < 0)
 		return -1;
@@ -139,7 +143,8 @@ static void empty_again(struct filling *f, struct err *e)
 		const char *path = f->m.list.at[i].path;
 
 		if (*path && place_remove(&f->place, path, &why) < 0) {
-			err_wrap(e, "%.200s (and some of it could not be removed)", why.msg);
+			err_wrap(e, "%.200s (and some of it could not be removed)",
+			         why.msg);
 			return;
 		}
 	}

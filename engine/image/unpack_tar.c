@@ -1,6 +1,7 @@
-/* Where each header and each file's bytes stand in the tar is known from the tables alone. So all headers
- * are written first, and the bytes where they belong, in the order in which the layers have them: each
- * layer is streamed once, and nothing is kept elsewhere meanwhile. */
+/* Where each header and each file's bytes stand in the tar is known from the tables
+ * alone. So all headers are written first, and the bytes where they belong, in the order
+ * in which the layers have them: each layer is streamed once, and nothing is kept
+ * elsewhere meanwhile. */
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -17,11 +18,12 @@ struct taring {
 	struct merged m;
 	int fd;
 	const char *path;
-	int64_t *data;     /* where each file's bytes begin */
+	int64_t *data; /* where each file's bytes begin */
 	char *chunk;
 };
 
-static int write_at(const struct taring *w, int64_t at, const char *data, size_t n, struct err *e)
+static int write_at(const struct taring *w, int64_t at, const char *data, size_t n,
+                    struct err *e)
 {
 	while (n) {
 		ssize_t done = pwrite(w->fd, data, n, at);
@@ -37,7 +39,8 @@ static int write_at(const struct taring *w, int64_t at, const char *data, size_t
 	return 0;
 }
 
-/* As the tar has it: the first name of a file has the bytes, the others are hard links to it. */
+/* As the tar has it: the first name of a file has the bytes, the others are hard links to
+ * it. */
 static struct toc_entry tar_entry(const struct merged *m, size_t i)
 {
 	const struct merged_entry *entry = &m->list.at[i];
@@ -56,7 +59,7 @@ static struct toc_entry tar_entry(const struct merged *m, size_t i)
 static int write_headers(struct taring *w, struct err *e)
 {
 	AUTO_BUF head = BUF_INIT;
-	int64_t start = 0;   /* of `head` in the file */
+	int64_t start = 0; /* of `head` in the file */
 
 	for (size_t i = 0; i < w->m.list.len; i++) {
 		struct toc_entry t = tar_entry(&w->m, i);
@@ -96,7 +99,8 @@ static int write_file(void *self, size_t i, struct merged_file *in, struct err *
 	return n < 0 ? -1 : 0;
 }
 
-static int write_tar(struct taring *w, struct blobs *store, const struct image *im, struct err *e)
+static int write_tar(struct taring *w, struct blobs *store, const struct image *im,
+                     struct err *e)
 {
 	int rc;
 
@@ -120,8 +124,8 @@ static int sync_directory(int dir, const char *path, struct err *e)
 	return fd_sync(fd, path, e);
 }
 
-static int write_and_name(struct taring *w, struct blobs *store, const struct image *im, int dir,
-                          struct err *e)
+static int write_and_name(struct taring *w, struct blobs *store, const struct image *im,
+                          int dir, struct err *e)
 {
 	AUTO_CLOSE int fd = -1;
 	AUTO_BUF tmp = BUF_INIT;
@@ -129,7 +133,8 @@ static int write_and_name(struct taring *w, struct blobs *store, const struct im
 
 	/* The pid keeps processes apart; what a killed one left is overwritten. */
 	buf_addf(&tmp, "%s.tmp.%d", w->path, (int)getpid());
-	fd = openat(dir, tmp.s, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+	fd = openat(dir, tmp.s, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
+	            0644);
 	if (fd < 0)
 		return err_sys(e, "create %s", tmp.s);
 	w->fd = fd;
@@ -142,7 +147,8 @@ static int write_and_name(struct taring *w, struct blobs *store, const struct im
 	return -1;
 }
 
-int unpack_tar(struct blobs *store, const struct image *im, int dir, const char *path, struct err *e)
+int unpack_tar(struct blobs *store, const struct image *im, int dir, const char *path,
+               struct err *e)
 {
 	struct taring w = { .path = path };
 	int rc = merged_open(&w.m, store, im, e);

@@ -129,7 +129,19 @@ int file_mkdirs(int dir, const char *path, mode_t mode, struct err *e)
 	}
 }
 
-static int remove_children(int fd, const char *path, struct err *e)
+/* Deeper than this, directories are moved up before they are emptied: a tree may be deeper than there may be
+ * open files. */
+enum { REMOVE_DEPTH = 64 };
+
+struct removal {
+	int top;          /* what is removed is below this directory */
+	unsigned moved;
+};
+
+static int remove_below(struct removal *r, int dir, const char *path, int depth, struct err *e);
+
+static int remove_children(struct removal *r, int fd, const char *path, int depth,
+                           struct err *e)
 {
 	DIR *d = fdopendir(fd);
 	struct dirent *ent;
@@ -142,30 +154,74 @@ static int remove_children(int fd, const char *path, struct err *e)
 	while (rc == 0 && (ent = readdir(d))) {
 		if (!strcmp(ent->d_name, ".") || !strcmp(ent->d_name, ".."))
 			continue;
-		rc = file_remove_tree(dirfd(d), ent->d_name, e);
+		rc = remove_below(r, dirfd(d), ent->d_name, depth + 1, e);
 	}
 	closedir(d);
-	return rc < 0 ? err_wrap(e, "%s", path) : 0;
+	return rc;
 }
 
-int file_remove_tree(int dir, const char *path, struct err *e)
+static int open_to_empty(int dir, const char *path)
+{
+	int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+	int fd = openat(dir, path, flags);
+
+	if (fd < 0 && errno == EACCES && fchmodat(dir, path, 0700, 0) == 0)
+		fd = openat(dir, path, flags);
+	return fd;
+}
+
+static void moved_name(unsigned i, char name[64])
+{
+	snprintf(name, 64, ".removed.%d.%u", (int)getpid(), i);
+}
+
+/* Out of a directory that is too deep, into the top one, where its turn comes later. */
+static int move_up(struct removal *r, int dir, const char *path, struct err *e)
+{
+	char name[64];
+
+	moved_name(r->moved++, name);
+	if (renameat(dir, path, r->top, name) < 0)
+		return err_sys(e, "remove %s", path);
+	return 0;
+}
+
+static int remove_below(struct removal *r, int dir, const char *path, int depth, struct err *e)
 {
 	int fd;
 
 	if (unlinkat(dir, path, 0) == 0 || errno == ENOENT)
 		return 0;
-	if (errno != EISDIR && errno != EPERM)
+	if (errno != EISDIR && errno != EPERM && errno != EACCES)
 		return err_sys(e, "remove %s", path);
-	fd = openat(dir, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 && errno == EACCES && fchmodat(dir, path, 0700, 0) == 0)
-		fd = openat(dir, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (depth > REMOVE_DEPTH)
+		return move_up(r, dir, path, e);
+	fd = open_to_empty(dir, path);
 	if (fd < 0)
 		return err_sys(e, "remove %s", path);
-	if (remove_children(fd, path, e) < 0)
+	if (fchmod(fd, 0700) < 0 && errno != EPERM && errno != EROFS) {
+		close(fd);
+		return err_sys(e, "remove %s", path);
+	}
+	if (remove_children(r, fd, path, depth, e) < 0)
 		return -1;
 	if (unlinkat(dir, path, AT_REMOVEDIR) < 0)
 		return err_sys(e, "remove %s", path);
 	return 0;
+}
+
+int file_remove_tree(int dir, const char *path, struct err *e)
+{
+	struct removal r = { .top = dir };
+	int rc = remove_below(&r, dir, path, 0, e);
+
+	for (unsigned i = 0; rc == 0 && i < r.moved; i++) {
+		char name[64];
+
+		moved_name(i, name);
+		rc = remove_below(&r, dir, name, 0, e);
+	}
+	return rc;
 }
 
 bool file_exists(int dir, const char *path)

@@ -281,7 +281,7 @@ static int report_cycle(const struct visit *v, const struct target *t, struct er
 	AUTO_BUF way = BUF_INIT;
 	size_t i = 0;
 
-	while (v->path.at[i] != t)
+	while (i < v->path.len && v->path.at[i] != t)
 		i++;
 	for (; i < v->path.len; i++)
 		buf_addf(&way, "%s → ", v->path.at[i]->name);

@@ -82,6 +82,7 @@ static int ask(struct fetch *f, struct call *c, struct http_answer *a, struct er
 {
 	AUTO_STRLIST headers = STRLIST_INIT;
 	AUTO_BUF range = BUF_INIT;
+	int rc;
 
 	f->started = false;
 	if (f->w.size > 0) {
@@ -91,7 +92,9 @@ static int ask(struct fetch *f, struct call *c, struct http_answer *a, struct er
 	}
 	c->headers = &headers;
 	c->sink = &f->sink;
-	return call_run(f->r, c, a, e);
+	rc = call_run(f->r, c, a, e);
+	c->headers = NULL;
+	return rc;
 }
 
 static bool worth_again(const struct http_answer *a)

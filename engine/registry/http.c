@@ -170,6 +170,15 @@ static CURLcode on_tls(CURL *easy, void *ctx, void *self)
 
 static void set_tls(CURL *c, struct exchange *x)
 {
+	const char *system = tls_system_directory(x->http->tls);
+	const char *bundle = getenv(X509_get_default_cert_file_env());
+
+	if (system) {
+		curl_easy_setopt(c, CURLOPT_CAINFO, NULL);
+		curl_easy_setopt(c, CURLOPT_CAPATH, system);
+	} else if (bundle) {
+		curl_easy_setopt(c, CURLOPT_CAINFO, bundle);
+	}
 	if (x->tls->insecure) {
 		curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, 0L);
 		curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 0L);

@@ -2,7 +2,9 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <openssl/x509.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -12,15 +14,47 @@
 
 struct tls {
 	pthread_mutex_t lock;
+	const char *system; /* NULL: none; looked for once */
 	struct strlist insecure;
 	struct map hosts; /* authority → struct tls_host */
 };
+
+/* "0a775a30.0" */
+static bool is_hash_name(const char *name)
+{
+	return strspn(name, "0123456789abcdef") == 8 && name[8] == '.' && name[9];
+}
+
+static const char *find_system_directory(void)
+{
+	const char *dir = getenv(X509_get_default_cert_dir_env());
+	struct dirent *entry;
+	bool hashed = false;
+	DIR *d;
+
+	if (getenv(X509_get_default_cert_file_env()))
+		return NULL; /* a bundle was asked for */
+	if (!dir)
+		dir = X509_get_default_cert_dir();
+	d = opendir(dir);
+	while (d && !hashed && (entry = readdir(d)))
+		hashed = is_hash_name(entry->d_name);
+	if (d)
+		closedir(d);
+	return hashed ? dir : NULL;
+}
+
+const char *tls_system_directory(struct tls *t)
+{
+	return t->system;
+}
 
 struct tls *tls_new(const struct strlist *insecure)
 {
 	struct tls *t = mem_alloc(sizeof(*t));
 
 	pthread_mutex_init(&t->lock, NULL);
+	t->system = find_system_directory();
 	for (size_t i = 0; i < insecure->len; i++)
 		strlist_add(&t->insecure, insecure->at[i]);
 	return t;

@@ -116,7 +116,12 @@ function publish.read(body)
   elseif not o.version and #(o.tags or {}) == 0 then
     error("publish: give a version, or tags, or both")
   end
-  o.is_default = o.default ~= false
+  -- A variant alone has no bare tags: those are another image's, unless this one says default = true.
+  if o.default == nil then
+    o.is_default = o.variant == nil
+  else
+    o.is_default = o.default
+  end
   if o.latest == false then
     o.latest = "never"
   elseif o.latest and o.latest ~= "highest" then

@@ -9,10 +9,6 @@ teardown_file() {
 }
 
 teardown() {
-	local m
-	for m in "$DIR"/mnt*; do
-		[ ! -d "$m" ] || umount -l "$m" 2>/dev/null || true
-	done
 	chmod -R u+w "$DIR" 2>/dev/null || true
 	teardown_test
 }

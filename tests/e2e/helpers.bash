@@ -37,7 +37,12 @@ setup_test() {
 }
 
 teardown_test() {
+	local m
 	cd /
+	# What podman and the tests of full disks have mounted, innermost first.
+	for m in $(awk -v d="$DIR/" 'index($2, d) == 1 { print $2 }' /proc/self/mounts | sort -r); do
+		umount -l "$m"
+	done
 	rm -rf "$DIR"
 }
 

@@ -1,6 +1,7 @@
-/* Any bytes as the tables of up to three layers of few names, so that links, marks and directories meet.
- * What is merged must be a tree that can be written, with no symlink above anything; and where no layer
- * has a symlink or a hard link, it is what toc_view sees. */
+/* Any bytes as the tables of up to three layers of few names, so that links, marks and
+ * directories meet. What is merged must be a tree that can be written, with no symlink
+ * above anything; and where no layer has a symlink or a hard link, it is what toc_view
+ * sees. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +33,9 @@ static unsigned next(struct bytes *b)
 /* One to four names, of a choice of six; ".." and what makes whiteouts for links only. */
 static void add_path(struct buf *out, struct bytes *b, int link)
 {
-	static const char *const names[] = { "a", "b", "c", "a-", "d", "e", "..", ".wh.a" };
+	static const char *const names[] = {
+		"a", "b", "c", "a-", "d", "e", "..", ".wh.a"
+	};
 	unsigned shape = next(b);
 
 	if (link && (shape & 0x80))
@@ -87,7 +90,8 @@ static void check_entry(const struct merged *m, size_t i)
 	while (above-- > 0) {
 		const char *dir = m->list.at[above].path;
 
-		if (strlen(dir) == (size_t)(slash - t->path) && !memcmp(dir, t->path, strlen(dir)))
+		if (strlen(dir) == (size_t)(slash - t->path) &&
+		    !memcmp(dir, t->path, strlen(dir)))
 			break;
 	}
 	require(above < i && m->list.at[above].node->type == TOC_DIR);

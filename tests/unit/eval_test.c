@@ -5,6 +5,7 @@
 
 static void the_example_of_the_manual_becomes_plain_data(void **state)
 {
+	(void)state;
 	struct recipe *r = evaluate(
 		"local version = var { 'VERSION', default = '1.2.3', help = 'release' }\n"
 		"local debian = base 'docker.io/library/debian:12-slim'\n"
@@ -61,6 +62,7 @@ static void the_example_of_the_manual_becomes_plain_data(void **state)
 
 static void steps_keep_all_that_was_written(void **state)
 {
+	(void)state;
 	struct recipe *r =
 		evaluate("image 'a' { from = 'scratch', compression = 'zstd',\n"
 	                 "  platforms = { 'linux/x86_64', 'linux/arm64' }, annotations = "
@@ -118,6 +120,7 @@ static void steps_keep_all_that_was_written(void **state)
 
 static void publish_keeps_every_option(void **state)
 {
+	(void)state;
 	struct recipe *r = evaluate(
 		"image 'a' { from = 'scratch', publish = { 'r.example/a', "
 		"'r.example/b',\n"
@@ -152,6 +155,7 @@ static void publish_keeps_every_option(void **state)
 
 static void variables_come_from_command_line_environment_and_default(void **state)
 {
+	(void)state;
 	const struct pair given[] = { { "A", "x" }, { "A", "line" }, { "B", "line" } };
 	struct eval_options o = { .dir = project, .overrides = given, .n_overrides = 3 };
 	struct recipe *r;
@@ -184,6 +188,7 @@ static void variables_come_from_command_line_environment_and_default(void **stat
 
 static void imports_name_targets_by_their_directory(void **state)
 {
+	(void)state;
 	struct eval_options o = in_project();
 	struct recipe *r;
 
@@ -215,6 +220,7 @@ static void imports_name_targets_by_their_directory(void **state)
 
 static void errors_name_the_line_of_the_users_own_code(void **state)
 {
+	(void)state;
 	put("sub/Imagefile", "\n\nimage 'x' {\n  from = 'scratch',\n  copy { 'a' },\n}");
 	put("lib.lua", "local M = {}\nfunction M.f()\n  local c = copy { 'a', to = 3 "
 	               "}\n  return c\nend\nreturn M");
@@ -242,6 +248,7 @@ static void errors_name_the_line_of_the_users_own_code(void **state)
 
 static void what_is_missing_or_in_a_circle_is_one_line(void **state)
 {
+	(void)state;
 	struct eval_options o = in_project();
 
 	refused("read 'nope'", "Imagefile:1: nope: no such file");
@@ -262,6 +269,7 @@ static void what_is_missing_or_in_a_circle_is_one_line(void **state)
 
 static void nothing_outside_of_the_directory_is_read(void **state)
 {
+	(void)state;
 	assert_int_equal(symlinkat("/etc/passwd", project_fd, "out"), 0);
 	assert_int_equal(symlinkat("Imagefile", project_fd, "in"), 0);
 	refused("read 'out'", "Imagefile:1: out: a symbolic link leads out of the "
@@ -275,6 +283,7 @@ static void nothing_outside_of_the_directory_is_read(void **state)
 
 static void globs_see_sources_only(void **state)
 {
+	(void)state;
 	struct recipe *r;
 
 	put("src/a.c", "");
@@ -302,6 +311,7 @@ static bool has_input(const struct recipe *r, const char *what)
 
 static void everything_read_is_an_input(void **state)
 {
+	(void)state;
 	struct recipe *r;
 
 	put("V", "1.0\n");
@@ -325,6 +335,7 @@ static void collect(struct progress *p, const struct progress_event *ev)
 
 static void print_goes_to_the_progress(void **state)
 {
+	(void)state;
 	struct lines l = { .progress = { collect } };
 	struct eval_options o = in_project();
 
@@ -358,6 +369,7 @@ static void git(const char *script)
 
 static void git_tells_the_version(void **state)
 {
+	(void)state;
 	recipe_free(
 		evaluate("assert(git.version() == '0.0.0-dev' and git.commit() == nil)"));
 	git("rm -rf .git; git init -q -b main; git add -A; git commit -q -m one");
@@ -383,6 +395,7 @@ static void git_tells_the_version(void **state)
 
 static void repository_configuration_runs_nothing(void **state)
 {
+	(void)state;
 	put("a", "");
 	git("rm -rf .git; git init -q; git add -A; git commit -q -m one;"
 	    "git config core.fsmonitor 'touch fsmonitor-ran'; git config "

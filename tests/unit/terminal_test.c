@@ -77,14 +77,16 @@ static void plain_lines_name_their_target_and_escape_foreign_text(void **state)
 	             "imgmake: warning: careful\nnoted\nimgmake: it\\x0afailed\n");
 }
 
-static void silence_is_broken_by_warnings_and_errors_only(void **state)
+static void silence_is_broken_by_warnings_errors_and_output_of_commands(void **state)
 {
 	struct screen s;
 
 	(void)state;
 	open_screen(&s, TERMINAL_SILENT);
 	say_everything(&s);
-	close_screen(&s, "result\n", "imgmake: warning: careful\nimgmake: it\\x0afailed\n");
+	close_screen(&s, "result\n",
+	             "web: one\nweb:         two\\x1b[2J\n"
+	             "imgmake: warning: careful\nimgmake: it\\x0afailed\n");
 }
 
 static void json_is_an_object_a_line(void **state)
@@ -158,7 +160,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plain_lines_name_their_target_and_escape_foreign_text),
-		cmocka_unit_test(silence_is_broken_by_warnings_and_errors_only),
+		cmocka_unit_test(silence_is_broken_by_warnings_errors_and_output_of_commands),
 		cmocka_unit_test(json_is_an_object_a_line),
 		cmocka_unit_test(a_status_line_is_cleared_before_anything_else),
 		cmocka_unit_test(a_status_line_is_never_wider_than_the_terminal),

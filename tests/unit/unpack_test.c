@@ -7,17 +7,19 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "image/pack.h"
 #include "unit/unpacking.h"
 
 static void upper_layers_replace_and_hide(void **state)
 {
 	struct fixture *f = *state;
 
-	layer(f, "d:a f:a/gone=1 f:a/kept=2 d:dir f:dir/x=3 f:file=4 d:opq f:opq/old=5 l:link>a");
+	layer(f,
+	      "d:a f:a/gone=1 f:a/kept=2 d:dir f:dir/x=3 f:file=4 d:opq f:opq/old=5 l:link>a");
 	layer(f, "w:a/gone f:dir=6 d:file f:file/in=7 o:opq f:opq/new=8 f:link=9");
 	layer(f, "w:dir f:a/more=10");
-	merges_to(f, "d:a f:a/kept=2 f:a/more=10 d:file f:file/in=7 f:link=9 d:opq f:opq/new=8");
+	merges_to(
+		f,
+		"d:a f:a/kept=2 f:a/more=10 d:file f:file/in=7 f:link=9 d:opq f:opq/new=8");
 }
 
 static void a_name_may_change_its_type_in_each_layer(void **state)
@@ -42,12 +44,16 @@ static void names_go_through_symlinks_of_lower_layers(void **state)
 {
 	struct fixture *f = *state;
 
-	layer(f, "l:bin>usr/bin l:lib>/usr/lib d:usr d:usr/bin f:usr/bin/sh=1 d:usr/lib f:usr/lib/old=2 "
-	         "l:usr/self>../lib");
-	layer(f, "f:bin/env=3 w:lib/old f:lib/sub/new=4 f:usr/self/through=5 h:bin/hard>bin/sh");
-	merges_to(f, "l:bin>usr/bin l:lib>/usr/lib d:usr d:usr/bin f:usr/bin/env=3 f:usr/bin/hard=1 "
-	             "h:usr/bin/sh>usr/bin/hard d:usr/lib d:usr/lib/sub f:usr/lib/sub/new=4 "
-	             "f:usr/lib/through=5 l:usr/self>../lib");
+	layer(f,
+	      "l:bin>usr/bin l:lib>/usr/lib d:usr d:usr/bin f:usr/bin/sh=1 d:usr/lib f:usr/lib/old=2 "
+	      "l:usr/self>../lib");
+	layer(f,
+	      "f:bin/env=3 w:lib/old f:lib/sub/new=4 f:usr/self/through=5 h:bin/hard>bin/sh");
+	merges_to(
+		f,
+		"l:bin>usr/bin l:lib>/usr/lib d:usr d:usr/bin f:usr/bin/env=3 f:usr/bin/hard=1 "
+		"h:usr/bin/sh>usr/bin/hard d:usr/lib d:usr/lib/sub f:usr/lib/sub/new=4 "
+		"f:usr/lib/through=5 l:usr/self>../lib");
 }
 
 static void an_opaque_mark_goes_through_a_symlink_too(void **state)
@@ -74,7 +80,9 @@ static void symlinks_that_moved_are_followed_as_well(void **state)
 
 	layer(f, "l:lib>usr/lib d:usr d:usr/lib");
 	layer(f, "l:lib/now>v2 f:lib/now/x=1");
-	merges_to(f, "l:lib>usr/lib d:usr d:usr/lib l:usr/lib/now>v2 d:usr/lib/v2 f:usr/lib/v2/x=1");
+	merges_to(
+		f,
+		"l:lib>usr/lib d:usr d:usr/lib l:usr/lib/now>v2 d:usr/lib/v2 f:usr/lib/v2/x=1");
 }
 
 static void hard_links_are_kept(void **state)
@@ -121,19 +129,22 @@ static void of_one_name_twice_in_a_layer_the_last_counts(void **state)
 static void real_tree(struct fixture *f)
 {
 	static const char *const types[] = { MEDIA_OCI_LAYER_GZIP, MEDIA_OCI_LAYER_ZSTD };
-	static const char *const names[] = { "1.tar", "2.tar" }, *const packed[] = { "1.gz", "2.zst" };
+	static const char *const names[] = { "1.tar", "2.tar" }, *const packed[] = {
+		"1.gz", "2.zst"
+	};
 	struct err e;
 
-	run(f, "mkdir -p t/etc t/usr/bin t/var/empty t/odd; cp /bin/ls t/usr/bin/; ln t/usr/bin/ls t/usr/bin/dir;"
-	       "echo root > t/etc/passwd; ln -s ../etc/passwd t/usr/link; mkfifo t/odd/fifo; printf x > "
-	       "\"t/odd/$(printf 'n\\377\\nl')\"; truncate -s 300000 t/odd/sparse; echo y | dd of=t/odd/sparse "
-	       "bs=1 seek=200000 conv=notrunc 2>&1; chmod 1777 t/odd; chmod 0500 t/var/empty; chmod 04711 "
-	       "t/usr/bin/ls; setfattr -n user.note -v hello t/etc/passwd; chmod 0444 t/etc/passwd;"
-	       "find t -exec touch -hd '2001-02-03 04:05:06' {} +;"
-	       "tar -C t --xattrs --sort=name --sparse --format=pax -cf 1.tar .; gzip -k -c 1.tar > 1.gz;"
-	       "rm t/usr/link; mkdir t/usr/link; touch t/usr/link/in t/usr/.wh.gone;"
-	       "tar -C t --sort=name -cf 2.tar usr/link usr/.wh.gone; zstd -q -c 2.tar > 2.zst;"
-	       "chmod 700 t/var/empty; rm -rf t");
+	run(f,
+	    "mkdir -p t/etc t/usr/bin t/var/empty t/odd; cp /bin/ls t/usr/bin/; ln t/usr/bin/ls t/usr/bin/dir;"
+	    "echo root > t/etc/passwd; ln -s ../etc/passwd t/usr/link; mkfifo t/odd/fifo; printf x > "
+	    "\"t/odd/$(printf 'n\\377\\nl')\"; truncate -s 300000 t/odd/sparse; echo y | dd of=t/odd/sparse "
+	    "bs=1 seek=200000 conv=notrunc 2>&1; chmod 1777 t/odd; chmod 0500 t/var/empty; chmod 04711 "
+	    "t/usr/bin/ls; setfattr -n user.note -v hello t/etc/passwd; touch t/etc/ro; chmod 0444 t/etc/ro;"
+	    "find t -exec touch -hd '2001-02-03 04:05:06' {} +;"
+	    "tar -C t --xattrs --sort=name --sparse --format=pax -cf 1.tar .; gzip -k -c 1.tar > 1.gz;"
+	    "rm t/usr/link; mkdir t/usr/link; touch t/usr/link/in t/usr/.wh.gone;"
+	    "tar -C t --sort=name -cf 2.tar usr/link usr/.wh.gone; zstd -q -c 2.tar > 2.zst;"
+	    "chmod 700 t/var/empty; rm -rf t");
 	for (int i = 0; i < 2; i++) {
 		AUTO_BUF plain = BUF_INIT;
 		AUTO_BUF blob = BUF_INIT;
@@ -163,14 +174,17 @@ static void make_layout(struct fixture *f)
 	buf_reset(&body);
 	manifest_write(m, &body);
 	assert_int_equal(blobs_put(f->blobs, body.s, body.len, &d, &e), 0);
-	buf_addf(&index,
-	         "{\"schemaVersion\":2,\"manifests\":[{\"mediaType\":\"" MEDIA_OCI_MANIFEST
-	         "\",\"digest\":\"%s\",\"size\":%zu,\"annotations\":"
-	         "{\"org.opencontainers.image.ref.name\":\"t\"}}]}",
-	         DIGEST_STR(&d), body.len);
-	assert_int_equal(file_replace(f->store_fd, "index.json", index.s, index.len, 0644, &e), 0);
+	buf_addf(
+		&index,
+		"{\"schemaVersion\":2,\"manifests\":[{\"mediaType\":\"" MEDIA_OCI_MANIFEST
+		"\",\"digest\":\"%s\",\"size\":%zu,\"annotations\":"
+		"{\"org.opencontainers.image.ref.name\":\"t\"}}]}",
+		DIGEST_STR(&d), body.len);
+	assert_int_equal(
+		file_replace(f->store_fd, "index.json", index.s, index.len, 0644, &e), 0);
 	assert_int_equal(file_replace(f->store_fd, "oci-layout",
-	                              "{\"imageLayoutVersion\":\"1.0.0\"}", 30, 0644, &e), 0);
+	                              "{\"imageLayoutVersion\":\"1.0.0\"}", 30, 0644, &e),
+	                 0);
 }
 
 static void umoci_agrees(void **state)
@@ -180,12 +194,16 @@ static void umoci_agrees(void **state)
 	struct fixture *f = *state;
 	struct err e;
 
-	layer(f, "d:etc f:etc/a=1 h:etc/b>etc/a l:lib>usr/lib d:usr d:usr/lib f:usr/lib/x=2 p:usr/fifo");
+	if (system("command -v umoci >/dev/null") != 0)
+		skip();
+	layer(f,
+	      "d:etc f:etc/a=1 h:etc/b>etc/a l:lib>usr/lib d:usr d:usr/lib f:usr/lib/x=2 p:usr/fifo");
 	layer(f, "d:usr w:usr/fifo w:lib/x f:etc/a=3 d:new f:new/f=4");
 	make_layout(f);
 	run(f, "umoci unpack --rootless --image store:t bundle");
 	assert_int_equal(unpack_dir(f->blobs, &f->image, f->fd, "fs", NULL, &e), 0);
-	run(f, "touch -d @0 fs bundle/rootfs; setfattr -x user.rootlesscontainers fs 2>/dev/null || true");
+	run(f,
+	    "touch -d @0 fs bundle/rootfs; setfattr -x user.rootlesscontainers fs 2>/dev/null || true");
 	list_dir(f, "fs", &ours);
 	list_dir(f, "bundle/rootfs", &theirs);
 	assert_string_equal(ours.s, theirs.s);
@@ -201,13 +219,15 @@ static void gnu_tar_and_we_extract_the_same(void **state)
 	real_tree(f);
 	assert_int_equal(unpack_dir(f->blobs, &f->image, f->fd, "fs", NULL, &e), 0);
 	assert_int_equal(unpack_tar(f->blobs, &f->image, f->fd, "fs.tar", &e), 0);
-	run(f, "mkdir gnu; tar -C gnu --numeric-owner --xattrs --xattrs-include='*' --delay-directory-restore -pxf fs.tar");
+	run(f,
+	    "mkdir gnu; tar -C gnu --numeric-owner --xattrs --xattrs-include='*' --delay-directory-restore -pxf fs.tar");
 	list_dir(f, "fs", &got);
 	list_dir(f, "gnu", &theirs);
 	assert_string_equal(got.s, theirs.s);
-	run(f, "test $(stat -c %h fs/usr/bin/dir) = 2 && cmp fs/usr/bin/ls /bin/ls && test -p fs/odd/fifo &&"
-	       "test $(stat -c %a fs/var/empty) = 500 && test $(stat -c %a fs/usr/bin/ls) = 4711 &&"
-	       "test $(stat -c %Y fs/odd) = $(date -d '2001-02-03 04:05:06' +%s) && test -f fs/usr/link/in");
+	run(f,
+	    "test $(stat -c %h fs/usr/bin/dir) = 2 && cmp fs/usr/bin/ls /bin/ls && test -p fs/odd/fifo &&"
+	    "test $(stat -c %a fs/var/empty) = 500 && test $(stat -c %a fs/usr/bin/ls) = 4711 &&"
+	    "test $(stat -c %Y fs/odd) = $(date -d '2001-02-03 04:05:06' +%s) && test -f fs/usr/link/in");
 }
 
 static void the_tar_is_the_same_each_time(void **state)
@@ -219,84 +239,8 @@ static void the_tar_is_the_same_each_time(void **state)
 	assert_int_equal(unpack_tar(f->blobs, &f->image, f->fd, "1", &e), 0);
 	run(f, "cp 1 2; echo longer >> 2");
 	assert_int_equal(unpack_tar(f->blobs, &f->image, f->fd, "2", &e), 0);
-	run(f, "cmp 1 2 && test $(stat -c %a 1) = 644 && rm 1 2 && test \"$(ls | grep -v out.log)\" = store");
-}
-
-static void add_item(struct packer *p, struct toc_entry t, const char *data)
-{
-	struct err e;
-
-	t.size = data ? (int64_t)strlen(data) : 0;
-	assert_int_equal(packer_entry(p, &t, &e), 0);
-	if (data)
-		assert_int_equal(packer_data(p, data, strlen(data), &e), 0);
-}
-
-/* Owners, setuid, devices, capabilities and modes that shut out their owner, from our packer. */
-static void add_privileged_layer(struct fixture *f)
-{
-	static const char caps[] = "\1\0\0\2\0\4\0\0\0\0\0\0\0\0\0\0\0\0\0";
-	static const struct toc_xattr xattrs[] = { { "security.capability", caps, 20 },
-		                                   { "user.note", "n", 1 } };
-	static const struct history by_us = { .created_by = "test" };
-	struct layer l;
-	struct packer *p;
-	struct err e;
-
-	assert_int_equal(packer_open(&p, f->blobs, CODEC_GZIP, NULL, &e), 0);
-	add_item(p, (struct toc_entry){ .path = "", .type = TOC_DIR, .mode = 0755, .mtime = 5 }, NULL);
-	add_item(p, (struct toc_entry){ .path = "null", .type = TOC_CHAR, .mode = 0666, .dev_major = 1,
-	                                .dev_minor = 3, .mtime = 6 }, NULL);
-	add_item(p, (struct toc_entry){ .path = "shut", .type = TOC_DIR, .mode = 02555, .uid = 7, .gid = 8,
-	                                .mtime = 9 }, NULL);
-	add_item(p, (struct toc_entry){ .path = "shut/caps", .type = TOC_FILE, .mode = 0444, .uid = 1,
-	                                .gid = 2, .mtime = 3, .xattrs = xattrs, .n_xattrs = 2 }, "caps");
-	add_item(p, (struct toc_entry){ .path = "shut/link", .type = TOC_SYMLINK, .mode = 0777, .uid = 3,
-	                                .gid = 4, .link = "/etc/passwd", .mtime = 7 }, NULL);
-	add_item(p, (struct toc_entry){ .path = "shut/su", .type = TOC_FILE, .mode = 04755, .mtime = 3 }, "su");
-	assert_int_equal(packer_finish(p, &l, &e), 0);
-	packer_close(p);
-	f->layers[f->image.manifest.n_layers++] = l.blob;
-	config_add_layer(&f->image.config, &l.diff_id, &by_us, 0);
-}
-
-static void root_sets_everything(void **state)
-{
-	struct fixture *f = *state;
-	struct unpack_report report;
-	struct err e;
-
-	if (geteuid() != 0)
-		skip();
-	add_privileged_layer(f);
-	assert_int_equal(unpack_dir(f->blobs, &f->image, f->fd, "fs", &report, &e), 0);
-	assert_int_equal(report.owners_skipped + report.devices_skipped + report.xattrs_skipped, 0);
-	run(f, "test \"$(stat -c '%a %u %g %Y' fs fs/shut fs/shut/caps fs/shut/su | tr '\\n' ,)\" = "
-	       "'755 0 0 5,2555 7 8 9,444 1 2 3,4755 0 0 3,' && test \"$(stat -c '%u %g %Y' fs/shut/link)\" = "
-	       "'3 4 7' && test \"$(stat -c '%a %t:%T' fs/null)\" = '666 1:3' &&"
-	       "getfattr -m - -d fs/shut/caps | grep security.capability && "
-	       "getfattr -n user.note fs/shut/caps");
-}
-
-static void check_as_ordinary_user(struct fixture *f)
-{
-	struct unpack_report report;
-	struct err e;
-
-	if (unpack_dir(f->blobs, &f->image, f->fd, "fs", &report, &e) < 0)
-		fail_msg("%s", e.msg);
-	assert_int_equal(report.owners_skipped, 5);
-	assert_int_equal(report.devices_skipped, 1);
-	assert_int_equal(report.xattrs_skipped, 1);
-	run(f, "test \"$(stat -c '%a %Y' fs fs/shut fs/shut/caps fs/shut/su | tr '\\n' ,)\" = "
-	       "'755 5,555 9,444 3,755 3,' && test ! -e fs/null && test -L fs/shut/link &&"
-	       "getfattr -n user.note fs/shut/caps");
-}
-
-static void an_ordinary_user_gets_what_he_may_have(void **state)
-{
-	add_privileged_layer(*state);
-	as_nobody(*state, check_as_ordinary_user);
+	run(f,
+	    "cmp 1 2 && test $(stat -c %a 1) = 644 && rm 1 2 && test \"$(ls | grep -v out.log)\" = store");
 }
 
 static void a_directory_in_use_is_left_alone(void **state)
@@ -310,10 +254,12 @@ static void a_directory_in_use_is_left_alone(void **state)
 	assert_int_equal(e.code, ERR_EXISTS);
 	assert_int_equal(unpack_dir(f->blobs, &f->image, f->fd, "file", NULL, &e), -1);
 	assert_int_equal(e.code, ERR_EXISTS);
-	assert_int_equal(unpack_dir(f->blobs, &f->image, f->fd, "no/where", NULL, &e), -1);
+	assert_int_equal(unpack_dir(f->blobs, &f->image, f->fd, "no/where", NULL, &e),
+	                 -1);
 	assert_int_equal(unpack_dir(f->blobs, &f->image, f->fd, "empty/", NULL, &e), 0);
 	assert_int_equal(unpack_tar(f->blobs, &f->image, f->fd, "full", &e), -1);
-	run(f, "test \"$(ls full)\" = mine && test $(cat empty/a) = 1 && ! ls -d *.tmp.*");
+	run(f,
+	    "test \"$(ls full)\" = mine && test $(cat empty/a) = 1 && ! ls -d *.tmp.*");
 }
 
 int main(void)
@@ -334,8 +280,6 @@ int main(void)
 		TEST(umoci_agrees),
 		TEST(gnu_tar_and_we_extract_the_same),
 		TEST(the_tar_is_the_same_each_time),
-		TEST(root_sets_everything),
-		TEST(an_ordinary_user_gets_what_he_may_have),
 		TEST(a_directory_in_use_is_left_alone),
 	};
 

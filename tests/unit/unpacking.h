@@ -1,7 +1,8 @@
 #ifndef TESTS_UNIT_UNPACKING_H
 #define TESTS_UNIT_UNPACKING_H
 
-/* Images made of tar streams, and what came of unpacking them. Included after cmocka.h. */
+/* Images made of tar streams, and what came of unpacking them. Included after cmocka.h.
+ */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -16,7 +17,7 @@
 enum { LAYERS_MAX = 4, NOBODY = 65534 };
 
 struct fixture {
-	char dir[40];             /* what is unpacked goes there */
+	char dir[40]; /* what is unpacked goes there */
 	char store_dir[48];
 	int fd, store_fd;
 	struct blobs *blobs;
@@ -29,8 +30,14 @@ static inline void run(const struct fixture *f, const char *script)
 	AUTO_BUF line = BUF_INIT;
 
 	buf_addf(&line, "cd %s && { %s\n} >out.log 2>&1", f->dir, script);
-	if (system(line.s) != 0)
-		fail_msg("failed: %s", script);
+	if (system(line.s) != 0) {
+		AUTO_BUF said = BUF_INIT;
+		struct err e;
+
+		fail_msg("failed: %s\n%s", script,
+		         file_read(f->fd, "out.log", &said, 1 << 20, &e) < 0 ? e.msg
+		                                                             : said.s);
+	}
 }
 
 static inline int set_up(void **state)
@@ -72,8 +79,8 @@ static inline int tear_down(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
-static inline void add_blob(struct fixture *f, const void *data, size_t n, const char *media_type,
-                            const struct digest *diff_id)
+static inline void add_blob(struct fixture *f, const void *data, size_t n,
+                            const char *media_type, const struct digest *diff_id)
 {
 	static const struct history by_us = { .created_by = "test" };
 	struct descriptor *d = &f->layers[f->image.manifest.n_layers++];
@@ -95,7 +102,8 @@ static inline void add_layer(struct fixture *f, struct buf *tar)
 	add_blob(f, tar->s, tar->len, MEDIA_OCI_LAYER, &d);
 }
 
-/* A layer from words: "d:etc f:etc/passwd=text l:lib>usr/lib h:hard>etc/passwd p:fifo w:etc/gone o:etc". */
+/* A layer from words: "d:etc f:etc/passwd=text l:lib>usr/lib h:hard>etc/passwd p:fifo
+ * w:etc/gone o:etc". */
 static inline void layer(struct fixture *f, const char *text)
 {
 	static const char types[] = "f0d5l2h1p6w0o0";
@@ -150,24 +158,27 @@ static inline void list_tar(const struct fixture *f, const char *path, struct bu
 			buf_addf(out, ">%s", t.link);
 		if (t.type == TOC_FILE)
 			buf_addc(out, '=');
-		while (t.type == TOC_FILE && (n = tar_reader_data(r, data, sizeof(data), &e)) > 0)
+		while (t.type == TOC_FILE &&
+		       (n = tar_reader_data(r, data, sizeof(data), &e)) > 0)
 			buf_add(out, data, (size_t)n);
 	}
 	assert_int_equal(got, 0);
 	tar_reader_free(r);
 }
 
-/* One line for each thing below `path`: all that a file system tells but for directories' sizes. */
+/* One line for each thing below `path`: all that a file system tells but for directories'
+ * sizes. */
 static inline void list_dir(const struct fixture *f, const char *path, struct buf *out)
 {
 	AUTO_BUF line = BUF_INIT;
 	struct err e;
 
-	buf_addf(&line,
-	         "cd %s && { find . -type d -printf '%%P %%y %%m %%U %%G %%T@\\n' -o -type f "
-	         "-printf '%%P %%y %%m %%U %%G %%n %%s %%T@\\n' -exec sha256sum {} + -o "
-	         "-printf '%%P %%y %%m %%U %%G %%n %%l %%T@\\n'; getfattr -dRhm - . 2>&1; } | LC_ALL=C sort",
-	         path);
+	buf_addf(
+		&line,
+		"cd %s && { find . -type d -printf '%%P %%y %%m %%U %%G %%T@\\n' -o -type f "
+		"-printf '%%P %%y %%m %%U %%G %%n %%s %%T@\\n' -exec sha256sum {} + -o "
+		"-printf '%%P %%y %%m %%U %%G %%n %%l %%T@\\n'; getfattr -dRhm - . 2>&1; } | LC_ALL=C sort",
+		path);
 	run(f, line.s);
 	assert_int_equal(file_read(f->fd, "out.log", out, 64 << 20, &e), 0);
 }
@@ -186,8 +197,9 @@ static inline void merges_to(struct fixture *f, const char *want)
 	assert_string_equal(got.s, want);
 	if (unpack_dir(f->blobs, &f->image, f->fd, "fs", NULL, &e) < 0)
 		fail_msg("%s", e.msg);
-	run(f, "rm -rf gnu; mkdir gnu; tar -C gnu --numeric-owner --xattrs --xattrs-include='*' --delay-directory-restore -pxf fs.tar;"
-	       "touch -d @0 gnu fs");
+	run(f,
+	    "rm -rf gnu; mkdir gnu; tar -C gnu --numeric-owner --xattrs --xattrs-include='*' --delay-directory-restore -pxf fs.tar;"
+	    "touch -d @0 gnu fs");
 	list_dir(f, "fs", &ours);
 	list_dir(f, "gnu", &theirs);
 	assert_string_equal(ours.s, theirs.s);
@@ -200,7 +212,8 @@ static inline void is_refused(struct fixture *f, enum err_code code, const char 
 
 	assert_int_equal(unpack_tar(f->blobs, &f->image, f->fd, "fs.tar", &e), -1);
 	if (!strstr(e.msg, reason) || e.code != code)
-		fail_msg("expected '%s' (%d), got '%s' (%d)", reason, code, e.msg, e.code);
+		fail_msg("expected '%s' (%d), got '%s' (%d)", reason, code, e.msg,
+		         e.code);
 	assert_int_equal(unpack_dir(f->blobs, &f->image, f->fd, "fs", NULL, &e), -1);
 	assert_non_null(strstr(e.msg, reason));
 	run(f, "test \"$(ls | grep -v out.log)\" = store");
@@ -221,7 +234,7 @@ static inline void as_nobody(struct fixture *f, void (*fn)(struct fixture *f))
 	if (pid == 0) {
 		if (setgid(NOBODY) < 0 || setuid(NOBODY) < 0)
 			_exit(99);
-		fn(f);   /* a failing check ends in abort or exit(1) */
+		fn(f); /* a failing check ends in abort or exit(1) */
 		_exit(0);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);

@@ -1,0 +1,90 @@
+/* Images by whatever name people have for them. */
+#include <fcntl.h>
+#include <string.h>
+
+#include "cmd/session.h"
+#include "image/layout.h"
+#include "publish/closure.h"
+#include "publish/copy.h"
+#include "store/blobs.h"
+
+static int image_of_target(struct session *s, struct target *t, bool layers,
+                           struct descriptor *root, struct err *e)
+{
+	if (t->kind != TARGET_IMAGE)
+		return err_set(e, ERR_INVALID, "'%s' is a %s, not an image", t->name,
+		               target_kind_text(t->kind));
+	if (session_build(s, &t, 1, e) < 0)
+		return -1;
+	*root = *build_root(s->build, t);
+	return layers ? build_complete(s->build, t, e) : 0;
+}
+
+/* Manifests and configurations of a reference into the store, without the layers. */
+static int peek_reference(struct session *s, const char *name, struct descriptor *root,
+                          struct err *e)
+{
+	struct content from = { s->store.blobs, s->registry, NULL };
+	struct reference ref;
+	struct closure c;
+	int rc = 0;
+
+	if (reference_parse(&ref, name, e) < 0)
+		return -1;
+	from.ref = &ref;
+	if (closure_fetch(&c, &from, NULL, e) < 0)
+		return -1;
+	*root = c.root;
+	for (size_t i = 0; rc == 0 && i < c.documents.len; i++) {
+		const struct document *d = &c.documents.at[i];
+
+		rc = blobs_put(s->store.blobs, d->body, (size_t)d->d.size, NULL, e);
+	}
+	for (size_t i = 0; rc == 0 && i < c.configs.len; i++)
+		rc = registry_fetch_blob(s->registry, &ref, &c.configs.at[i], s->store.blobs, e);
+	closure_fini(&c);
+	return rc;
+}
+
+static int image_of_reference(struct session *s, const char *name, bool layers,
+                              struct descriptor *root, struct err *e)
+{
+	struct ship_options o = { .store = &s->store, .registry = s->registry,
+		                  .progress = terminal_progress(s->terminal) };
+	int known = image_name_get(&s->store, name, root, e);
+
+	if (known)
+		return known < 0 ? -1 : 0;
+	return layers ? image_pull(root, name, NULL, &o, e) : peek_reference(s, name, root, e);
+}
+
+int session_image(struct session *s, const char *name, bool layers, struct descriptor *root,
+                  struct err *e)
+{
+	AUTO_FREE char *path = NULL, *tag = NULL;
+	enum layout_kind kind;
+	struct target *t;
+	struct err no_target;
+
+	if (s->recipe && session_find_target(s, name, &t, &no_target) == 0)
+		return image_of_target(s, t, layers, root, e);
+	if (layout_parse(name, &kind, &path, &tag))
+		return layout_import(s->store.blobs, AT_FDCWD, kind, path, tag, root, e);
+	if (s->recipe && !strpbrk(name, "/:@")) {   /* a mistyped target rather than a reference */
+		*e = no_target;
+		return -1;
+	}
+	return image_of_reference(s, name, layers, root, e);
+}
+
+int session_platform(const struct session *s, struct platform *out, struct err *e)
+{
+	const struct strlist *l = &s->options->platforms;
+
+	if (l->len > 1)
+		return err_set(e, ERR_INVALID, "one --platform is enough here");
+	if (l->len)
+		return platform_parse(out, l->at[0], e);
+	platform_host(out);
+	return 0;
+}

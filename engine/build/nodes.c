@@ -1,0 +1,196 @@
+/* The nodes of a build: one for each target and platform that something asks for. */
+#include "build/fileset.h"
+#include "build/node.h"
+#include "recipe/graph.h"
+
+#include <string.h>
+
+/* Host rules, tasks and checks have no platform; a build stage has the builder's. */
+static struct platform platform_of(const struct target *t, const struct platform *asked)
+{
+	struct platform p = { .os = "" };
+
+	if (t->kind == TARGET_STAGE && t->on_build_platform)
+		platform_host(&p);
+	else if (asked &&
+	         (t->kind == TARGET_BASE || t->kind == TARGET_STAGE || t->kind == TARGET_IMAGE))
+		p = *asked;
+	return p;
+}
+
+static void node_name(const struct target *t, const struct platform *p, struct buf *out)
+{
+	char text[100] = "";
+
+	buf_addf(out, "%zu %s", t->index, *p->os ? platform_text(p, text) : "");
+}
+
+struct node *node_get(struct build *b, const struct target *t, const struct platform *p)
+{
+	struct platform own = platform_of(t, p);
+	AUTO_BUF name = BUF_INIT;
+
+	node_name(t, &own, &name);
+	return map_get(&b->by_name, name.s);
+}
+
+static bool has_platform(const struct platform *all, size_t n, const struct platform *p)
+{
+	char a[100], b[100];
+
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(platform_text(&all[i], a), platform_text(p, b)))
+			return true;
+	return false;
+}
+
+void target_platforms(const struct build *b, const struct target *t, struct platform **out,
+                      size_t *n)
+{
+	bool own = !b->o.n_platforms && t->platforms.n;
+	struct err e;
+
+	size_t asked = b->o.n_platforms ? b->o.n_platforms : own ? t->platforms.n : 1;
+
+	*n = 0;
+	*out = mem_alloc(asked * sizeof(**out));
+	for (size_t i = 0; i < asked; i++) {
+		struct platform p;
+
+		if (b->o.n_platforms)
+			p = b->o.platforms[i];
+		else if (!own || platform_parse(&p, t->platforms.at[i], &e) < 0)
+			platform_host(&p);
+		if (!has_platform(*out, *n, &p))
+			(*out)[(*n)++] = p;
+	}
+}
+
+static int check_platforms(const struct target *t, struct err *e)
+{
+	struct platform p;
+
+	for (size_t i = 0; i < t->platforms.n; i++)
+		if (platform_parse(&p, t->platforms.at[i], e) < 0)
+			return err_wrap(e, PLACE_FMT "image '%s'", PLACE_ARG(t->place), t->name);
+	return 0;
+}
+
+int build_context(struct build *b, const struct target *t, struct context **out, struct err *e)
+{
+	*out = map_get(&b->contexts, t->dir);
+	if (*out)
+		return 0;
+	if (context_open(out, b->recipe, t->dir, e) < 0)
+		return -1;
+	map_put(&b->contexts, t->dir, *out);
+	return 0;
+}
+
+/* Host rules run while planning, since keys depend on what they make: so does all that they need. */
+static void make_early(struct node *n)
+{
+	if (n->early)
+		return;
+	n->early = true;
+	for (size_t i = 0; i < n->needs.len; i++)
+		make_early(n->needs.at[i]);
+}
+
+static struct node *new_node(struct build *b, const struct target *t, const struct platform *p)
+{
+	struct node *n = mem_alloc(sizeof(*n));
+	AUTO_BUF name = BUF_INIT;
+
+	n->build = b;
+	n->target = t;
+	n->platform = *p;
+	key_init(&n->key, &n->arena);
+	node_name(t, p, &name);
+	map_put(&b->by_name, name.s, n);
+	vec_push(&b->nodes, n);
+	if (!b->of_target)
+		b->of_target = mem_alloc(b->recipe->n_targets * sizeof(struct node *));
+	n->sibling = b->of_target[t->index];
+	b->of_target[t->index] = n;
+	return n;
+}
+
+/* The node of a target and platform, with all that it needs. */
+static int add_node(struct build *b, const struct target *t, const struct platform *asked,
+                    struct node **out, struct err *e)
+{
+	AUTO_FREE struct target **needs = NULL;
+	struct platform p = platform_of(t, asked);
+	struct node *n, *need;
+	size_t n_needs;
+
+	*out = node_get(b, t, asked);
+	if (*out)
+		return 0;
+	*out = n = new_node(b, t, &p);
+	if (build_context(b, t, &n->context, e) < 0 || check_platforms(t, e) < 0)
+		return -1;
+	graph_needs(b->recipe, t, &needs, &n_needs);
+	for (size_t i = 0; i < n_needs; i++) {
+		if (add_node(b, needs[i], *p.os ? &p : asked, &need, e) < 0)
+			return -1;
+		vec_push(&n->needs, need);
+	}
+	n->from = t->from ? node_get(b, t->from, &p) : NULL;
+	if (t->kind == TARGET_FILE)
+		make_early(n);
+	return 0;
+}
+
+int nodes_add(struct build *b, const struct target *t, struct err *e)
+{
+	AUTO_FREE struct platform *platforms = NULL;
+	const struct target *image = t->kind == TARGET_CHECK ? t->image : t;
+	struct node *n;
+	size_t count;
+
+	target_platforms(b, image, &platforms, &count);
+	for (size_t i = 0; i < count; i++) {
+		if (add_node(b, t, &platforms[i], &n, e) < 0)
+			return -1;
+		n->asked = true;
+		if (add_node(b, image, &platforms[i], &n, e) < 0)
+			return -1;
+		n->asked = true;
+	}
+	return 0;
+}
+
+static void step_plans_fini(struct step_plan *plans, const struct step *steps, size_t n)
+{
+	for (size_t i = 0; plans && i < n; i++) {
+		fileset_free(plans[i].files);
+		if (steps[i].kind == STEP_LAYER)
+			step_plans_fini(plans[i].inner, steps[i].layer.at, steps[i].layer.n);
+	}
+}
+
+static void node_fini(struct node *n)
+{
+	if (n->has_result)
+		result_fini(&n->result);
+	step_plans_fini(n->steps, n->target->steps, n->target->n_steps);
+	key_fini(&n->key);
+	vec_fini(&n->needs);
+	arena_fini(&n->arena);
+}
+
+void nodes_free(struct build *b)
+{
+	for (size_t i = 0; i < b->nodes.len; i++) {
+		node_fini(b->nodes.at[i]);
+		free(b->nodes.at[i]);
+	}
+	vec_fini(&b->nodes);
+	map_fini(&b->by_name);
+	map_fini(&b->roots);
+	free(b->of_target);
+	b->of_target = NULL;
+}
+
