@@ -33,7 +33,7 @@ packages() {
 	apt-get)
 		build="gcc libc6-dev make pkg-config liblua5.4-dev libarchive-dev libssl-dev
 			libcurl4-openssl-dev zlib1g-dev libdeflate-dev libzstd-dev libjansson-dev
-			liblmdb-dev libisal-dev ca-certificates"
+			liblmdb-dev libisal-dev libseccomp-dev ca-certificates"
 		test="bats libcmocka-dev docker-registry skopeo umoci buildah podman crun mmdebstrap
 			busybox-static clang-format clang-tidy apache2-utils libcap2-bin attr jq curl python3
 			openssl git mandoc shellcheck zstd golang-github-containers-common fakeroot
@@ -42,21 +42,22 @@ packages() {
 	dnf)
 		build="gcc glibc-static make pkgconf-pkg-config lua-devel libarchive-devel openssl-devel
 			libcurl-devel zlib-devel libdeflate-devel libzstd-devel jansson-devel lmdb-devel
-			isa-l-devel ca-certificates"
+			isa-l-devel libseccomp-devel ca-certificates"
 		test="bats libcmocka-devel docker-distribution skopeo umoci buildah podman crun mmdebstrap
 			busybox libasan libubsan clang-tools-extra httpd-tools libcap attr jq curl python3
 			openssl git mandoc ShellCheck zstd containers-common util-linux shadow-utils"
 		;;
 	apk)
 		build="gcc musl-dev linux-headers make pkgconf lua5.4-dev libarchive-dev openssl-dev curl-dev
-			zlib-dev libdeflate-dev zstd-dev jansson-dev lmdb-dev isa-l-dev ca-certificates"
+			zlib-dev libdeflate-dev zstd-dev jansson-dev lmdb-dev isa-l-dev libseccomp-dev
+			ca-certificates"
 		test="bash bats cmocka-dev docker-registry skopeo umoci buildah podman crun mmdebstrap
 			busybox-static clang-extra-tools apache2-utils libcap attr jq python3 openssl git
 			mandoc shellcheck zstd containers-common util-linux shadow coreutils findutils curl"
 		;;
 	pacman)
 		build="gcc make pkgconf lua54 libarchive openssl curl zlib libdeflate zstd jansson lmdb isa-l
-			ca-certificates"
+			libseccomp ca-certificates"
 		test="bats cmocka skopeo umoci buildah podman crun mmdebstrap busybox clang apache libcap
 			attr jq python openssl git mandoc shellcheck zstd containers-common util-linux shadow"
 		;;
@@ -141,7 +142,7 @@ for l in lua5.4 lua-5.4 lua54 lua; do
 done
 [ -n "$lua" ] || fail "the headers of Lua 5.4 were not found by pkg-config"
 pkgs=$lua
-for p in libarchive libcrypto libssl libcurl zlib libdeflate libzstd jansson lmdb; do
+for p in libarchive libcrypto libssl libcurl zlib libdeflate libzstd jansson lmdb libseccomp; do
 	pkg-config --exists $p || fail "the headers of $p were not found by pkg-config"
 	pkgs="$pkgs $p"
 done

@@ -5,14 +5,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "sandbox/setup.h"
 #include "os/fd.h"
 #include "sandbox/mount_call.h"
+#include "sandbox/setup.h"
 
 enum { KERNEL_FS = ATTACH_NOEXEC };
 
-/* Must be the image's own directory, since what is mounted through a symlink would not be where
- * the masks are looked for. Made if absent. */
+/* Must be the image's own directory, since what is mounted through a symlink would not be
+ * where the masks are looked for. Made if absent. */
 static int open_own(const struct setup *s, int root, const char *path, struct err *e)
 {
 	const char *name = path + 1;
@@ -32,7 +32,8 @@ static int open_own(const struct setup *s, int root, const char *path, struct er
 		fd = root_open_plain(root, name, O_PATH | O_DIRECTORY | O_NOFOLLOW);
 	}
 	if (fd < 0 && (errno == ELOOP || errno == ENOTDIR))
-		return err_set(e, ERR_INVALID, "%s of the image is a symlink or a file, not a directory",
+		return err_set(e, ERR_INVALID,
+		               "%s of the image is a symlink or a file, not a directory",
 		               path);
 	return fd < 0 ? err_sys(e, "open %s of the image", path) : fd;
 }
@@ -60,7 +61,7 @@ static int mask(int dir, const char *path, int stage, struct err *e)
 	AUTO_CLOSE int tree = -1;
 	struct stat st;
 
-	if (target < 0)   /* not every kernel has them all */
+	if (target < 0) /* not every kernel has them all */
 		return errno == ENOENT ? 0 : err_sys(e, "mask %s", path);
 	if (fstat(target, &st) < 0)
 		return err_sys(e, "mask %s", path);
@@ -74,16 +75,18 @@ static int mask(int dir, const char *path, int stage, struct err *e)
 static int mask_all(int proc, int stage, struct err *e)
 {
 	static const char *const masked[] = {
-		"acpi", "asound", "interrupts", "kcore", "keys", "latency_stats", "sched_debug",
-		"scsi", "timer_list", "timer_stats",
+		"acpi",          "asound",      "interrupts", "kcore",      "keys",
+		"latency_stats", "sched_debug", "scsi",       "timer_list", "timer_stats",
 	};
-	static const char *const frozen[] = { "bus", "fs", "irq", "sys", "sysrq-trigger" };
+	static const char *const frozen[] = { "bus", "fs", "irq", "sys",
+		                              "sysrq-trigger" };
 
 	for (size_t i = 0; i < ARRAY_LEN(masked); i++)
 		if (mask(proc, masked[i], stage, e) < 0)
 			return -1;
 	for (size_t i = 0; i < ARRAY_LEN(frozen); i++)
-		if (faccessat(proc, frozen[i], F_OK, 0) == 0 && freeze(proc, frozen[i], e) < 0)
+		if (faccessat(proc, frozen[i], F_OK, 0) == 0 &&
+		    freeze(proc, frozen[i], e) < 0)
 			return -1;
 	return 0;
 }
@@ -116,8 +119,8 @@ static int mount_proc(const struct setup *s, int root, int stage, struct err *e)
 	return limit_pids(s, proc, e) < 0 ? -1 : mask_all(proc, stage, e);
 }
 
-/* A sysfs shows a network namespace and belongs to who owns that: with the host's network and no
- * rights over it, the host's /sys is shown. */
+/* A sysfs shows a network namespace and belongs to who owns that: with the host's network
+ * and no rights over it, the host's /sys is shown. */
 static int mount_sys(const struct setup *s, int root, int stage, struct err *e)
 {
 	bool hosts = s->user_ns && s->spec->network == SANDBOX_NET_HOST;
@@ -140,7 +143,8 @@ static int mount_sys(const struct setup *s, int root, int stage, struct err *e)
 static int add_device(int dev, const char *name, struct err *e)
 {
 	char path[32];
-	AUTO_CLOSE int file = openat(dev, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
+	AUTO_CLOSE int file =
+		openat(dev, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
 	AUTO_CLOSE int tree = -1;
 	struct stat st;
 
@@ -165,10 +169,15 @@ struct memory_fs {
 static int add_file_systems(const struct setup *s, int dev, struct err *e)
 {
 	const struct memory_fs all[] = {
-		{ "pts", "devpts",
+		{ "pts",
+		  "devpts",
 		  { "newinstance", NULL, "ptmxmode", "0666", "mode", "0620",
-		    s->many_ids ? "gid" : NULL, "5", NULL }, ATTACH_DEVICES | ATTACH_NOEXEC },
-		{ "shm", "tmpfs", { "mode", "1777", "size", "67108864", NULL }, ATTACH_NOEXEC },
+		    s->many_ids ? "gid" : NULL, "5", NULL },
+		  ATTACH_DEVICES | ATTACH_NOEXEC },
+		{ "shm",
+		  "tmpfs",
+		  { "mode", "1777", "size", "67108864", NULL },
+		  ATTACH_NOEXEC },
 		{ "mqueue", "mqueue", { NULL }, ATTACH_NOEXEC },
 	};
 
@@ -186,8 +195,8 @@ static int add_file_systems(const struct setup *s, int dev, struct err *e)
 
 static int populate_dev(const struct setup *s, int dev, struct err *e)
 {
-	static const char *const devices[] = { "null", "zero", "full", "random", "urandom",
-		                               "tty" };
+	static const char *const devices[] = { "null",   "zero",    "full",
+		                               "random", "urandom", "tty" };
 	static const char *const links[][2] = {
 		{ "/proc/self/fd", "fd" },       { "/proc/self/fd/0", "stdin" },
 		{ "/proc/self/fd/1", "stdout" }, { "/proc/self/fd/2", "stderr" },

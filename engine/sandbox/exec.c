@@ -1,6 +1,6 @@
 /* The child's side: from the first instruction after clone to the command's exec. Order
- * matters here: what needs rights comes before they are given up, what needs the host's files
- * before they are out of sight, and nothing of the image is run but the command. */
+ * matters here: what needs rights comes before they are given up, what needs the host's
+ * files before they are out of sight, and nothing of the image is run but the command. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
@@ -60,7 +60,7 @@ static void close_others(const struct setup *s)
 		k[n++] = own[i];
 	for (size_t i = 0; i < s->spec->n_mounts; i++)
 		k[n++] = s->spec->mounts[i].source;
-	for (int i = 1; i < n; i++)   /* few, and nothing of the C library that allocates */
+	for (int i = 1; i < n; i++) /* few, and nothing of the C library that allocates */
 		for (int j = i; j > 0 && k[j - 1] > k[j]; j--) {
 			int t = k[j];
 
@@ -77,14 +77,15 @@ static void close_others(const struct setup *s)
 	syscall(SYS_close_range, from, ~0U, 0);
 }
 
-/* --- The command's process ---------------------------------------------------------------- */
+/* --- The command's process
+ * ---------------------------------------------------------------- */
 
 static int become_user(const struct setup *s, struct err *e)
 {
 	const struct sandbox_spec *spec = s->spec;
 
-	/* Not glibc's, which would tell threads that are not here. In a namespace of one user,
-	 * setgroups is denied for good. */
+	/* Not glibc's, which would tell threads that are not here. In a namespace of one
+	 * user, setgroups is denied for good. */
 	if (s->many_ids && syscall(SYS_setgroups, spec->n_groups, spec->groups) < 0)
 		return err_sys(e, "set the groups of the command");
 	if (syscall(SYS_setresgid, spec->gid, spec->gid, spec->gid) < 0)
@@ -120,7 +121,7 @@ static void reset_signals(void)
 {
 	sigset_t none;
 
-	for (int i = 1; i < NSIG; i++)   /* SIGKILL and the C library's own refuse: fine */
+	for (int i = 1; i < NSIG; i++) /* SIGKILL and the C library's own refuse: fine */
 		signal(i, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
@@ -135,25 +136,31 @@ static int filter(const struct setup *s, struct err *e)
 	return 0;
 }
 
-/* Errors that mean "not this one": the next of PATH is tried, and the first said reason kept. */
+/* Errors that mean "not this one": the next of PATH is tried, and the first said reason
+ * kept. */
 static int exec_error(const struct setup *s, int reason, struct err *e)
 {
 	const char *name = s->spec->argv[0];
 
 	errno = reason;
 	if (reason == ENOENT && !strchr(name, '/'))
-		return err_set(e, ERR_NOT_FOUND, "%s: no such program in the image (PATH)", name);
-	if (reason == ENOENT && access(name, F_OK) == 0)
 		return err_set(e, ERR_NOT_FOUND,
-		               "%s: the program that runs it (interpreter, #!) is not in the image",
-		               name);
+		               "%s: no such program in the image (PATH)", name);
+	if (reason == ENOENT && access(name, F_OK) == 0)
+		return err_set(
+			e, ERR_NOT_FOUND,
+			"%s: the program that runs it (interpreter, #!) is not in the image",
+			name);
 	if (reason == ENOENT || reason == ENOTDIR)
-		return err_set(e, ERR_NOT_FOUND, "%s: no such program in the image", name);
+		return err_set(e, ERR_NOT_FOUND, "%s: no such program in the image",
+		               name);
 	if (reason == EACCES)
-		return err_set(e, ERR_DENIED, "%s: user %u may not run it", name, s->spec->uid);
+		return err_set(e, ERR_DENIED, "%s: user %u may not run it", name,
+		               s->spec->uid);
 	if (reason == ENOEXEC)
 		return err_set(e, ERR_INVALID,
-		               "%s: not a program of this machine, and without a #! line", name);
+		               "%s: not a program of this machine, and without a #! line",
+		               name);
 	return err_sys(e, "run %s", name);
 }
 
@@ -163,7 +170,8 @@ static int run_command(const struct setup *s, struct err *e)
 
 	for (const char **p = s->programs; *p; p++) {
 		execve(*p, (char *const *)s->spec->argv, (char *const *)s->spec->env);
-		if (errno == EACCES || (errno != ENOENT && errno != ENOTDIR && reason == ENOENT))
+		if (errno == EACCES ||
+		    (errno != ENOENT && errno != ENOTDIR && reason == ENOENT))
 			reason = errno;
 		if (errno != ENOENT && errno != ENOTDIR && errno != EACCES)
 			break;
@@ -179,7 +187,8 @@ static int go_to_workdir(int fd, struct err *e)
 	if (fchdir(fd) < 0)
 		return err_sys(e, "enter the working directory");
 	if (syscall(SYS_getcwd, cwd, sizeof(cwd)) < 0 || cwd[0] != '/')
-		return err_set(e, ERR_INVALID, "the working directory is outside of the image");
+		return err_set(e, ERR_INVALID,
+		               "the working directory is outside of the image");
 	return 0;
 }
 
@@ -199,10 +208,12 @@ static _Noreturn void command_main(struct setup *s, int workdir)
 	_exit(EXIT_BROKEN);
 }
 
-/* --- The first process ---------------------------------------------------------------------- */
+/* --- The first process
+ * ---------------------------------------------------------------------- */
 
-/* Reaps, and hands on TERM, which our parent sends; KILL comes from it too, 10 s later, and takes
- * all with us. When the command has ended we end, and what it left is killed by the kernel. */
+/* Reaps, and hands on TERM, which our parent sends; KILL comes from it too, 10 s later,
+ * and takes all with us. When the command has ended we end, and what it left is killed by
+ * the kernel. */
 static _Noreturn void first_process(struct setup *s, pid_t command)
 {
 	struct report r = { .kind = REPORT_END };
@@ -221,7 +232,7 @@ static _Noreturn void first_process(struct setup *s, pid_t command)
 			continue;
 		if (sigwaitinfo(&wanted, NULL) == SIGTERM) {
 			kill(-1, SIGTERM);
-			kill(-1, SIGCONT);   /* a stopped one would never hear it */
+			kill(-1, SIGCONT); /* a stopped one would never hear it */
 		}
 	}
 	r.number = status;
@@ -278,7 +289,7 @@ static void more_files(void)
 
 	if (getrlimit(RLIMIT_NOFILE, &r) == 0) {
 		r.rlim_cur = r.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &r);   /* if not, fewer layers go */
+		setrlimit(RLIMIT_NOFILE, &r); /* if not, fewer layers go */
 	}
 }
 
@@ -378,7 +389,8 @@ _Noreturn void exec_idle(void)
 		pause();
 }
 
-_Noreturn void exec_call(int userns, int report, int (*fn)(void *, struct err *), void *arg)
+_Noreturn void exec_call(int userns, int report, int (*fn)(void *, struct err *),
+                         void *arg)
 {
 	struct report r = { .kind = REPORT_ERR };
 	struct setup s = { .report = report };

@@ -9,13 +9,14 @@
 /* The namespaces that the sandbox's first process is cloned into. */
 uint64_t exec_namespaces(const struct setup *s);
 
-/* Right after clone_child(): into exec_namespaces where there is no user namespace to enter
- * first; else plain, and then the sandbox's first process is a second child of our parent, told
- * as REPORT_PID, and this one ends. */
+/* Right after clone_child(): into exec_namespaces where there is no user namespace to
+ * enter first; else plain, and then the sandbox's first process is a second child of our
+ * parent, told as REPORT_PID, and this one ends. */
 _Noreturn void exec_enter(struct setup *s);
 
 /* In a child made by fork(): see sandbox_call. Reports REPORT_ERR or nothing. */
-_Noreturn void exec_call(int userns, int report, int (*fn)(void *, struct err *), void *arg);
+_Noreturn void exec_call(int userns, int report, int (*fn)(void *, struct err *),
+                         void *arg);
 
 /* In a child made by clone_child() into a new user namespace: waits to be killed. */
 _Noreturn void exec_idle(void);

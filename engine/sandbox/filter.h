@@ -1,15 +1,15 @@
 #ifndef SANDBOX_FILTER_H
 #define SANDBOX_FILTER_H
 
-/* Which system calls a command may not make: those that reach the kernel's own state, other
- * namespaces or the terminal's input. */
+/* Which system calls a command may not make: those that reach the kernel's own state,
+ * other namespaces or the terminal's input. */
 #include <linux/filter.h>
 #include <stdbool.h>
 
 #include "base/err.h"
 
-/* The filter as the kernel takes it; the caller frees out->filter. `flat`: every change of owner
- * succeeds and does nothing. */
+/* The filter as the kernel takes it; the caller frees out->filter. `flat`: every change
+ * of owner succeeds and does nothing. */
 MUST_CHECK int filter_make(struct sock_fprog *out, bool flat, struct err *e);
 
 #endif

@@ -41,7 +41,8 @@ static void parse_line(struct idmap *out, const char *line, size_t n, const char
                        uid_t uid)
 {
 	const char *first = memchr(line, ':', n);
-	const char *count = first ? memchr(first + 1, ':', n - (size_t)(first + 1 - line)) : NULL;
+	const char *count =
+		first ? memchr(first + 1, ':', n - (size_t)(first + 1 - line)) : NULL;
 	struct idmap_range r;
 	uint32_t number;
 	size_t len = first ? (size_t)(first - line) : 0;
@@ -73,11 +74,13 @@ static int read_file(struct idmap *out, const char *path, const char *name, stru
 	AUTO_BUF text = BUF_INIT;
 	struct err absent;
 
-	if (file_exists(AT_FDCWD, path) && file_read(AT_FDCWD, path, &text, FILE_MAX, &absent) < 0)
-		buf_reset(&text);   /* a file that cannot be read gives nothing */
+	if (file_exists(AT_FDCWD, path) &&
+	    file_read(AT_FDCWD, path, &text, FILE_MAX, &absent) < 0)
+		buf_reset(&text); /* a file that cannot be read gives nothing */
 	idmap_parse(out, text.s, name, getuid());
 	if (!out->n)
-		return err_set(e, ERR_NOT_FOUND, "%s gives no range to user %s", path, name);
+		return err_set(e, ERR_NOT_FOUND, "%s gives no range to user %s", path,
+		               name);
 	return 0;
 }
 
@@ -97,8 +100,8 @@ int idmap_of_user(struct idmap *uids, struct idmap *gids, struct err *e)
 }
 
 /* newuidmap PID 0 UID 1 1 FIRST COUNT … */
-static int map_ranges(const char *program, pid_t pid, uint32_t own, const struct idmap *map,
-                      struct err *e)
+static int map_ranges(const char *program, pid_t pid, uint32_t own,
+                      const struct idmap *map, struct err *e)
 {
 	AUTO_STRLIST args = STRLIST_INIT;
 	AUTO_BUF said = BUF_INIT;
@@ -108,7 +111,9 @@ static int map_ranges(const char *program, pid_t pid, uint32_t own, const struct
 	struct process_options o = { .cwd = -1, .out = &said, .err = &said };
 
 	strlist_add(&args, program);
-#define NUMBER(v) (snprintf(number, sizeof(number), "%u", (unsigned)(v)), strlist_add(&args, number))
+#define NUMBER(v)                                                                        \
+	(snprintf(number, sizeof(number), "%u", (unsigned)(v)),                          \
+	 strlist_add(&args, number))
 	NUMBER(pid);
 	NUMBER(0);
 	NUMBER(own);
@@ -131,8 +136,8 @@ static int map_ranges(const char *program, pid_t pid, uint32_t own, const struct
 		return -1;
 	if (status) {
 		said.s[strcspn(said.s, "\n")] = '\0';
-		return err_set(e, ERR_FAILED, "%s failed with status %d: %s", program, status,
-		               said.s);
+		return err_set(e, ERR_FAILED, "%s failed with status %d: %s", program,
+		               status, said.s);
 	}
 	return 0;
 }
@@ -155,7 +160,8 @@ static int map_single(pid_t pid, struct err *e)
 
 	snprintf(uid, sizeof(uid), "0 %u 1", geteuid());
 	snprintf(gid, sizeof(gid), "0 %u 1", getegid());
-	if (write_proc(pid, "setgroups", "deny", e) < 0 || write_proc(pid, "uid_map", uid, e) < 0)
+	if (write_proc(pid, "setgroups", "deny", e) < 0 ||
+	    write_proc(pid, "uid_map", uid, e) < 0)
 		return -1;
 	return write_proc(pid, "gid_map", gid, e);
 }

@@ -11,7 +11,7 @@
 enum { IDMAP_RANGES_MAX = 64 };
 
 struct idmap_range {
-	uint32_t first, count;   /* outside; inside they follow each other from 1 on */
+	uint32_t first, count; /* outside; inside they follow each other from 1 on */
 };
 
 struct idmap {
@@ -19,15 +19,15 @@ struct idmap {
 	size_t n;
 };
 
-/* The ranges that /etc/subuid or /etc/subgid gives to a user, by name or number (subuid(5)).
- * Malformed lines give none. */
+/* The ranges that /etc/subuid or /etc/subgid gives to a user, by name or number
+ * (subuid(5)). Malformed lines give none. */
 void idmap_parse(struct idmap *out, const char *text, const char *name, uid_t uid);
 
 /* The ranges of the calling user. ERR_NOT_FOUND, with the reason, if there are none. */
 MUST_CHECK int idmap_of_user(struct idmap *uids, struct idmap *gids, struct err *e);
 
-/* A user namespace, as an fd. NULL: 0 is the caller, and nobody else is. Else mapped by newuidmap and
- * newgidmap. */
+/* A user namespace, as an fd. NULL: 0 is the caller, and nobody else is. Else mapped by
+ * newuidmap and newgidmap. */
 int idmap_namespace(const struct idmap *uids, const struct idmap *gids, struct err *e);
 
 #endif

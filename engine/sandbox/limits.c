@@ -53,8 +53,8 @@ static int own_group(struct buf *path, struct err *e)
 	return err_set(e, ERR_NOT_FOUND, "control groups version 2 are not in use here");
 }
 
-/* "ID PARENT DEV ROOT MOUNTPOINT … - cgroup2 …": octal escapes do not occur where systems put
- * it. */
+/* "ID PARENT DEV ROOT MOUNTPOINT … - cgroup2 …": octal escapes do not occur where systems
+ * put it. */
 static int mount_point(struct buf *path, struct err *e)
 {
 	AUTO_BUF text = BUF_INIT;
@@ -81,7 +81,8 @@ static bool has_word(const char *list, const char *word)
 	size_t n = strlen(word);
 
 	for (const char *s = list; (s = strstr(s, word)); s += n)
-		if ((s == list || s[-1] == ' ') && (s[n] == '\0' || s[n] == ' ' || s[n] == '\n'))
+		if ((s == list || s[-1] == ' ') &&
+		    (s[n] == '\0' || s[n] == ' ' || s[n] == '\n'))
 			return true;
 	return false;
 }
@@ -98,8 +99,8 @@ static int has_controllers(int dir, struct err *e)
 	return 0;
 }
 
-/* A group that gives controllers to groups below it may hold no processes itself, the root
- * excepted: then we go to one below, if we are all that is in it. */
+/* A group that gives controllers to groups below it may hold no processes itself, the
+ * root excepted: then we go to one below, if we are all that is in it. */
 static int enable(int dir, struct err *e)
 {
 	static const char controllers[] = "+memory +pids";
@@ -173,7 +174,8 @@ int limits_new(struct limits *l, const struct sandbox *s, const struct sandbox_s
 	l->group = openat(s->cgroup, l->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (l->group < 0)
 		return err_sys(e, "open the control group %s", l->name);
-	if (set(l, "memory.max", spec->memory, e) < 0 || set(l, "pids.max", spec->pids, e) < 0)
+	if (set(l, "memory.max", spec->memory, e) < 0 ||
+	    set(l, "pids.max", spec->pids, e) < 0)
 		return -1;
 	/* Swap is no part of the promise, and kernels without it have no such file. */
 	if (spec->memory && write_file(l->group, "memory.swap.max", "0", &no_swap) < 0)

@@ -41,7 +41,8 @@ int mount_new(const char *type, const char *const *options, unsigned flags, stru
 	}
 	if (syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		return err_sys(e, "make a %s", type);
-	tree = (int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, (unsigned)attributes(flags));
+	tree = (int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC,
+	                    (unsigned)attributes(flags));
 	if (tree < 0)
 		return err_sys(e, "mount a %s", type);
 	return tree;
@@ -49,7 +50,8 @@ int mount_new(const char *type, const char *const *options, unsigned flags, stru
 
 int mount_clone(int dir, const char *path, unsigned flags, struct err *e)
 {
-	unsigned how = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_NO_AUTOMOUNT | AT_EMPTY_PATH;
+	unsigned how =
+		OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_NO_AUTOMOUNT | AT_EMPTY_PATH;
 	AUTO_CLOSE int tree = -1;
 	int out;
 

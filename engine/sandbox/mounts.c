@@ -6,9 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "sandbox/setup.h"
 #include "os/fd.h"
 #include "sandbox/mount_call.h"
+#include "sandbox/setup.h"
 #include "sandbox/target.h"
 
 static void made(void *self, const char *path)
@@ -21,8 +21,8 @@ static struct target target_of(const struct setup *s, int root, enum target_kind
 	return (struct target){ root, kind, made, (void *)s };
 }
 
-/* A mount of another namespace cannot be copied, so a source is looked for again under the name
- * it has, and must be the very same. */
+/* A mount of another namespace cannot be copied, so a source is looked for again under
+ * the name it has, and must be the very same. */
 static int take_source(const struct setup *s, size_t i, struct err *e)
 {
 	const struct sandbox_mount *m = &s->spec->mounts[i];
@@ -36,11 +36,12 @@ static int take_source(const struct setup *s, size_t i, struct err *e)
 	if (fd < 0 || fstat(fd, &found) < 0)
 		return err_sys(e, "mount %s: open %s", m->target, name);
 	if (want.st_dev != found.st_dev || want.st_ino != found.st_ino)
-		return err_set(e, ERR_INVALID, "mount %s: %s was replaced meanwhile", m->target,
-		               name);
-	if (S_ISBLK(found.st_mode) || S_ISCHR(found.st_mode) || S_ISLNK(found.st_mode))
-		return err_set(e, ERR_INVALID, "mount %s: %s is no directory, file or socket",
+		return err_set(e, ERR_INVALID, "mount %s: %s was replaced meanwhile",
 		               m->target, name);
+	if (S_ISBLK(found.st_mode) || S_ISCHR(found.st_mode) || S_ISLNK(found.st_mode))
+		return err_set(e, ERR_INVALID,
+		               "mount %s: %s is no directory, file or socket", m->target,
+		               name);
 	if (S_ISDIR(found.st_mode))
 		flags |= ATTACH_RECURSIVE;
 	s->trees[i] = mount_clone(fd, "", flags, e);
@@ -55,8 +56,9 @@ int mounts_take_sources(struct setup *s, struct err *e)
 	return 0;
 }
 
-/* ramfs is never written to swap, and its one weakness, that it has no limit, needs someone who
- * may write. Over the upper directory: overlayfs holds on to that by itself. */
+/* ramfs is never written to swap, and its one weakness, that it has no limit, needs
+ * someone who may write. Over the upper directory: overlayfs holds on to that by itself.
+ */
 int mounts_stage(const struct setup *s, struct err *e)
 {
 	static const char *const options[] = { "mode", "0700", NULL };
@@ -87,9 +89,11 @@ struct content {
 	gid_t gid;
 };
 
-static int write_staged(int stage, const char *name, const struct content *c, struct err *e)
+static int write_staged(int stage, const char *name, const struct content *c,
+                        struct err *e)
 {
-	AUTO_CLOSE int fd = openat(stage, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+	AUTO_CLOSE int fd =
+		openat(stage, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
 
 	if (fd < 0)
 		return err_sys(e, "make %s in memory", c->target);
@@ -115,14 +119,16 @@ static int put_file(const struct setup *s, int root, int stage, const struct con
 	if (tree < 0 || mount_attach(tree, target, c->target, e) < 0)
 		return -1;
 	/* The name is free for the next one; the file lives on in its mount. */
-	return unlinkat(stage, "file", 0) < 0 ? err_sys(e, "put %s in place", c->target) : 0;
+	return unlinkat(stage, "file", 0) < 0 ? err_sys(e, "put %s in place", c->target)
+	                                      : 0;
 }
 
 int mounts_files(const struct setup *s, int root, int stage, struct err *e)
 {
 	for (size_t i = 0; i < s->n_files; i++) {
-		struct content c = { s->files[i].target, s->files[i].data, s->files[i].len,
-			             0644, 0, 0 };
+		struct content c = {
+			s->files[i].target, s->files[i].data, s->files[i].len, 0644, 0, 0
+		};
 
 		if (put_file(s, root, stage, &c, e) < 0)
 			return -1;

@@ -6,8 +6,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "sandbox/setup.h"
 #include "os/fd.h"
+#include "sandbox/setup.h"
 
 static int loopback_up(struct err *e)
 {
@@ -38,7 +38,8 @@ int network_up(const struct setup *s, struct err *e)
 {
 	if (s->spec->network == SANDBOX_NET_HOST)
 		return 0;
-	if (s->spec->network == SANDBOX_NET_PRIVATE && !s->trial && wait_for_pasta(s, e) < 0)
+	if (s->spec->network == SANDBOX_NET_PRIVATE && !s->trial &&
+	    wait_for_pasta(s, e) < 0)
 		return -1;
 	return loopback_up(e);
 }

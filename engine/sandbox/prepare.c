@@ -19,12 +19,14 @@ static int check(const struct sandbox_spec *spec, struct err *e)
 	if (!spec->argv[0] || !spec->argv[0][0])
 		return err_set(e, ERR_INVALID, "no command");
 	if (spec->workdir[0] != '/')
-		return err_set(e, ERR_INVALID, "working directory %s: not an absolute path",
+		return err_set(e, ERR_INVALID,
+		               "working directory %s: not an absolute path",
 		               spec->workdir);
 	return 0;
 }
 
-/* --- What execvp would try ------------------------------------------------------------------ */
+/* --- What execvp would try
+ * ------------------------------------------------------------------ */
 
 static const char *find_path(const char *const *env)
 {
@@ -57,7 +59,8 @@ static void list_programs(struct prepared *p, const struct sandbox_spec *spec)
 	}
 }
 
-/* --- Where sources are ---------------------------------------------------------------------- */
+/* --- Where sources are
+ * ---------------------------------------------------------------------- */
 
 static int name_source(struct prepared *p, const struct sandbox_mount *m, struct err *e)
 {
@@ -74,14 +77,17 @@ static int name_source(struct prepared *p, const struct sandbox_mount *m, struct
 		return err_sys(e, "find the source of the mount %s", m->target);
 	name[n] = '\0';
 	if (name[0] != '/')
-		return err_set(e, ERR_INVALID, "the source of the mount %s has no name", m->target);
+		return err_set(e, ERR_INVALID, "the source of the mount %s has no name",
+		               m->target);
 	strlist_add(&p->sources, name);
 	return 0;
 }
 
-/* --- Name service --------------------------------------------------------------------------- */
+/* --- Name service
+ * --------------------------------------------------------------------------- */
 
-static const char hosts_text[] = "127.0.0.1\tlocalhost\n::1\tlocalhost\n127.0.0.1\timgmake\n";
+static const char hosts_text[] =
+	"127.0.0.1\tlocalhost\n::1\tlocalhost\n127.0.0.1\timgmake\n";
 
 static void add_file(struct setup *s, const char *target, const char *data, size_t len)
 {
@@ -92,8 +98,9 @@ static void read_host(struct buf *out, const char *path)
 {
 	struct err e;
 
-	if (file_exists(AT_FDCWD, path) && file_read(AT_FDCWD, path, out, TEXT_MAX, &e) < 0)
-		buf_reset(out);   /* a host without name service has none to give */
+	if (file_exists(AT_FDCWD, path) &&
+	    file_read(AT_FDCWD, path, out, TEXT_MAX, &e) < 0)
+		buf_reset(out); /* a host without name service has none to give */
 }
 
 static void add_names(struct prepared *p, struct setup *s)
@@ -112,7 +119,8 @@ static void add_names(struct prepared *p, struct setup *s)
 		add_file(s, "/etc/resolv.conf", p->resolv.s, p->resolv.len);
 }
 
-/* -------------------------------------------------------------------------------------------- */
+/* --------------------------------------------------------------------------------------------
+ */
 
 static const char **as_array(const struct strlist *l)
 {

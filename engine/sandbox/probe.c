@@ -55,11 +55,12 @@ static bool is_initial_userns(void)
 	unsigned inside, outside, count;
 
 	return fd >= 0 && fd_read_all(fd, &text, 4096, "uid_map", &e) == 0 &&
-	       sscanf(text.s, "%u %u %u", &inside, &outside, &count) == 3 && inside == 0 &&
-	       outside == 0 && count == UINT32_MAX;
+	       sscanf(text.s, "%u %u %u", &inside, &outside, &count) == 3 &&
+	       inside == 0 && outside == 0 && count == UINT32_MAX;
 }
 
-/* --- A trial ---------------------------------------------------------------------------------- */
+/* --- A trial
+ * ---------------------------------------------------------------------------------- */
 
 struct trial {
 	struct sandbox *s;
@@ -82,8 +83,13 @@ static int run_trial(struct trial *t, struct err *e)
 	const char *lowers[] = { lower };
 	const char *nothing[] = { "true", NULL };
 	struct sandbox_spec spec = {
-		.lower = lowers, .n_lower = 1, .upper = upper, .work = work, .argv = nothing,
-		.env = nothing + 1, .workdir = "/",
+		.lower = lowers,
+		.n_lower = 1,
+		.upper = upper,
+		.work = work,
+		.argv = nothing,
+		.env = nothing + 1,
+		.workdir = "/",
 	};
 	struct sandbox_result r = { 0 };
 	int rc;
@@ -104,7 +110,8 @@ static int try_out(struct sandbox *s, const struct sandbox_options *o, struct er
 	struct err ignored;
 	int rc;
 
-	if (snprintf(t.path, sizeof(t.path), "%s/trial-XXXXXX", o->dir) >= (int)sizeof(t.path))
+	if (snprintf(t.path, sizeof(t.path), "%s/trial-XXXXXX", o->dir) >=
+	    (int)sizeof(t.path))
 		return err_set(e, ERR_LIMIT, "%s: too long", o->dir);
 	if (!mkdtemp(t.path))
 		return err_sys(e, "make a directory in %s", o->dir);
@@ -117,19 +124,23 @@ static int try_out(struct sandbox *s, const struct sandbox_options *o, struct er
 	return rc;
 }
 
-/* --- Whose identities --------------------------------------------------------------------------- */
+/* --- Whose identities
+ * --------------------------------------------------------------------------- */
 
 static void explain_no_namespace(struct sandbox_finding *f, const struct err *e)
 {
 	if (setting("/proc/sys/user/max_user_namespaces") == 0)
-		missing(f, "user namespaces are switched off (user.max_user_namespaces is 0)",
+		missing(f,
+		        "user namespaces are switched off (user.max_user_namespaces is 0)",
 		        "sudo sysctl user.max_user_namespaces=15000");
 	else if (setting("/proc/sys/kernel/unprivileged_userns_clone") == 0)
-		missing(f, "user namespaces are for root only (kernel.unprivileged_userns_clone)",
+		missing(f,
+		        "user namespaces are for root only (kernel.unprivileged_userns_clone)",
 		        "sudo sysctl kernel.unprivileged_userns_clone=1");
 	else if (setting("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == 1)
-		missing(f, "AppArmor keeps user namespaces from us "
-		           "(kernel.apparmor_restrict_unprivileged_userns)",
+		missing(f,
+		        "AppArmor keeps user namespaces from us "
+		        "(kernel.apparmor_restrict_unprivileged_userns)",
 		        "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0");
 	else
 		missing(f, e->msg, "");
@@ -153,9 +164,10 @@ static void explain_no_range(struct sandbox_finding *f, const struct err *e)
 	if (strncmp(e->msg, "new", 3) == 0 && e->code == ERR_NOT_FOUND)
 		snprintf(remedy, sizeof(remedy), "sudo apt-get install uidmap");
 	else
-		snprintf(remedy, sizeof(remedy),
-		         "sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 "
-		         "$(id -un)");
+		snprintf(
+			remedy, sizeof(remedy),
+			"sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 "
+			"$(id -un)");
 	missing(f, e->msg, remedy);
 }
 
@@ -183,7 +195,8 @@ static void probe_namespace(struct sandbox *s, const struct sandbox_options *o)
 	found(f, "a user namespace of one user: all files of a result belong to root");
 }
 
-/* --- Root file systems -------------------------------------------------------------------------- */
+/* --- Root file systems
+ * -------------------------------------------------------------------------- */
 
 static bool probe_rootfs(struct sandbox *s, const struct sandbox_options *o,
                          struct sandbox_finding *f)
@@ -219,7 +232,9 @@ static void probe_users(struct sandbox *s, const struct sandbox_options *o)
 		(void)probe_rootfs(s, o, find(s, "root file systems", true));
 }
 
-/* --- Limits ------------------------------------------------------------------------------------- */
+/* --- Limits
+ * -------------------------------------------------------------------------------------
+ */
 
 /* pid_max is of the pid namespace since Linux 6.14. */
 static bool has_pid_max(void)
@@ -247,13 +262,14 @@ static void probe_limits(struct sandbox *s, const struct sandbox_options *o)
 		missing(f, e.msg, "systemd-run --user --scope -p Delegate=yes imgmake");
 	s->probe.memory = s->cgroup >= 0;
 	f = find(s, "process limits", false);
-	s->probe.pids = s->cgroup >= 0   ? SANDBOX_PIDS_CGROUP
+	s->probe.pids = s->cgroup >= 0  ? SANDBOX_PIDS_CGROUP
 	                : has_pid_max() ? SANDBOX_PIDS_NAMESPACE
 	                                : SANDBOX_PIDS_UNLIMITED;
 	if (s->probe.pids == SANDBOX_PIDS_UNLIMITED)
 		missing(f, e.msg, "systemd-run --user --scope -p Delegate=yes imgmake");
 	else
-		found(f, s->cgroup >= 0 ? "control groups" : "pid_max of the namespace, 301 or more");
+		found(f, s->cgroup >= 0 ? "control groups"
+		                        : "pid_max of the namespace, 301 or more");
 }
 
 static void probe_network(struct sandbox *s)

@@ -8,11 +8,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "sandbox/setup.h"
 #include "os/fd.h"
 #include "sandbox/mount_call.h"
+#include "sandbox/setup.h"
 
-enum { OPTIONS_MAX = 4096 };   /* mount(2) takes one page */
+enum { OPTIONS_MAX = 4096 }; /* mount(2) takes one page */
 
 struct options {
 	char s[OPTIONS_MAX];
@@ -39,9 +39,9 @@ static int open_directory(const char *path, struct err *e)
 	return fd;
 }
 
-/* Directories are given by the numbers of their fds, relative to /proc/self/fd: short enough
- * for hundreds, whatever their names, and /proc/mounts inside tells nothing of outside. The fds
- * stay open until the mount is made, and are closed with the rest. */
+/* Directories are given by the numbers of their fds, relative to /proc/self/fd: short
+ * enough for hundreds, whatever their names, and /proc/mounts inside tells nothing of
+ * outside. The fds stay open until the mount is made, and are closed with the rest. */
 static int list_directories(const struct setup *s, struct options *o, struct err *e)
 {
 	const struct sandbox_spec *spec = s->spec;
@@ -67,15 +67,16 @@ static int list_directories(const struct setup *s, struct options *o, struct err
 static int overlay_error(const struct setup *s, struct err *e)
 {
 	if (errno == EINVAL)
-		return err_set(e, ERR_SYS,
-		               "mount the overlay: the file system of %s does not support it",
-		               s->spec->upper);
+		return err_set(
+			e, ERR_SYS,
+			"mount the overlay: the file system of %s does not support it",
+			s->spec->upper);
 	return err_sys(e, "mount the overlay over %s", s->spec->upper);
 }
 
-/* volatile: what a step leaves is read by us at once, so syncing the whole disk at its end would
- * only cost. The others are what a distribution's kernel may have set otherwise, and would
- * leave marks that an image has no place for. */
+/* volatile: what a step leaves is read by us at once, so syncing the whole disk at its
+ * end would only cost. The others are what a distribution's kernel may have set
+ * otherwise, and would leave marks that an image has no place for. */
 static int mount_overlay(const struct setup *s, struct err *e)
 {
 	struct options o = { .len = 0 };
@@ -97,11 +98,12 @@ static int mount_fuse(const struct setup *s, struct err *e)
 {
 	char options[128];
 
-	snprintf(options, sizeof(options),
-	         "fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions",
-	         s->fuse);
-	if (mount("fuse-overlayfs", s->spec->work, "fuse.fuse-overlayfs", MS_NODEV | MS_NOSUID,
-	          options) < 0)
+	snprintf(
+		options, sizeof(options),
+		"fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions",
+		s->fuse);
+	if (mount("fuse-overlayfs", s->spec->work, "fuse.fuse-overlayfs",
+	          MS_NODEV | MS_NOSUID, options) < 0)
 		return err_sys(e, "mount fuse-overlayfs");
 	return 0;
 }
@@ -115,8 +117,8 @@ int rootfs_mount(const struct setup *s, struct err *e)
 
 int rootfs_enter(int root, struct err *e)
 {
-	/* The old root comes to lie on the new one, and is taken off: no directory is needed
-	 * for it. */
+	/* The old root comes to lie on the new one, and is taken off: no directory is
+	 * needed for it. */
 	if (fchdir(root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0)
 		return err_sys(e, "enter the root file system");
 	if (umount2(".", MNT_DETACH) < 0)

@@ -16,8 +16,8 @@
 #include "os/fd.h"
 #include "sandbox/clone.h"
 #include "sandbox/exec.h"
-#include "sandbox/lines.h"
 #include "sandbox/limits.h"
+#include "sandbox/lines.h"
 #include "sandbox/prepare.h"
 #include "sandbox/state.h"
 
@@ -33,23 +33,24 @@ struct run {
 	struct limits limits;
 	struct lines lines;
 	int report, out, pidfd;
-	bool started;            /* the first process exists */
-	bool ended;              /* it said how the command ended */
-	bool failed;             /* it said why the command could not be started: */
+	bool started; /* the first process exists */
+	bool ended;   /* it said how the command ended */
+	bool failed;  /* it said why the command could not be started: */
 	struct err error;
-	unsigned interrupts;     /* as counted before the start */
+	unsigned interrupts; /* as counted before the start */
 	int wait_status;
-	int64_t deadline;        /* next thing to do about the time limit; 0: none */
+	int64_t deadline; /* next thing to do about the time limit; 0: none */
 	bool timed_out;
 };
 
-/* --- Reports -------------------------------------------------------------------------------- */
+/* --- Reports
+ * -------------------------------------------------------------------------------- */
 
 static int know_pid(struct run *r, pid_t pid, struct err *e)
 {
 	r->child.pid = pid;
 	r->started = true;
-	setpgid(pid, pid);   /* the child does so too: whoever comes first */
+	setpgid(pid, pid); /* the child does so too: whoever comes first */
 	child_register(&r->child, r->interrupts);
 	r->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	return r->pidfd < 0 ? err_sys(e, "watch the sandbox's first process") : 0;
@@ -94,7 +95,8 @@ static int hear(struct run *r, int flags, bool *over, struct err *e)
 	return take_report(r, &m, e) < 0 ? -1 : 1;
 }
 
-/* --- Start ---------------------------------------------------------------------------------- */
+/* --- Start
+ * ---------------------------------------------------------------------------------- */
 
 static int reap(pid_t pid)
 {
@@ -105,7 +107,8 @@ static int reap(pid_t pid)
 	return status;
 }
 
-/* Through a child that enters the user namespace and ends. Others may have reported before. */
+/* Through a child that enters the user namespace and ends. Others may have reported
+ * before. */
 static int hear_of_first_process(struct run *r, pid_t helper, struct err *e)
 {
 	bool over = false;
@@ -146,7 +149,8 @@ static int start(struct run *r, struct setup *setup, struct err *e)
 	return hear_of_first_process(r, pid, e);
 }
 
-/* --- Follow --------------------------------------------------------------------------------- */
+/* --- Follow
+ * --------------------------------------------------------------------------------- */
 
 static int64_t grace(const struct run *r)
 {
@@ -200,7 +204,8 @@ static bool has_exited(const struct run *r)
 {
 	siginfo_t info = { 0 };
 
-	return waitid(P_PID, (id_t)r->child.pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+	return waitid(P_PID, (id_t)r->child.pid, &info, WEXITED | WNOHANG | WNOWAIT) ==
+	               0 &&
 	       info.si_pid == r->child.pid;
 }
 
@@ -227,7 +232,8 @@ static int poll_once(struct run *r, struct err *e)
 	return p[0].revents && read_output(r, e) < 0 ? -1 : 0;
 }
 
-/* All processes are gone when the first one has ended, and so is all that will be written. */
+/* All processes are gone when the first one has ended, and so is all that will be
+ * written. */
 static int follow(struct run *r, struct err *e)
 {
 	bool over = false;
@@ -248,7 +254,8 @@ static int follow(struct run *r, struct err *e)
 	return rc;
 }
 
-/* --- End ------------------------------------------------------------------------------------ */
+/* --- End
+ * ------------------------------------------------------------------------------------ */
 
 static void end_child(struct run *r, bool kill_it)
 {
@@ -259,7 +266,8 @@ static void end_child(struct run *r, bool kill_it)
 	if (kill_it)
 		kill(r->child.pid, SIGKILL);
 	/* The pid stays taken until nobody can signal it any more. */
-	while (waitid(P_PID, (id_t)r->child.pid, &info, WEXITED | WNOWAIT) < 0 && errno == EINTR)
+	while (waitid(P_PID, (id_t)r->child.pid, &info, WEXITED | WNOWAIT) < 0 &&
+	       errno == EINTR)
 		continue;
 	child_unregister(&r->child);
 	reap(r->child.pid);
@@ -336,15 +344,28 @@ int sandbox_try(struct sandbox *s, const struct sandbox_spec *spec, bool trial,
                 struct sandbox_result *result, struct err *e)
 {
 	struct run r = {
-		.s = s, .spec = spec, .result = result, .report = -1, .out = -1, .pidfd = -1,
-		.child.wake = -1, .limits.group = -1,
+		.s = s,
+		.spec = spec,
+		.result = result,
+		.report = -1,
+		.out = -1,
+		.pidfd = -1,
+		.child.wake = -1,
+		.limits.group = -1,
 		.lines = { spec->line, spec->line_self, BUF_INIT },
 	};
 	struct setup setup = {
-		.spec = spec, .trial = trial, .userns = s->userns, .filter = s->filter,
+		.spec = spec,
+		.trial = trial,
+		.userns = s->userns,
+		.filter = s->filter,
 		.user_ns = s->userns >= 0 || !s->initial_userns,
 		.many_ids = s->probe.users != SANDBOX_SINGLE,
-		.cgroup = -1, .report = -1, .in = -1, .out = -1, .fuse = -1,
+		.cgroup = -1,
+		.report = -1,
+		.in = -1,
+		.out = -1,
+		.fuse = -1,
 		.pid_max = s->probe.pids == SANDBOX_PIDS_NAMESPACE ? spec->pids : 0,
 	};
 	int rc = run_all(&r, &setup, e);

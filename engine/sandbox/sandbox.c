@@ -57,25 +57,28 @@ static int cannot(const struct sandbox *s, struct err *e)
 		const struct sandbox_finding *f = &s->probe.findings[i];
 
 		if (!f->ok && f->needed)
-			return err_set(e, ERR_FAILED, "no command can be run here: %s%s%s", f->said,
+			return err_set(e, ERR_FAILED,
+			               "no command can be run here: %s%s%s", f->said,
 			               f->remedy[0] ? "; mend it with: " : "", f->remedy);
 	}
 	return err_set(e, ERR_FAILED, "no command can be run here");
 }
 
-int sandbox_run(struct sandbox *s, const struct sandbox_spec *spec, struct sandbox_result *r,
-                struct err *e)
+int sandbox_run(struct sandbox *s, const struct sandbox_spec *spec,
+                struct sandbox_result *r, struct err *e)
 {
 	*r = (struct sandbox_result){ .end = SANDBOX_EXITED };
 	if (s->probe.users == SANDBOX_NOBODY || s->probe.rootfs == SANDBOX_NO_ROOTFS)
 		return cannot(s, e);
 	if (spec->network == SANDBOX_NET_PRIVATE && !s->probe.private_network)
-		return err_set(e, ERR_NOT_FOUND,
-		               "a private network needs the program pasta (install passt)");
+		return err_set(
+			e, ERR_NOT_FOUND,
+			"a private network needs the program pasta (install passt)");
 	return sandbox_try(s, spec, false, r, e);
 }
 
-/* --- sandbox_call --------------------------------------------------------------------------- */
+/* --- sandbox_call
+ * --------------------------------------------------------------------------- */
 
 static int hear_call(int fd, struct err *e)
 {
@@ -115,6 +118,7 @@ int sandbox_call(struct sandbox *s, int (*fn)(void *arg, struct err *e), void *a
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		continue;
 	if (rc == 0 && status)
-		return err_set(e, ERR_FAILED, "a helper process ended with status %d", status);
+		return err_set(e, ERR_FAILED, "a helper process ended with status %d",
+		               status);
 	return rc;
 }

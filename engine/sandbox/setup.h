@@ -1,10 +1,10 @@
 #ifndef SANDBOX_SETUP_H
 #define SANDBOX_SETUP_H
 
-/* What is handed to the process that becomes the sandbox, and how it answers. It is a copy of
- * one thread of a process with many: it may only use what it finds here, system calls, and
- * what of the C library takes no lock and no memory (struct err is made for that). So all is
- * prepared before, and what grows has its room already. */
+/* What is handed to the process that becomes the sandbox, and how it answers. It is a
+ * copy of one thread of a process with many: it may only use what it finds here, system
+ * calls, and what of the C library takes no lock and no memory (struct err is made for
+ * that). So all is prepared before, and what grows has its room already. */
 #include <linux/filter.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -12,11 +12,11 @@
 #include "sandbox/sandbox.h"
 
 enum report_kind {
-	REPORT_PID,       /* `number`: the sandbox's first process, as we see it */
-	REPORT_STUB,      /* `text`: its path */
-	REPORT_NETWORK,   /* the network namespace stands; waits for an answer */
-	REPORT_ERR,       /* `err`: it could not be started */
-	REPORT_END,       /* `number`: the command's wait status */
+	REPORT_PID,     /* `number`: the sandbox's first process, as we see it */
+	REPORT_STUB,    /* `text`: its path */
+	REPORT_NETWORK, /* the network namespace stands; waits for an answer */
+	REPORT_ERR,     /* `err`: it could not be started */
+	REPORT_END,     /* `number`: the command's wait status */
 };
 
 struct report {
@@ -29,7 +29,7 @@ struct report {
 };
 
 struct setup_file {
-	const char *target;   /* in the root; a mask is for what may not exist */
+	const char *target; /* in the root; a mask is for what may not exist */
 	const char *data;
 	size_t len;
 };
@@ -38,17 +38,17 @@ enum { SETUP_FILES_MAX = 3 };
 
 struct setup {
 	const struct sandbox_spec *spec;
-	bool user_ns;              /* else we are root */
+	bool user_ns; /* else we are root */
 	bool many_ids;
-	bool trial;                /* all but running a command */
-	int userns;                /* its fd, or -1 */
-	int cgroup;                /* directory to be born in, or -1 */
-	int report;                /* a SOCK_SEQPACKET socket; their end */
-	int in, out;               /* the command's; -1: ours */
-	int fuse;                  /* /dev/fuse, where fuse-overlayfs waits, or -1 */
-	int64_t pid_max;           /* of the pid namespace, 0: as it is */
+	bool trial;      /* all but running a command */
+	int userns;      /* its fd, or -1 */
+	int cgroup;      /* directory to be born in, or -1 */
+	int report;      /* a SOCK_SEQPACKET socket; their end */
+	int in, out;     /* the command's; -1: ours */
+	int fuse;        /* /dev/fuse, where fuse-overlayfs waits, or -1 */
+	int64_t pid_max; /* of the pid namespace, 0: as it is */
 	struct sock_fprog filter;
-	struct setup_file files[SETUP_FILES_MAX];   /* resolv.conf and its like */
+	struct setup_file files[SETUP_FILES_MAX]; /* resolv.conf and its like */
 	size_t n_files;
 	const char **programs;     /* paths to try, NULL-terminated */
 	const char **source_names; /* of each mount: where its source was, or NULL */
@@ -56,8 +56,8 @@ struct setup {
 	int *keep;                 /* fds not to be closed, room for all */
 };
 
-/* The child's side: becomes the sandbox, runs the command and ends the process. Called in a
- * process of one thread, with all signals blocked. */
+/* The child's side: becomes the sandbox, runs the command and ends the process. Called in
+ * a process of one thread, with all signals blocked. */
 _Noreturn void setup_main(struct setup *s);
 
 /* From here on for the child only. */

@@ -16,17 +16,18 @@ enum { LINKS_MAX = 40 };
 
 struct search {
 	const struct target *t;
-	const char *path;         /* as asked for */
-	char done[PATH_MAX];      /* from the root, no symlinks in it; "" is the root */
+	const char *path;    /* as asked for */
+	char done[PATH_MAX]; /* from the root, no symlinks in it; "" is the root */
 	size_t done_len;
-	char rest[PATH_MAX];      /* not yet looked at */
+	char rest[PATH_MAX]; /* not yet looked at */
 	int links;
-	int fd;                   /* of `done` */
+	int fd; /* of `done` */
 };
 
 static int too_long(const struct search *s, struct err *e)
 {
-	return err_set(e, ERR_INVALID, "%s: too long, or too many symlinks on the way", s->path);
+	return err_set(e, ERR_INVALID, "%s: too long, or too many symlinks on the way",
+	               s->path);
 }
 
 /* Cuts the first component off `rest` into `name`. False at the end. */
@@ -49,7 +50,8 @@ static bool next(struct search *s, char name[NAME_MAX + 1], bool *last, bool *fi
 static int reopen(struct search *s, struct err *e)
 {
 	fd_close(&s->fd);
-	s->fd = root_open_plain(s->t->root, s->done_len ? s->done : "/", O_PATH | O_NOFOLLOW);
+	s->fd = root_open_plain(s->t->root, s->done_len ? s->done : "/",
+	                        O_PATH | O_NOFOLLOW);
 	return s->fd < 0 ? err_sys(e, "%s in the image", s->path) : 0;
 }
 
@@ -73,7 +75,8 @@ static int follow(struct search *s, int fd, struct err *e)
 		return err_sys(e, "%s in the image", s->path);
 	/* Those of /proc name things outside. */
 	if (fs.f_type == PROC_SUPER_MAGIC)
-		return err_set(e, ERR_INVALID, "%s: leads through a link of /proc", s->path);
+		return err_set(e, ERR_INVALID, "%s: leads through a link of /proc",
+		               s->path);
 	if (++s->links > LINKS_MAX || (size_t)n + 1 + rest >= sizeof(s->rest))
 		return too_long(s, e);
 	memmove(s->rest + n + 1, s->rest, rest + 1);
@@ -98,7 +101,8 @@ static int make(struct search *s, const char *name, bool dir, struct err *e)
 	if (dir && mkdirat(parent, name, 0755) < 0)
 		return err_sys(e, "make the directory %s in the image", s->path);
 	if (!dir) {
-		file = openat(parent, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
+		file = openat(parent, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC,
+		              0644);
 		if (file < 0)
 			return err_sys(e, "make the file %s in the image", s->path);
 	}
@@ -136,8 +140,8 @@ static int enter(struct search *s, const char *name, bool last, struct err *e)
 		if (make(s, name, !last || s->t->kind == TARGET_DIRECTORY, e) < 0)
 			return -1;
 	} else if (!last && !S_ISDIR(st.st_mode)) {
-		return err_set(e, ERR_INVALID, "%s: %s in the image is no directory", s->path,
-		               s->done);
+		return err_set(e, ERR_INVALID, "%s: %s in the image is no directory",
+		               s->path, s->done);
 	}
 	return reopen(s, e);
 }
@@ -150,8 +154,9 @@ static int check_kind(const struct search *s, struct err *e)
 	if (fstat(s->fd, &st) < 0)
 		return err_sys(e, "%s in the image", s->path);
 	if (S_ISDIR(st.st_mode) != want_dir)
-		return err_set(e, ERR_INVALID, "%s: the image has a %s there, not a %s", s->path,
-		               want_dir ? "file" : "directory", want_dir ? "directory" : "file");
+		return err_set(e, ERR_INVALID, "%s: the image has a %s there, not a %s",
+		               s->path, want_dir ? "file" : "directory",
+		               want_dir ? "directory" : "file");
 	return 0;
 }
 

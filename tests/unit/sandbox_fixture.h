@@ -1,4 +1,5 @@
-/* A sandbox and a root file system of busybox, for tests as root and as an ordinary user. */
+/* A sandbox and a root file system of busybox, for tests as root and as an ordinary user.
+ */
 #ifndef TESTS_SANDBOX_FIXTURE_H
 #define TESTS_SANDBOX_FIXTURE_H
 
@@ -31,9 +32,9 @@ struct box {
 	char dir[64];
 	char lower[96], upper[96], work[96];
 	int dirfd;
-	struct buf out;              /* of the last run, lines with newlines */
+	struct buf out; /* of the last run, lines with newlines */
 	struct sandbox_result r;
-	struct sandbox_spec spec;    /* of the next run; reset by every test's setup */
+	struct sandbox_spec spec; /* of the next run; reset by every test's setup */
 	const char *argv[4], *env[4], *lowers[1];
 };
 
@@ -114,7 +115,8 @@ static inline int box_open(void **state, struct sandbox_options o)
 	host("umask 022; mkdir -p %1$s/bin %1$s/etc %1$s/tmp; cp \"$(command -v busybox)\" %1$s/bin/;"
 	     "cd %1$s/bin; for a in $(./busybox --list); do"
 	     "  [ $a = busybox ] || ln -s busybox $a; done;"
-	     "echo 'root:x:0:0::/:/bin/sh' > ../etc/passwd", b->lower);
+	     "echo 'root:x:0:0::/:/bin/sh' > ../etc/passwd",
+	     b->lower);
 	o.dir = b->dir;
 	if (sandbox_open(&b->s, &o, &e) < 0) {
 		fprintf(stderr, "%s\n", e.msg);
@@ -153,8 +155,15 @@ static inline int box_setup(void **state)
 	b->env[1] = NULL;
 	b->lowers[0] = b->lower;
 	b->spec = (struct sandbox_spec){
-		.lower = b->lowers, .n_lower = 1, .upper = b->upper, .work = b->work,
-		.argv = b->argv, .env = b->env, .workdir = "/", .line = box_line, .line_self = b,
+		.lower = b->lowers,
+		.n_lower = 1,
+		.upper = b->upper,
+		.work = b->work,
+		.argv = b->argv,
+		.env = b->env,
+		.workdir = "/",
+		.line = box_line,
+		.line_self = b,
 	};
 	return mkdir(b->upper, 0755) < 0 || mkdir(b->work, 0755) < 0 ? -1 : 0;
 }
@@ -220,10 +229,11 @@ static inline bool become_ordinary(void)
 
 	return pw && setgroups(0, NULL) == 0 && setgid(pw->pw_gid) == 0 &&
 	       setuid(pw->pw_uid) == 0 && chdir("/") == 0 &&
-	       prctl(PR_SET_DUMPABLE, 1) == 0;   /* as after an exec */
+	       prctl(PR_SET_DUMPABLE, 1) == 0; /* as after an exec */
 }
 
-/* Runs `as_user` as an ordinary user: in a child if we are root. Returns the number of failures. */
+/* Runs `as_user` as an ordinary user: in a child if we are root. Returns the number of
+ * failures. */
 static inline int ordinary(int (*as_user)(void))
 {
 	pid_t pid;

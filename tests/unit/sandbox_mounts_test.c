@@ -26,14 +26,17 @@ static bool has_stub(const struct box *b, const char *path)
 static void directories_are_read_only_unless_asked(void **state)
 {
 	struct box *b = *state;
-	struct sandbox_mount m[2] = { { .target = "/src" }, { .target = "/cache", .writable = true } };
+	struct sandbox_mount m[2] = { { .target = "/src" },
+		                      { .target = "/cache", .writable = true } };
 
 	host("cd %s; mkdir -p src/sub cache; echo a >src/sub/f", b->dir);
 	m[0].source = source(b, "src");
 	m[1].source = source(b, "cache");
 	set_mounts(b, m, 2);
-	box_says(b, "cat /src/sub/f; touch /src/x 2>/dev/null || echo ro; echo kept >/cache/y",
-	         "a\nro\n");
+	box_says(
+		b,
+		"cat /src/sub/f; touch /src/x 2>/dev/null || echo ro; echo kept >/cache/y",
+		"a\nro\n");
 	host("cd %s; test \"$(cat cache/y)\" = kept; test ! -e upper/cache/y", b->dir);
 	assert_true(has_stub(b, "/src"));
 	assert_true(has_stub(b, "/cache"));
@@ -45,7 +48,8 @@ static void directories_are_read_only_unless_asked(void **state)
 static void files_and_sockets_can_be_mounted(void **state)
 {
 	struct box *b = *state;
-	struct sandbox_mount m[2] = { { .target = "/run/agent" }, { .target = "/etc/passwd" } };
+	struct sandbox_mount m[2] = { { .target = "/run/agent" },
+		                      { .target = "/etc/passwd" } };
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -56,8 +60,11 @@ static void files_and_sockets_can_be_mounted(void **state)
 	m[0].source = source(b, "agent");
 	m[1].source = source(b, "passwd");
 	set_mounts(b, m, 2);
-	box_says(b, "test -S /run/agent; cat /etc/passwd; nc local:/run/agent </dev/null 2>/dev/null "
-	            "|| :; rm /etc/passwd 2>/dev/null || echo busy", "other\nbusy\n");
+	box_says(
+		b,
+		"test -S /run/agent; cat /etc/passwd; nc local:/run/agent </dev/null 2>/dev/null "
+		"|| :; rm /etc/passwd 2>/dev/null || echo busy",
+		"other\nbusy\n");
 	assert_true(has_stub(b, "/run"));
 	assert_true(has_stub(b, "/run/agent"));
 	assert_false(has_stub(b, "/etc/passwd"));
@@ -70,26 +77,36 @@ static void files_and_sockets_can_be_mounted(void **state)
 static void memory_file_systems_have_their_size(void **state)
 {
 	struct box *b = *state;
-	struct sandbox_mount m = { .kind = SANDBOX_TMPFS, .target = "/scratch", .size = 65536 };
+	struct sandbox_mount m = { .kind = SANDBOX_TMPFS,
+		                   .target = "/scratch",
+		                   .size = 65536 };
 
 	set_mounts(b, &m, 1);
-	box_says(b, "stat -c %a /scratch; head -c 65536 /dev/zero >/scratch/a; "
-	            "echo x 2>/dev/null >/scratch/b || echo full", "1777\nfull\n");
+	box_says(b,
+	         "stat -c %a /scratch; head -c 65536 /dev/zero >/scratch/a; "
+	         "echo x 2>/dev/null >/scratch/b || echo full",
+	         "1777\nfull\n");
 	host("test -d %1$s/scratch; test -z \"$(ls %1$s/scratch)\"", b->upper);
 }
 
 static void secrets_are_in_memory_only(void **state)
 {
 	struct box *b = *state;
-	struct sandbox_mount m = { .kind = SANDBOX_FILE, .target = "/run/secrets/npmrc",
-		                   .data = "hunter2-token", .data_len = 13, .mode = 0400 };
+	struct sandbox_mount m = { .kind = SANDBOX_FILE,
+		                   .target = "/run/secrets/npmrc",
+		                   .data = "hunter2-token",
+		                   .data_len = 13,
+		                   .mode = 0400 };
 
 	set_mounts(b, &m, 1);
-	box_says(b, "cat /run/secrets/npmrc; echo; stat -c %a:%u /run/secrets/npmrc;"
-	            "stat -f -c %T /run/secrets/npmrc; echo x 2>/dev/null >/run/secrets/npmrc || "
-	            "echo ro; grep -c ' /run/secrets/npmrc ro,.* - ramfs ' /proc/self/mountinfo",
-	         "hunter2-token\n400:0\nramfs\nro\n1\n");
-	host("cd %s; ! grep -r hunter2 lower upper && test ! -s upper/run/secrets/npmrc", b->dir);
+	box_says(
+		b,
+		"cat /run/secrets/npmrc; echo; stat -c %a:%u /run/secrets/npmrc;"
+		"stat -f -c %T /run/secrets/npmrc; echo x 2>/dev/null >/run/secrets/npmrc || "
+		"echo ro; grep -c ' /run/secrets/npmrc ro,.* - ramfs ' /proc/self/mountinfo",
+		"hunter2-token\n400:0\nramfs\nro\n1\n");
+	host("cd %s; ! grep -r hunter2 lower upper && test ! -s upper/run/secrets/npmrc",
+	     b->dir);
 	assert_true(has_stub(b, "/run/secrets/npmrc"));
 	if (box_users(b) == SANDBOX_SINGLE)
 		return;
@@ -103,8 +120,11 @@ static void secrets_are_in_memory_only(void **state)
 static void symlinks_to_targets_stay_in_the_root(void **state)
 {
 	struct box *b = *state;
-	struct sandbox_mount m = { .kind = SANDBOX_FILE, .target = "/link/up/file", .data = "in",
-		                   .data_len = 2, .mode = 0444 };
+	struct sandbox_mount m = { .kind = SANDBOX_FILE,
+		                   .target = "/link/up/file",
+		                   .data = "in",
+		                   .data_len = 2,
+		                   .mode = 0444 };
 
 	host("mkdir -p %1$s/link; ln -sfn ../../../../../../../../tmp/sandbox-escape %1$s/link/up",
 	     b->lower);
@@ -124,8 +144,10 @@ static void the_steps_own_symlinks_do_not_redirect_the_next_run(void **state)
 	host("mkdir %s/c", b->dir);
 	m.source = source(b, "c");
 	set_mounts(b, &m, 1);
-	box_says(b, "rm -rf /cache 2>/dev/null || :; echo a >/cache/x/a; "
-	            "mv /cache /cache2 2>/dev/null || :", "");
+	box_says(b,
+	         "rm -rf /cache 2>/dev/null || :; echo a >/cache/x/a; "
+	         "mv /cache /cache2 2>/dev/null || :",
+	         "");
 	set_mounts(b, NULL, 0);
 	box_says(b, "rm -rf /cache /cache2; ln -s /proc/self/root/../.. /cache", "");
 	set_mounts(b, &m, 1);
@@ -143,7 +165,7 @@ static void source_that_was_replaced_is_refused(void **state)
 	m.source = source(b, "s");
 	set_mounts(b, &m, 1);
 	host("cd %s; mv s was; ln -s /etc s", b->dir);
-	box_says(b, "ls /s", "");   /* found under its new name */
+	box_says(b, "ls /s", ""); /* found under its new name */
 	host("cd %s; rm s; rmdir was; mkdir s", b->dir);
 	box_refused(b, ERR_SYS, "mount /s");
 	close(m.source);
@@ -153,7 +175,8 @@ static void source_that_was_replaced_is_refused(void **state)
 static void devices_are_no_sources(void **state)
 {
 	struct box *b = *state;
-	struct sandbox_mount m = { .target = "/s", .source = open("/dev/null", O_PATH | O_CLOEXEC) };
+	struct sandbox_mount m = { .target = "/s",
+		                   .source = open("/dev/null", O_PATH | O_CLOEXEC) };
 
 	set_mounts(b, &m, 1);
 	box_refused(b, ERR_INVALID, "/dev/null is no directory, file or socket");
@@ -168,9 +191,11 @@ static void kernel_directories_must_be_the_images_own(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		box_fresh_upper(b);
 		host("ln -s tmp %s/%s", b->lower, names[i]);
-		box_refused(b, ERR_INVALID, "of the image is a symlink or a file, not a directory");
+		box_refused(b, ERR_INVALID,
+		            "of the image is a symlink or a file, not a directory");
 		host("rm %1$s/%2$s; touch %1$s/%2$s", b->lower, names[i]);
-		box_refused(b, ERR_INVALID, "of the image is a symlink or a file, not a directory");
+		box_refused(b, ERR_INVALID,
+		            "of the image is a symlink or a file, not a directory");
 		host("rm %s/%s", b->lower, names[i]);
 		box_says(b, "echo fine", "fine\n");
 	}
@@ -195,7 +220,8 @@ static void working_directory_cannot_be_one_of_the_hosts(void **state)
 	snprintf(path, sizeof(path), "/proc/1/root/etc");
 	box_refused(b, ERR_INVALID, "leads through a link of /proc");
 	snprintf(path, sizeof(path), "/etc/passwd");
-	box_refused(b, ERR_INVALID, "working directory: /etc/passwd: the image has a file there");
+	box_refused(b, ERR_INVALID,
+	            "working directory: /etc/passwd: the image has a file there");
 	host("ln -s /proc/self/fd/9 %s/w", b->lower);
 	snprintf(path, sizeof(path), "/w");
 	box_refused(b, ERR_INVALID, "leads through a link of /proc");
@@ -208,9 +234,15 @@ static void device_files_of_an_image_do_nothing(void **state)
 {
 	struct box *b = *state;
 
-	box_says(b, "mknod /zero c 1 5 2>/dev/null || exit 0; head -c 1 /zero 2>/dev/null && "
-	            "echo open || :", "");
-	box_says(b, "mknod /tmp/z c 1 5 2>/dev/null || exit 0; ! head -c 1 /tmp/z 2>/dev/null", "");
+	box_says(
+		b,
+		"mknod /zero c 1 5 2>/dev/null || exit 0; head -c 1 /zero 2>/dev/null && "
+		"echo open || :",
+		"");
+	box_says(
+		b,
+		"mknod /tmp/z c 1 5 2>/dev/null || exit 0; ! head -c 1 /tmp/z 2>/dev/null",
+		"");
 }
 
 static void many_layers_are_merged_highest_first(void **state)
@@ -221,7 +253,8 @@ static void many_layers_are_merged_highest_first(void **state)
 	static const char *lowers[LAYERS];
 
 	host("mkdir %1$s/l; cd %1$s/l; for i in $(seq 1 449); do mkdir -p $i/d; echo $i >$i/top; "
-	     "echo $i >$i/d/$i; done", b->dir);
+	     "echo $i >$i/d/$i; done",
+	     b->dir);
 	lowers[0] = b->lower;
 	for (int i = 1; i < LAYERS; i++) {
 		snprintf(names[i], sizeof(names[i]), "%s/l/%d", b->dir, i);
@@ -259,7 +292,8 @@ static void *run_one(void *arg)
 
 	snprintf(upper, sizeof(upper), "%s/%d", b->upper, o->number);
 	snprintf(work, sizeof(work), "%s/%d", b->work, o->number);
-	snprintf(script, sizeof(script), "echo %d; echo >/f; exit %d", o->number, o->number);
+	snprintf(script, sizeof(script), "echo %d; echo >/f; exit %d", o->number,
+	         o->number);
 	mkdir(upper, 0755);
 	mkdir(work, 0755);
 	spec.upper = upper;
@@ -317,7 +351,8 @@ static void nothing_is_left_behind(void **state)
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
 	assert_int_equal(errno, ECHILD);
 	host("! grep -q %1$s /proc/self/mountinfo; test \"$(ls %1$s | sort | xargs)\" = "
-	     "'lower upper work'", b->dir);
+	     "'lower upper work'",
+	     b->dir);
 }
 
 static int chown_upper(void *arg, struct err *e)
@@ -377,8 +412,8 @@ static int as_user(void)
 {
 	int failed = cmocka_run_group_tests_name("user", tests, open_best, box_close);
 
-	return failed + cmocka_run_group_tests_name("user without a range", tests, open_single,
-	                                            box_close);
+	return failed + cmocka_run_group_tests_name("user without a range", tests,
+	                                            open_single, box_close);
 }
 
 int main(void)

@@ -33,22 +33,27 @@ static void it_is_alone(void **state)
 	struct box *b = *state;
 
 	box_says(b, "hostname; cat /etc/hostname", "imgmake\nimgmake\n");
-	box_says(b, "ls /proc | grep -c '^[0-9]'", "4\n");   /* init, sh, ls, grep */
-	box_says(b, "ls /proc/self/fd | wc -l", "4\n");      /* 0, 1, 2, and the directory's */
+	box_says(b, "ls /proc | grep -c '^[0-9]'", "4\n"); /* init, sh, ls, grep */
+	box_says(b, "ls /proc/self/fd | wc -l", "4\n"); /* 0, 1, 2, and the directory's */
 	box_says(b, "ls -l /proc/self/fd/0 | sed 's/.*-> //'", "/dev/null\n");
 	box_says(b, "pwd; cd ..; pwd", "/\n/\n");
-	box_says(b, "cut -d' ' -f5 /proc/self/mountinfo | head -1; grep -c sandbox-test "
-	            "/proc/self/mountinfo || :", "/\n0\n");
+	box_says(b,
+	         "cut -d' ' -f5 /proc/self/mountinfo | head -1; grep -c sandbox-test "
+	         "/proc/self/mountinfo || :",
+	         "/\n0\n");
 }
 
 static void devices_are_the_usual_few(void **state)
 {
 	struct box *b = *state;
 
-	box_says(b, "ls /dev", "fd\nfull\nmqueue\nnull\nptmx\npts\nrandom\nshm\nstderr\nstdin\n"
-	                       "stdout\ntty\nurandom\nzero\n");
-	box_says(b, "echo x >/dev/null; head -c 3 /dev/zero | wc -c; echo y >/dev/stdout", "3\ny\n");
-	box_says(b, "echo z >/dev/shm/a; cat /dev/shm/a; stat -c %a /dev/shm", "z\n1777\n");
+	box_says(b, "ls /dev",
+	         "fd\nfull\nmqueue\nnull\nptmx\npts\nrandom\nshm\nstderr\nstdin\n"
+	         "stdout\ntty\nurandom\nzero\n");
+	box_says(b, "echo x >/dev/null; head -c 3 /dev/zero | wc -c; echo y >/dev/stdout",
+	         "3\ny\n");
+	box_says(b, "echo z >/dev/shm/a; cat /dev/shm/a; stat -c %a /dev/shm",
+	         "z\n1777\n");
 	box_says(b, "sh -c 'echo x >/dev/full' 2>/dev/null || echo full", "full\n");
 }
 
@@ -56,17 +61,24 @@ static void rights_are_those_of_a_container(void **state)
 {
 	struct box *b = *state;
 
-	box_says(b, "grep -E '^(CapEff|CapBnd|CapInh|CapAmb|NoNewPrivs|Seccomp):' /proc/self/status",
-	         "CapInh:\t0000000000000000\nCapEff:\t00000000a80425fb\n"
-	         "CapBnd:\t00000000a80425fb\nCapAmb:\t0000000000000000\nNoNewPrivs:\t1\n"
-	         "Seccomp:\t2\n");
+	box_says(
+		b,
+		"grep -E '^(CapEff|CapBnd|CapInh|CapAmb|NoNewPrivs|Seccomp):' /proc/self/status",
+		"CapInh:\t0000000000000000\nCapEff:\t00000000a80425fb\n"
+		"CapBnd:\t00000000a80425fb\nCapAmb:\t0000000000000000\nNoNewPrivs:\t1\n"
+		"Seccomp:\t2\n");
 	box_says(b, "mount -t tmpfs x /tmp 2>/dev/null || echo no", "no\n");
 	box_says(b, "umount /proc 2>/dev/null || echo no", "no\n");
 	box_says(b, "unshare -r true 2>/dev/null || echo no", "no\n");
 	box_says(b, "echo 1 2>/dev/null >/proc/sys/vm/drop_caches || echo no", "no\n");
-	box_says(b, "head -c 1 /proc/timer_list | wc -c; head -c 1 /proc/keys 2>/dev/null | wc -c", "0\n0\n");
-	box_says(b, "cat /proc/1/mem 2>/dev/null || readlink /proc/1/fd/* 2>/dev/null || "
-	            "cat /proc/1/environ 2>/dev/null || echo no", "no\n");
+	box_says(
+		b,
+		"head -c 1 /proc/timer_list | wc -c; head -c 1 /proc/keys 2>/dev/null | wc -c",
+		"0\n0\n");
+	box_says(b,
+	         "cat /proc/1/mem 2>/dev/null || readlink /proc/1/fd/* 2>/dev/null || "
+	         "cat /proc/1/environ 2>/dev/null || echo no",
+	         "no\n");
 	box_says(b, "mkdir /sys/x 2>/dev/null || echo no", "no\n");
 }
 
@@ -84,14 +96,16 @@ static void deleting_everything_hurts_nobody(void **state)
 	struct box *b = *state;
 
 	box_run(b, "rm -rf /* 2>/dev/null; echo gone");
-	host("test -x %s/bin/busybox && test -c /dev/null && test -e /proc/self", b->lower);
+	host("test -x %s/bin/busybox && test -c /dev/null && test -e /proc/self",
+	     b->lower);
 }
 
 static void what_was_made_to_mount_on_is_told_and_leaves_no_trace_in_times(void **state)
 {
 	struct box *b = *state;
-	static const char *const want[] = { "/dev", "/etc/hostname", "/etc/hosts",
-		                            "/etc/resolv.conf", "/proc", "/sys" };
+	static const char *const want[] = { "/dev",       "/etc/hostname",
+		                            "/etc/hosts", "/etc/resolv.conf",
+		                            "/proc",      "/sys" };
 
 	host("touch -d @1000000000 %s/etc", b->lower);
 	box_says(b, "stat -c %Y /etc", "1000000000\n");
@@ -123,7 +137,8 @@ static void missing_programs_are_told_apart(void **state)
 	b->argv[0] = "/etc/passwd";
 	box_refused(b, ERR_DENIED, "/etc/passwd");
 	host("printf '#!/none\\n' > %1$s/bin/bad; printf x > %1$s/bin/text; chmod 755 %1$s/bin/bad "
-	     "%1$s/bin/text", b->lower);
+	     "%1$s/bin/text",
+	     b->lower);
 	b->argv[0] = "/bin/bad";
 	box_refused(b, ERR_NOT_FOUND, "interpreter");
 	b->argv[0] = "text";
@@ -149,7 +164,8 @@ static void other_users_have_only_what_is_theirs(void **state)
 	b->spec.n_groups = 2;
 	box_says(b, "id -u; id -g; id -G", "33\n44\n44 7 8\n");
 	box_says(b, "grep CapEff /proc/self/status", "CapEff:\t0000000000000000\n");
-	box_says(b, "echo out >/dev/stdout; echo x 2>/dev/null >/etc/x || echo no", "out\nno\n");
+	box_says(b, "echo out >/dev/stdout; echo x 2>/dev/null >/etc/x || echo no",
+	         "out\nno\n");
 }
 
 static void owners_can_be_changed(void **state)
@@ -164,7 +180,8 @@ static void daemon_left_behind_is_killed(void **state)
 {
 	struct box *b = *state;
 
-	box_says(b, "(trap '' TERM HUP; while :; do sleep 100; done) & echo started", "started\n");
+	box_says(b, "(trap '' TERM HUP; while :; do sleep 100; done) & echo started",
+	         "started\n");
 	assert_int_equal(b->r.end, SANDBOX_EXITED);
 }
 
@@ -176,7 +193,8 @@ static void time_limit_ends_even_what_ignores_term(void **state)
 	assert_int_equal(box_run(b, "exec sleep 100"), 128 + 15);
 	assert_int_equal(b->r.end, SANDBOX_TIMED_OUT);
 	b->spec.grace_ns = 100000000;
-	assert_int_equal(box_run(b, "trap '' TERM; while :; do sleep 100; done"), 128 + 9);
+	assert_int_equal(box_run(b, "trap '' TERM; while :; do sleep 100; done"),
+	                 128 + 9);
 	assert_int_equal(b->r.end, SANDBOX_TIMED_OUT);
 }
 
@@ -187,8 +205,10 @@ static void processes_are_limited(void **state)
 	if (sandbox_probe_get(b->s)->pids == SANDBOX_PIDS_UNLIMITED)
 		skip();
 	b->spec.pids = 400;
-	assert_int_not_equal(box_run(b, "i=0; while [ $i -lt 1000 ]; do sleep 100 & i=$((i+1)); "
-	                                "done 2>/dev/null; echo all"), 0);
+	assert_int_not_equal(
+		box_run(b, "i=0; while [ $i -lt 1000 ]; do sleep 100 & i=$((i+1)); "
+	                   "done 2>/dev/null; echo all"),
+		0);
 	assert_null(strstr(b->out.s, "all"));
 }
 
@@ -234,8 +254,8 @@ static int as_user(void)
 {
 	int failed = cmocka_run_group_tests_name("user", tests, open_best, box_close);
 
-	return failed + cmocka_run_group_tests_name("user without a range", tests, open_single,
-	                                            box_close);
+	return failed + cmocka_run_group_tests_name("user without a range", tests,
+	                                            open_single, box_close);
 }
 
 int main(void)
