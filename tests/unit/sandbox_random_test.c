@@ -1,0 +1,171 @@
+/* Random images and random steps: layers unpacked one by one show what merging them gives, and the layer made
+ * of a step's difference gives what the step saw. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+#include "build/tree.h"
+#include "os/fd.h"
+#include "sandbox/diff.h"
+#include "unit/sandboxing.h"
+
+enum { IMAGES = 25 };
+
+#define LIST                                                                                          \
+	"find . -mindepth 1 \\( -type d -printf '%P %y %m\\n' -o -type f -printf '%P %y %m %s\\n'"    \
+	" -exec sha256sum {} + -o -printf '%P %y %l\\n' \\) | LC_ALL=C sort"
+
+static unsigned draw(unsigned *seed, unsigned n)
+{
+	*seed = *seed * 1103515245 + 12345;
+	return (*seed >> 16) % n;
+}
+
+static void add_path(struct buf *out, unsigned *seed)
+{
+	for (unsigned n = 1 + draw(seed, 3); n > 0; n--)
+		buf_addf(out, "%c%s", "abc"[draw(seed, 3)], n > 1 ? "/" : "");
+}
+
+static void random_layer(struct fixture *f, unsigned *seed)
+{
+	AUTO_BUF text = BUF_INIT;
+
+	for (unsigned n = 1 + draw(seed, 8); n > 0; n--) {
+		char type = "ddfffflhwwo"[draw(seed, 11)];
+
+		buf_addf(&text, "%c:", type);
+		add_path(&text, seed);
+		if (type == 'f')
+			buf_addf(&text, "=%u", draw(seed, 3));
+		if (type == 'l' || type == 'h') {
+			buf_addc(&text, '>');
+			add_path(&text, seed);
+		}
+		buf_addc(&text, ' ');
+	}
+	layer(f, text.s);
+}
+
+static void random_step(struct buf *out, unsigned *seed)
+{
+	static const char *const ops[] = {
+		"rm -rf", "mkdir -p", "printf x >", "printf 1 >", "chmod 755", "ln -sfn", "ln", "mv", "cp -a", "rm -rf",
+	};
+
+	for (unsigned n = 1 + draw(seed, 12); n > 0; n--) {
+		unsigned op = draw(seed, ARRAY_LEN(ops));
+
+		buf_addf(out, "%s ", ops[op]);
+		add_path(out, seed);
+		if (op >= 5 && op < 9) {
+			buf_addc(out, ' ');
+			add_path(out, seed);
+		}
+		buf_addc(out, '\n');
+	}
+}
+
+/* The layer that the difference is, on top of the fixture's; as builds make it. */
+static void add_difference(struct fixture *f, const struct toc_view *v, const struct diff *d, int upper)
+{
+	static const struct history by_us = { .created_by = "step" };
+	struct pack_options how = { .store = f->blobs, .codec = CODEC_NONE };
+	struct content bytes = { .kind = CONTENT_PATH, .fd = upper };
+	struct arena arena = ARENA_INIT;
+	struct layer made;
+	struct tree t;
+	struct err e;
+	int rc = 0;
+
+	tree_init(&t, &arena, v->layers, v->n, 5);
+	for (size_t i = 0; rc == 0 && i < d->removed.n; i++)
+		rc = tree_remove(&t, d->removed.at[i].path, &e);
+	tree_next_step(&t);
+	for (size_t i = 0; rc == 0 && i < d->entries.n; i++) {
+		const struct toc_entry *x = &d->entries.at[i];
+
+		bytes.path = x->path;
+		rc = tree_put(&t, x, x->type == TOC_FILE ? &bytes : NULL, 0755, &e);
+	}
+	if (rc < 0 || tree_pack(&t, &how, &made, &e) < 0)
+		fail_msg("%s", e.msg);
+	tree_fini(&t);
+	arena_fini(&arena);
+	f->layers[f->image.manifest.n_layers++] = made.blob;
+	config_add_layer(&f->image.config, &made.diff_id, &by_us, 0);
+}
+
+static void step(struct fixture *f, struct unpacked *u, unsigned *seed)
+{
+	struct diff_options o = { .lower = layers_view(&u->l), .kind = DIFF_OVERLAY, .mtime = 5 };
+	AUTO_BUF script = BUF_INIT;
+	struct diff d;
+	struct err e;
+
+	buf_adds(&script, "(cd m && " LIST ") >m.list; diff -u fs.list m.list || exit 1\ncd m\n(");
+	random_step(&script, seed);
+	buf_adds(&script, ") 2>/dev/null\n" LIST " >../m.list");
+	with_mount(u, script.s);
+	o.upper = openat(f->fd, "up", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (diff_read(&d, &o, &e) < 0)
+		fail_msg("%s", e.msg);
+	add_difference(f, &o.lower, &d, o.upper);
+	diff_fini(&d);
+	close(o.upper);
+	run(f, "rm -r fs");
+	if (unpack_dir(f->blobs, &f->image, f->fd, "fs", NULL, &e) < 0)
+		fail_msg("%s", e.msg);
+	run(f, "(cd fs && " LIST ") >fs.list; diff -u m.list fs.list");
+}
+
+/* 1: it is an image that merges. */
+static int one_image(struct fixture *f, unsigned seed)
+{
+	struct unpacked u;
+	struct err e;
+	int rc;
+
+	for (unsigned n = 1 + draw(&seed, LAYERS_MAX - 1); n > 0; n--)
+		random_layer(f, &seed);
+	if (unpack_dir(f->blobs, &f->image, f->fd, "fs", NULL, &e) < 0)
+		return 0;
+	run(f, "cd fs && " LIST " >../fs.list");
+	unpacked_init(&u, f, NULL);
+	rc = layers_open(&u.l, &u.o, &e);
+	/* Such a link, which a layer above hides, is no matter to a merge. */
+	if (rc < 0 && !strstr(e.msg, "which is no file"))
+		fail_msg("%s", e.msg);
+	if (rc == 0)
+		step(f, &u, &seed);
+	unpacked_fini(&u);
+	return rc == 0;
+}
+
+static void random_images_and_steps(void **state)
+{
+	int merged = 0;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	for (unsigned seed = getenv("SEED") ? (unsigned)atoi(getenv("SEED")) : 1; merged < IMAGES; seed++) {
+		void *f;
+
+		print_message("seed %u\n", seed);
+		set_up(&f);
+		merged += one_image(f, seed);
+		tear_down(&f);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(random_images_and_steps) };
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
