@@ -33,6 +33,8 @@ static const struct opt common[] = {
 	  TAKES_BUILD },
 	{ 'W', "what-if", "FILE", "take FILE for changed (may be repeated)", LIST(touched),
 	  TAKES_BUILD },
+	{ 0, "secret", "ID=FILE", "give a run step a secret; also ID=env:NAME (may be repeated)",
+	  PAIRS(secrets), TAKES_BUILD },
 	{ 'd', "debug", "WHAT", "say why each target is rebuilt", CHOICE(debug, debug_modes),
 	  TAKES_BUILD },
 	{ 0, "dirty", NULL, "deploy a release from a working tree with changes", FLAG(dirty),
@@ -387,6 +389,7 @@ void options_fini(struct options *o)
 	strlist_fini(&o->rest);
 	strlist_fini(&o->directories);
 	strlist_fini(&o->touched);
+	strlist_fini(&o->secrets);
 	strlist_fini(&o->mirrors);
 	strlist_fini(&o->insecure);
 	strlist_fini(&o->platforms);

@@ -29,6 +29,7 @@ struct options {
 	int jobs;                   /* 0: not said */
 	bool keep_going, dry_run, question, always, silent, json, no_host, dirty;
 	struct strlist touched;     /* -W */
+	struct strlist secrets;     /* ID=FILE, ID=env:NAME */
 	const char *store;
 	struct strlist mirrors;     /* HOST=MIRROR */
 	struct strlist insecure;

@@ -150,10 +150,11 @@ static int open_build(struct session *s, struct err *e)
 	};
 	AUTO_FREE struct platform *platforms = NULL;
 
-	if (read_epoch(&b, e) < 0 || read_platforms(s, &platforms, e) < 0)
+	if (secrets_load(&s->secrets, &o->secrets, e) < 0 || read_epoch(&b, e) < 0 || read_platforms(s, &platforms, e) < 0)
 		return -1;
 	read_touched(s, &s->touched);
 	b.platforms = platforms;
+	b.secrets = &s->secrets;
 	b.touched = (const char *const *)s->touched.at;
 	b.n_touched = s->touched.len;
 	if (build_new(&s->build, s->recipe, &b, e) < 0)
@@ -199,6 +200,7 @@ void session_close(struct session *s)
 		lockfile_fini(&s->lock);
 	recipe_free(s->recipe);
 	strlist_fini(&s->touched);
+	secrets_fini(&s->secrets);
 	free(s->platforms);
 	*s = (struct session){ .terminal = s->terminal };
 }
@@ -327,6 +329,7 @@ int session_rebuild(struct session *s, struct err *e)
 	build_free(s->build);
 	s->build = NULL;
 	strlist_fini(&s->touched);
+	secrets_fini(&s->secrets);
 	free(s->platforms);
 	s->platforms = NULL;
 	return open_build(s, e);

@@ -4,6 +4,7 @@
 /* What most commands need, opened in one place from the options: recipe, store, lock file, registry
  * client, build. */
 #include "build/build.h"
+#include "build/secrets.h"
 #include "cmd/options.h"
 #include "cmd/terminal.h"
 
@@ -17,6 +18,7 @@ struct session {
 	struct build *build;
 	struct strlist touched;          /* -W, relative to the root */
 	struct platform *platforms;      /* --platform */
+	struct secrets secrets;          /* --secret */
 };
 
 enum {

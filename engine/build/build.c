@@ -12,6 +12,7 @@
 #include "os/file.h"
 #include "os/process.h"
 #include "recipe/graph.h"
+#include "sandbox/sandbox.h"
 
 bool build_cancelled(void *b)
 {
@@ -54,6 +55,7 @@ void build_free(struct build *b)
 	if (!b)
 		return;
 	pool_free(b->pool);
+	sandbox_close(b->sandbox);
 	nodes_free(b);
 	for (size_t i = 0; i < b->tocs.len; i++) {
 		toc_fini(b->tocs.at[i].value);

@@ -26,6 +26,7 @@ struct build_options {
 	size_t n_touched;
 	struct platform *platforms;      /* --platform: instead of the targets' own; none: as they say */
 	size_t n_platforms;
+	const struct secrets *secrets;   /* for run steps; or NULL */
 	bool has_epoch;                  /* SOURCE_DATE_EPOCH is set */
 	int64_t epoch;
 };

@@ -80,7 +80,9 @@ void step_describe(const struct step *s, struct buf *out)
 		}
 		break;
 	case STEP_RUN:
-		words(out, s->run.lines.n ? &s->run.lines : &s->run.exec);
+		for (size_t i = 0; i < s->run.lines.n; i++)
+			word(out, i ? "; " : " ", s->run.lines.at[i]);
+		words(out, &s->run.exec);
 		break;
 	case STEP_ENV:
 		describe_pairs(&s->env, out);

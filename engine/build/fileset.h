@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/pattern.h"
 #include "base/vec.h"
+#include "build/key.h"
 #include "image/toc.h"
 #include "os/pool.h"
 #include "recipe/recipe.h"
@@ -71,6 +72,9 @@ void fileset_pattern(const char *dir, const char *rest, struct buf *out);
 /* Fills the digests, on several threads. */
 MUST_CHECK int fileset_hash(struct fileset *f, const struct context *c, struct pool *pool,
                             struct err *e);
+/* What a step's key says of a file, and of all of a set. Hashed before. */
+void fileset_key_one(const struct project_file *f, struct key *k);
+void fileset_key(const struct fileset *f, struct key *k);
 /* SHA-256 of one file; links that stay in the project are followed. file_open_hashed returns it open, at
  * its start, and what it was before it was read. */
 MUST_CHECK int file_open_hashed(const struct context *c, const char *path, struct digest *out,

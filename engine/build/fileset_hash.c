@@ -188,3 +188,25 @@ int fileset_hash(struct fileset *f, const struct context *c, struct pool *pool, 
 	leave(r);
 	return rc;
 }
+
+void fileset_key_one(const struct project_file *s, struct key *k)
+{
+	struct digest d;
+	struct hasher h;
+
+	hasher_init(&h);
+	hasher_str(&h, s->dest);
+	hasher_int(&h, s->type);
+	hasher_int(&h, s->executable);
+	hasher_digest(&h, &s->digest);
+	hasher_str(&h, s->link);
+	hasher_field(&h, s->capability, s->capability_size);
+	hasher_end(&h, &d);
+	key_digest(k, arena_printf(k->arena, "file %s", s->path), &d);
+}
+
+void fileset_key(const struct fileset *f, struct key *k)
+{
+	for (size_t i = 0; i < f->files.len; i++)
+		fileset_key_one(&f->files.at[i], k);
+}

@@ -46,6 +46,19 @@ void key_int(struct key *k, const char *name, int64_t value)
 	key_str(k, name, arena_printf(k->arena, "%lld", (long long)value));
 }
 
+void key_strings(struct key *k, const char *name, const char *const *at, size_t n)
+{
+	AUTO_BUF joined = BUF_INIT, shown = BUF_INIT;
+	struct digest d;
+
+	for (size_t i = 0; i < n; i++) {
+		buf_add_str(&joined, at[i], strlen(at[i]));
+		buf_addf(&shown, "%s%s", i ? " " : "", at[i]);
+	}
+	digest_of(&d, joined.s, joined.len);
+	add(k, name, shown.s, &d);
+}
+
 void key_digest(struct key *k, const char *name, const struct digest *d)
 {
 	add(k, name, NULL, d);

@@ -27,6 +27,8 @@ void key_fini(struct key *k);                     /* also after key_end */
 void key_scope(struct key *k, const char *scope);
 void key_str(struct key *k, const char *name, const char *value);   /* NULL differs from "" */
 void key_int(struct key *k, const char *name, int64_t value);
+/* A list: hashed with its borders, shown with spaces. */
+void key_strings(struct key *k, const char *name, const char *const *at, size_t n);
 void key_digest(struct key *k, const char *name, const struct digest *d);
 /* `text` is for people; the value's digest is given. */
 void key_text(struct key *k, const char *name, const char *text, const struct digest *d);

@@ -6,7 +6,7 @@
 #include "build/configure.h"
 #include "build/describe.h"
 #include "build/node.h"
-#include "build/work.h"
+#include "build/run.h"
 #include "os/fd.h"
 #include "os/lock.h"
 #include "store/blobs.h"
@@ -62,16 +62,45 @@ static int find_or_pack(struct work *w, struct layer_result *out, struct err *e)
 	return pack(w, &key, out, e);
 }
 
+/* What a command does is not known before it has run: its key is of what it sees, and it runs only if
+ * nothing is known under that. */
+static int run_or_find(struct work *w, const struct step *s, const struct step_plan *p,
+                       struct layer_result *out, struct err *e)
+{
+	struct node *n = w->node;
+	struct store *store = n->build->o.store;
+	AUTO_CLOSE int lock = -1;
+	struct digest key, settled;
+	int found = 0;
+
+	if (run_result_key(w, &s->run, p, &key, e) < 0)
+		return -1;
+	lock = lock_key(n->build, &key, e);
+	if (lock < 0)
+		return -1;
+	if (may_look_up(n))
+		found = layer_result_load(store, &key, out, e);
+	if (found)
+		return found < 0 ? -1 : 0;
+	if (work_step(w, s, p, e) < 0)
+		return -1;
+	*out = (struct layer_result){ .has_layer = !tree_is_empty(&w->tree) };
+	if (!out->has_layer)
+		return layer_result_save(store, &key, out, e);
+	tree_key(&w->tree, n->target->compression, &settled);
+	return pack(w, &key, out, e);
+}
+
 static int make_layer(struct node *n, const struct step *s, const struct step_plan *p,
                       struct layer_result *out, struct err *e)
 {
 	struct work w;
 	int rc = work_init(&w, n, &n->result, e);
 
-	if (rc == 0)
-		rc = work_step(&w, s, p, e);
-	if (rc == 0)
-		rc = find_or_pack(&w, out, e);
+	if (rc == 0 && s->kind == STEP_RUN)
+		rc = run_or_find(&w, s, p, out, e);
+	else if (rc == 0)
+		rc = work_step(&w, s, p, e) < 0 ? -1 : find_or_pack(&w, out, e);
 	work_fini(&w);
 	return rc < 0 ? -1 : layer_result_save(n->build->o.store, &p->plan_key, out, e);
 }

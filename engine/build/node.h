@@ -20,6 +20,7 @@ struct step_plan {
 	struct digest plan_key;       /* of everything up to and with this step */
 	struct fileset *files;        /* of a copy from the project, else NULL */
 	struct digest source;         /* of an archive or a download, else zero */
+	struct digest *mounted;       /* of a run step: one a mount */
 	struct step_plan *inner;      /* of the steps of a `layer`, else NULL */
 };
 
@@ -29,6 +30,7 @@ struct node {
 	const struct target *target;
 	struct platform platform;     /* {""} for host rules and tasks */
 	struct node *from;            /* NULL: scratch, or no file system */
+	struct platform for_platform; /* of a build stage: whose files it makes; else as above */
 	struct node *sibling;         /* the same target for another platform, or NULL */
 	VEC(struct node *) needs;     /* from, copied-from, checked image, host rules */
 	struct arena arena;
@@ -63,11 +65,15 @@ struct build {
 	struct map tocs;              /* hex diff ID → struct toc * */
 	struct map contexts;          /* target dir → struct context * */
 	struct map resolved;          /* reference → itself, if locked by this build */
+	struct sandbox *sandbox;      /* probed when the first run step asks; or NULL */
+	atomic_uint runs;             /* for names of staging directories */
 	int locks;                    /* directory fd: <store>/locks; -1 in a dry run */
 };
 
 /* nodes.c */
 struct node *node_get(struct build *b, const struct target *t, const struct platform *p);
+/* The one of another target that `n` needs. */
+struct node *node_of(const struct node *n, const struct target *t);
 /* The project files that a target's steps may name. Not from several threads. */
 MUST_CHECK int build_context(struct build *b, const struct target *t, struct context **out,
                              struct err *e);

@@ -18,19 +18,25 @@ static struct platform platform_of(const struct target *t, const struct platform
 	return p;
 }
 
-static void node_name(const struct target *t, const struct platform *p, struct buf *out)
+/* A build stage runs here, but knows for whom: there is one for each platform that asks. */
+static struct platform asked_platform(const struct target *t, const struct platform *asked)
 {
+	return t->on_build_platform && asked ? *asked : platform_of(t, asked);
+}
+
+static void node_name(const struct target *t, const struct platform *asked, struct buf *out)
+{
+	struct platform p = asked_platform(t, asked);
 	char text[100] = "";
 
-	buf_addf(out, "%zu %s", t->index, *p->os ? platform_text(p, text) : "");
+	buf_addf(out, "%zu %s", t->index, *p.os ? platform_text(&p, text) : "");
 }
 
 struct node *node_get(struct build *b, const struct target *t, const struct platform *p)
 {
-	struct platform own = platform_of(t, p);
 	AUTO_BUF name = BUF_INIT;
 
-	node_name(t, &own, &name);
+	node_name(t, p, &name);
 	return map_get(&b->by_name, name.s);
 }
 
@@ -97,16 +103,18 @@ static void make_early(struct node *n)
 		make_early(n->needs.at[i]);
 }
 
-static struct node *new_node(struct build *b, const struct target *t, const struct platform *p)
+static struct node *new_node(struct build *b, const struct target *t,
+                             const struct platform *asked)
 {
 	struct node *n = mem_alloc(sizeof(*n));
 	AUTO_BUF name = BUF_INIT;
 
 	n->build = b;
 	n->target = t;
-	n->platform = *p;
+	n->platform = platform_of(t, asked);
+	n->for_platform = asked_platform(t, asked);
 	key_init(&n->key, &n->arena);
-	node_name(t, p, &name);
+	node_name(t, asked, &name);
 	map_put(&b->by_name, name.s, n);
 	vec_push(&b->nodes, n);
 	if (!b->of_target)
@@ -116,28 +124,41 @@ static struct node *new_node(struct build *b, const struct target *t, const stru
 	return n;
 }
 
+/* What a node asks of another target: its own platform; build stages pass on for whom they work. */
+static const struct platform *platform_for(const struct node *n, const struct target *t,
+                                           const struct platform *asked)
+{
+	if (!*n->platform.os)
+		return asked;
+	return t->on_build_platform ? &n->for_platform : &n->platform;
+}
+
+struct node *node_of(const struct node *n, const struct target *t)
+{
+	return node_get(n->build, t, platform_for(n, t, NULL));
+}
+
 /* The node of a target and platform, with all that it needs. */
 static int add_node(struct build *b, const struct target *t, const struct platform *asked,
                     struct node **out, struct err *e)
 {
 	AUTO_FREE struct target **needs = NULL;
-	struct platform p = platform_of(t, asked);
 	struct node *n, *need;
 	size_t n_needs;
 
 	*out = node_get(b, t, asked);
 	if (*out)
 		return 0;
-	*out = n = new_node(b, t, &p);
+	*out = n = new_node(b, t, asked);
 	if (build_context(b, t, &n->context, e) < 0 || check_platforms(t, e) < 0)
 		return -1;
 	graph_needs(b->recipe, t, &needs, &n_needs);
 	for (size_t i = 0; i < n_needs; i++) {
-		if (add_node(b, needs[i], *p.os ? &p : asked, &need, e) < 0)
+		if (add_node(b, needs[i], platform_for(n, needs[i], asked), &need, e) < 0)
 			return -1;
 		vec_push(&n->needs, need);
 	}
-	n->from = t->from ? node_get(b, t->from, &p) : NULL;
+	n->from = t->from ? node_of(n, t->from) : NULL;
 	if (t->kind == TARGET_FILE)
 		make_early(n);
 	return 0;

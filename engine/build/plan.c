@@ -3,6 +3,7 @@
 
 #include "build/fileset.h"
 #include "build/node.h"
+#include "build/run.h"
 #include "store/state.h"
 
 /* Raised when the same recipe and files may come to another result. Each operation has its own beside it,
@@ -15,36 +16,6 @@ static const int op_version[] = {
 	[STEP_RUN] = 1,  [STEP_ENV] = 1,    [STEP_WORKDIR] = 1, [STEP_USER] = 1,
 	[STEP_CONFIG] = 1,
 };
-
-static void key_list(struct key *k, const char *name, const struct strings *l)
-{
-	AUTO_BUF joined = BUF_INIT, shown = BUF_INIT;
-	struct digest d;
-
-	/* Hashed with lengths, shown with spaces. */
-	for (size_t i = 0; i < l->n; i++) {
-		buf_add_str(&joined, l->at[i], strlen(l->at[i]));
-		buf_addf(&shown, "%s%s", i ? " " : "", l->at[i]);
-	}
-	digest_of(&d, joined.s, joined.len);
-	key_text(k, name, shown.s, &d);
-}
-
-static void key_source(struct key *k, const struct project_file *s)
-{
-	struct digest d;
-	struct hasher h;
-
-	hasher_init(&h);
-	hasher_str(&h, s->dest);
-	hasher_int(&h, s->type);
-	hasher_int(&h, s->executable);
-	hasher_digest(&h, &s->digest);
-	hasher_str(&h, s->link);
-	hasher_field(&h, s->capability, s->capability_size);
-	hasher_end(&h, &d);
-	key_digest(k, arena_printf(k->arena, "file %s", s->path), &d);
-}
 
 bool node_touched(const struct node *n, const char *path)
 {
@@ -78,7 +49,7 @@ static int key_fileset(struct node *n, struct fileset *set, bool with_mtime, str
 	for (size_t i = 0; i < set->files.len; i++) {
 		const struct project_file *s = &set->files.at[i];
 
-		key_source(&n->key, s);
+		fileset_key_one(s, &n->key);
 		if (with_mtime)
 			key_int(&n->key, arena_printf(n->key.arena, "time of %s", s->path), s->mtime);
 		if (node_touched(n, s->path))
@@ -87,18 +58,13 @@ static int key_fileset(struct node *n, struct fileset *set, bool with_mtime, str
 	return 0;
 }
 
-static struct node *node_for(const struct node *n, const struct target *t)
-{
-	return node_get(n->build, t, &n->platform);
-}
-
 static int key_copy(struct node *n, const struct step_copy *c, struct step_plan *p, struct err *e)
 {
 	struct key *k = &n->key;
 
-	key_list(k, "sources", &c->sources);
+	key_strings(k, "sources", c->sources.at, c->sources.n);
 	key_str(k, "to", c->to);
-	key_list(k, "exclude", &c->exclude);
+	key_strings(k, "exclude", c->exclude.at, c->exclude.n);
 	key_int(k, "mode", c->mode);
 	key_int(k, "dir_mode", c->dir_mode);
 	key_str(k, "owner", c->owner);
@@ -106,7 +72,7 @@ static int key_copy(struct node *n, const struct step_copy *c, struct step_plan 
 	key_int(k, "mtime", c->mtime);
 	key_int(k, "mtime value", c->mtime_value);
 	if (c->from) {
-		const struct node *from = node_for(n, c->from);
+		const struct node *from = node_of(n, c->from);
 
 		key_digest(k, arena_printf(k->arena, "from %s", c->from->name), &from->plan_key);
 		return 0;
@@ -123,7 +89,7 @@ static int key_unpack(struct node *n, const struct step_unpack *u, struct step_p
 	key_str(&n->key, "to", u->to);
 	key_str(&n->key, "owner", u->owner);
 	if (u->from) {
-		const struct node *from = node_for(n, u->from);
+		const struct node *from = node_of(n, u->from);
 
 		key_digest(&n->key, arena_printf(n->key.arena, "from %s", u->from->name),
 		           &from->plan_key);
@@ -222,7 +188,7 @@ static int key_arguments(struct node *n, const struct step *s, struct step_plan 
 		key_str(k, "owner", s->write.owner);
 		return 0;
 	case STEP_MKDIR:
-		key_list(k, "paths", &s->mkdir.paths);
+		key_strings(k, "paths", s->mkdir.paths.at, s->mkdir.paths.n);
 		key_int(k, "mode", s->mkdir.mode);
 		key_str(k, "owner", s->mkdir.owner);
 		return 0;
@@ -232,7 +198,7 @@ static int key_arguments(struct node *n, const struct step *s, struct step_plan 
 		key_str(k, "owner", s->symlink.owner);
 		return 0;
 	case STEP_REMOVE:
-		key_list(k, "paths", &s->remove.paths);
+		key_strings(k, "paths", s->remove.paths.at, s->remove.paths.n);
 		key_int(k, "optional", s->remove.optional);
 		return 0;
 	case STEP_ENV:
@@ -249,9 +215,7 @@ static int key_arguments(struct node *n, const struct step *s, struct step_plan 
 		key_config(n, s->config);
 		return 0;
 	case STEP_RUN:
-		return err_set(e, ERR_INVALID,
-		               "run steps need the sandbox, which this version does not have yet; "
-		               "make the files with a host rule: file \"PATH\" { deps = …, run = … }");
+		return run_key(n, &s->run, p, e);
 	}
 	return 0;
 }
@@ -274,6 +238,8 @@ static void key_start(struct node *n)
 	key_scope(k, "");
 	key_int(k, "imgmake plan", PLAN_VERSION);
 	key_str(k, "platform", platform_text(&n->platform, text));
+	if (n->target->on_build_platform)
+		key_str(k, "for platform", platform_text(&n->for_platform, text));
 	key_int(k, "compression", n->target->compression);
 	if (n->build->o.has_epoch)
 		key_int(k, "SOURCE_DATE_EPOCH", n->build->o.epoch);

@@ -153,7 +153,7 @@ static int open_own(struct work *w, int fd)
 
 static int unpack_from(struct work *w, const struct step_unpack *u, struct err *e)
 {
-	const struct node *from = node_get(w->node->build, u->from, &w->node->platform);
+	const struct node *from = node_of(w->node, u->from);
 	AUTO(spool_fini) struct spool archive;
 	AUTO_FREE const struct toc **tocs = NULL;
 	struct toc_view v;

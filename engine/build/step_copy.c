@@ -237,7 +237,7 @@ int work_copy(struct work *w, const struct step_copy *c, const struct step_plan 
 
 	if (!c->from)
 		return work_place(w, p->files, &placing, e);
-	placing.from = node_get(w->node->build, c->from, &w->node->platform);
+	placing.from = node_of(w->node, c->from);
 	if (node_tocs(placing.from, &placing.from->result, &tocs, e) < 0)
 		return -1;
 	v = (struct toc_view){ tocs, placing.from->result.layers.len };

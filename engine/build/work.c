@@ -1,4 +1,4 @@
-#include "build/work.h"
+#include "build/run.h"
 
 #include <string.h>
 
@@ -23,6 +23,7 @@ int work_init(struct work *w, struct node *n, const struct result *below, struct
 
 void work_fini(struct work *w)
 {
+	work_run_fini(w);
 	if (w->tocs)
 		tree_fini(&w->tree);
 	for (size_t i = 0; i < w->sets.len; i++)
@@ -265,6 +266,8 @@ int work_step(struct work *w, const struct step *s, const struct step_plan *p, s
 		return work_unpack(w, &s->unpack, p, e);
 	case STEP_ADD:
 		return work_add(w, &s->add, p, e);
+	case STEP_RUN:
+		return work_run(w, &s->run, p, e);
 	default:
 		return err_set(e, ERR_INVALID, "%s makes no layer", step_kind_text(s->kind));
 	}

@@ -26,6 +26,7 @@ struct work {
 	struct spool spool;              /* contents out of archives and other images */
 	VEC(struct fileset *) sets;      /* kept as long as the tree borrows from them */
 	VEC(int) fds;                    /* blobs that the tree reads from */
+	struct runner *run;              /* of a run step; see run.h */
 	VEC(struct pending) pending;     /* contents that are fetched only if the layer must be made */
 };
 

@@ -318,6 +318,15 @@ static void end_with_parent(const struct setup *s)
 		_exit(EXIT_BROKEN);
 }
 
+/* A group of our own, which our parent ends as one; with a terminal, the one that it listens to.
+ * SIGTTOU is blocked as all are. */
+static void lead_group(const struct setup *s)
+{
+	setpgid(0, 0);
+	if (s->spec->interactive && isatty(0))
+		tcsetpgrp(0, getpgrp());
+}
+
 _Noreturn void setup_main(struct setup *s)
 {
 	struct err e;
@@ -325,7 +334,7 @@ _Noreturn void setup_main(struct setup *s)
 	pid_t pid;
 
 	end_with_parent(s);
-	setpgid(0, 0);
+	lead_group(s);
 	signal(SIGCHLD, SIG_DFL);
 	umask(0);
 	more_files();

@@ -257,6 +257,20 @@ static int follow(struct run *r, struct err *e)
 /* --- End
  * ------------------------------------------------------------------------------------ */
 
+/* The sandbox has had the terminal; it is ours again, which only the background is told. */
+static void take_terminal_back(const struct run *r)
+{
+	sigset_t stop, before;
+
+	if (!r->spec->interactive || !isatty(0))
+		return;
+	sigemptyset(&stop);
+	sigaddset(&stop, SIGTTOU);
+	pthread_sigmask(SIG_BLOCK, &stop, &before);
+	tcsetpgrp(0, getpgrp());
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
 static void end_child(struct run *r, bool kill_it)
 {
 	siginfo_t info;
@@ -271,6 +285,7 @@ static void end_child(struct run *r, bool kill_it)
 		continue;
 	child_unregister(&r->child);
 	reap(r->child.pid);
+	take_terminal_back(r);
 }
 
 static void judge(struct run *r)

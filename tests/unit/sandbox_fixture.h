@@ -46,23 +46,43 @@ static inline void box_line(void *self, const char *s, size_t n)
 	buf_addc(&b->out, '\n');
 }
 
-static inline void host(const char *format, ...)
+static inline int host_vstatus(const char *format, va_list ap)
 {
 	AUTO_BUF script = BUF_INIT;
 	const char *argv[] = { "sh", "-ec", NULL, NULL };
 	struct process_options o = { .argv = argv, .cwd = -1 };
 	struct err e;
 	int status = -1;
-	va_list ap;
 
-	va_start(ap, format);
 	buf_vaddf(&script, format, ap);
-	va_end(ap);
 	argv[2] = script.s;
 	if (process_run(&o, &status, &e) < 0)
 		fail_msg("%s", e.msg);
+	return status;
+}
+
+/* The exit status of a script outside. */
+static inline int host_status(const char *format, ...)
+{
+	va_list ap;
+	int status;
+
+	va_start(ap, format);
+	status = host_vstatus(format, ap);
+	va_end(ap);
+	return status;
+}
+
+static inline void host(const char *format, ...)
+{
+	va_list ap;
+	int status;
+
+	va_start(ap, format);
+	status = host_vstatus(format, ap);
+	va_end(ap);
 	if (status)
-		fail_msg("status %d: %s", status, script.s);
+		fail_msg("status %d: %s", status, format);
 }
 
 static inline int box_remove_work(void *arg, struct err *e)

@@ -1,5 +1,9 @@
 #include "sandbox_fixture.h"
 
+#include <pthread.h>
+#include <pty.h>
+#include <signal.h>
+
 static void exit_statuses_and_signals_come_back(void **state)
 {
 	struct box *b = *state;
@@ -220,6 +224,102 @@ static void network_none_has_only_a_loopback(void **state)
 	box_says(b, "ls /sys/class/net; ip -o link | grep -c ,UP", "lo\n1\n");
 }
 
+/* Everything that a terminal says until it is hung up. */
+static void read_terminal(int fd, struct buf *out)
+{
+	char chunk[512];
+	ssize_t n;
+
+	while ((n = read(fd, chunk, sizeof(chunk))) > 0)
+		buf_add(out, chunk, (size_t)n);
+}
+
+static void interactive_command_has_the_terminal(void **state)
+{
+	struct box *b = *state;
+	AUTO_BUF said = BUF_INIT;
+	int terminal, status;
+	pid_t pid = forkpty(&terminal, NULL, NULL, NULL);
+
+	if (pid == 0) {
+		pid_t group = getpgrp();
+
+		b->spec.interactive = true;
+		box_run(b, "test -t 0 && test -t 2 && read x && echo got $x >/dev/tty && exit 5");
+		_exit(tcgetpgrp(0) == group ? b->r.status : 99);
+	}
+	assert_int_equal(write(terminal, "word\n", 5), 5);
+	read_terminal(terminal, &said);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(WEXITSTATUS(status), 5);
+	assert_non_null(strstr(said.s, "got word"));
+	close(terminal);
+}
+
+static void *interrupt(void *arg)
+{
+	int *fd = arg;
+	char byte;
+
+	if (read(*fd, &byte, 1) == 1)
+		process_interrupt_all();
+	return NULL;
+}
+
+static void line_to_pipe(void *self, const char *s, size_t n)
+{
+	int *fd = self;
+
+	assert_true(n > 0 && write(fd[1], s, 1) == 1);
+}
+
+static void interrupt_reaches_it(void **state)
+{
+	struct box *b = *state;
+	int fds[2];
+	pthread_t t;
+
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(pthread_create(&t, NULL, interrupt, fds), 0);
+	b->spec.line = line_to_pipe;
+	b->spec.line_self = fds;
+	box_run(b, "echo started; exec sleep 100");
+	pthread_join(t, NULL);
+	assert_int_equal(b->r.end, SANDBOX_INTERRUPTED);
+	assert_int_equal(b->r.status, 128 + 15);
+	assert_int_equal(box_run(b, "true"), 0);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+/* The parent dies as from kill -9: so does all it started. */
+static void nothing_outlives_us(void **state)
+{
+	struct box *b = *state;
+	int fds[2], status, tries = 500;
+	char byte;
+	pid_t pid;
+
+	b->env[1] = "SANDBOX_OUTLIVED=1";
+	assert_int_equal(pipe(fds), 0);
+	pid = fork();
+	if (pid == 0) {
+		close(fds[0]);
+		b->spec.line = line_to_pipe;
+		b->spec.line_self = fds;
+		box_run(b, "trap '' TERM HUP; (sleep 1000 &) ; echo x; while :; do sleep 1000; done");
+		_exit(1);
+	}
+	close(fds[1]);
+	assert_int_equal(read(fds[0], &byte, 1), 1);
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	close(fds[0]);
+	while (tries-- && host_status("grep -qs SANDBOX_OUTLIVED /proc/[0-9]*/environ") == 0)
+		continue;
+	assert_true(tries > 0);
+}
+
 static const struct CMUnitTest tests[] = {
 	BOX_TEST(exit_statuses_and_signals_come_back),
 	BOX_TEST(environment_is_what_is_given_and_nothing_else),
@@ -238,6 +338,9 @@ static const struct CMUnitTest tests[] = {
 	BOX_TEST(time_limit_ends_even_what_ignores_term),
 	BOX_TEST(processes_are_limited),
 	BOX_TEST(network_none_has_only_a_loopback),
+	BOX_TEST(interactive_command_has_the_terminal),
+	BOX_TEST(interrupt_reaches_it),
+	BOX_TEST(nothing_outlives_us),
 };
 
 static int open_best(void **state)

@@ -1,0 +1,50 @@
+#ifndef BUILD_RUN_H
+#define BUILD_RUN_H
+
+/* Run steps: their keys, and running them in the sandbox. Private to build/. */
+#include "build/work.h"
+#include "sandbox/sandbox.h"
+
+/* The sandbox, probed once a build and only when a run step asks. */
+MUST_CHECK int run_sandbox(struct build *b, struct sandbox **out, struct err *e);
+
+/* The step's arguments into the node's key; its files into the plan. */
+MUST_CHECK int run_key(struct node *n, const struct step_run *r, struct step_plan *p,
+                       struct err *e);
+/* What the step depends on, with the parent's content instead of its key: the chain of diff IDs, and what of
+ * the configuration a command sees. */
+MUST_CHECK int run_result_key(struct work *w, const struct step_run *r, const struct step_plan *p,
+                              struct digest *out, struct err *e);
+/* Runs the command and puts what it changed into the tree. ERR_FAILED says how it ended. */
+MUST_CHECK int work_run(struct work *w, const struct step_run *r, const struct step_plan *p,
+                        struct err *e);
+
+/* Takes down what a run set up, when the tree has been packed. */
+void work_run_fini(struct work *w);
+
+/* Where and as whom a command runs. */
+struct run_place {
+	const char *staging;         /* directory of this run, relative to the store */
+	const char *workdir;
+	struct owner user;
+	enum sandbox_users users;
+};
+
+/* run_mounts.c: what the step sees beside the image. */
+struct run_mounts {
+	VEC(struct sandbox_mount) list;
+	VEC(int) fds;                /* sources and locks */
+	struct arena arena;
+	const char *dir;             /* staging directory of this run, below the store; relative to it */
+};
+
+MUST_CHECK int run_mounts_make(struct run_mounts *m, struct work *w, const struct step_run *r,
+                               const struct step_plan *p, const struct run_place *at,
+                               struct err *e);
+void run_mounts_fini(struct run_mounts *m);
+
+/* run_env.c: the command's environment, built from nothing. Strings are in the arena. */
+MUST_CHECK int run_environment(struct work *w, const struct step_run *r, const char *home,
+                               struct strings *out, struct err *e);
+
+#endif

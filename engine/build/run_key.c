@@ -1,0 +1,164 @@
+/* Keys of run steps. What a command sees is in them; secrets, proxies, limits and the host's name are not. */
+#include <string.h>
+#include <unistd.h>
+
+#include "build/run.h"
+
+/* Raised when the same step may come to another result. */
+enum { RUN_VERSION = 1 };
+
+static void key_caches(struct key *k, const struct step_run *r)
+{
+	for (size_t i = 0; i < r->n_caches; i++) {
+		key_str(k, "cache", r->caches[i].path);
+		key_str(k, "cache id", r->caches[i].id);
+		key_int(k, "cache sharing", r->caches[i].sharing);
+	}
+}
+
+static void key_secrets(struct key *k, const struct step_run *r)
+{
+	for (size_t i = 0; i < r->n_secrets; i++) {
+		key_str(k, "secret", r->secrets[i].id);
+		key_str(k, "secret path", r->secrets[i].path);
+		key_str(k, "secret variable", r->secrets[i].env);
+	}
+}
+
+static void key_mounts(struct key *k, const struct step_run *r, const struct step_plan *p)
+{
+	for (size_t i = 0; i < r->n_mounts; i++) {
+		key_str(k, "mount", r->mounts[i].path);
+		key_int(k, "mount type", r->mounts[i].type);
+		key_str(k, "mount source", r->mounts[i].source);
+		key_digest(k, "mounted files", &p->mounted[i]);
+	}
+}
+
+static void key_fields(struct key *k, const struct step_run *r, const struct step_plan *p)
+{
+	key_int(k, "run", RUN_VERSION);
+	key_strings(k, "command", r->lines.at, r->lines.n);
+	key_strings(k, "exec", r->exec.at, r->exec.n);
+	key_caches(k, r);
+	key_mounts(k, r, p);
+	key_secrets(k, r);
+	for (size_t i = 0; i < r->env.n; i++)
+		key_str(k, arena_printf(k->arena, "env %s", r->env.at[i].key),
+		        r->env.at[i].value);
+	key_str(k, "network", r->network ? r->network : "host");
+	key_str(k, "user", r->user);
+	key_str(k, "workdir", r->workdir);
+	key_int(k, "ssh", r->ssh);
+	key_strings(k, "inputs", r->inputs.at, r->inputs.n);
+	if (p->files)
+		fileset_key(p->files, k);
+}
+
+/* Who may own files inside decides what a result can say of owners. */
+static int flat_owners(struct build *b, bool *flat, struct err *e)
+{
+	struct sandbox *s;
+
+	*flat = false;
+	if (geteuid() == 0 || b->o.dry_run)
+		return 0;
+	if (run_sandbox(b, &s, e) < 0)
+		return -1;
+	*flat = sandbox_probe_get(s)->users == SANDBOX_SINGLE;
+	return 0;
+}
+
+static int find_inputs(struct node *n, const struct step_run *r, struct step_plan *p,
+                       struct err *e)
+{
+	struct step_copy inputs = { .sources = r->inputs, .parents = true };
+
+	if (!r->inputs.n)
+		return 0;
+	if (fileset_collect(&p->files, n->context, &inputs, e) < 0 ||
+	    fileset_hash(p->files, n->context, n->build->pool, e) < 0)
+		return err_wrap(e, "inputs");
+	return 0;
+}
+
+/* A bound directory is as much an input as a copied one. */
+static int find_mounts(struct node *n, const struct step_run *r, struct step_plan *p, struct err *e)
+{
+	p->mounted = arena_alloc(&n->arena, (r->n_mounts + 1) * sizeof(*p->mounted));
+	for (size_t i = 0; i < r->n_mounts; i++) {
+		const char *source = r->mounts[i].source;
+		struct step_copy bound = { .sources = { &source, 1 }, .parents = true };
+		AUTO(arena_fini) struct arena a = ARENA_INIT;
+		struct fileset *set;
+		struct key k;
+		int rc;
+
+		if (r->mounts[i].type == MOUNT_TMPFS || r->mounts[i].from)
+			continue;
+		if (fileset_collect(&set, n->context, &bound, e) < 0)
+			return err_wrap(e, "mount");
+		rc = fileset_hash(set, n->context, n->build->pool, e);
+		key_init(&k, &a);
+		fileset_key(set, &k);
+		key_value(&k, &p->mounted[i]);
+		key_fini(&k);
+		fileset_free(set);
+		if (rc < 0)
+			return err_wrap(e, "mount");
+	}
+	return 0;
+}
+
+int run_key(struct node *n, const struct step_run *r, struct step_plan *p, struct err *e)
+{
+	bool flat;
+
+	if (find_inputs(n, r, p, e) < 0 || find_mounts(n, r, p, e) < 0 ||
+	    flat_owners(n->build, &flat, e) < 0)
+		return -1;
+	key_fields(&n->key, r, p);
+	if (flat)
+		key_str(&n->key, "owners", "flat");
+	return 0;
+}
+
+/* The configuration that a command sees. Labels, ports and the like are not of it. */
+static void key_config(struct key *k, const struct image_config *c)
+{
+	static const char *const seen[] = { "Env", "User", "WorkingDir", "Shell" };
+
+	for (size_t i = 0; i < ARRAY_LEN(seen); i++) {
+		AUTO_BUF text = BUF_INIT;
+		json_t *value = config_get(c, seen[i]);
+
+		if (value)
+			json_write(&text, value);
+		key_str(k, seen[i], text.s);
+	}
+}
+
+int run_result_key(struct work *w, const struct step_run *r, const struct step_plan *p,
+                   struct digest *out, struct err *e)
+{
+	const struct node *n = w->node;
+	char platform[100];
+	struct key k;
+	bool flat;
+
+	if (flat_owners(n->build, &flat, e) < 0)
+		return -1;
+	key_init(&k, &w->arena);
+	key_str(&k, "result", "run");
+	key_fields(&k, r, p);
+	key_config(&k, &w->below->config);
+	key_str(&k, "platform", platform_text(&n->platform, platform));
+	key_int(&k, "compression", n->target->compression);
+	key_int(&k, "epoch", build_epoch(n->build));
+	key_int(&k, "flat owners", flat);
+	for (size_t i = 0; i < w->below->layers.len; i++)
+		key_digest(&k, "layer", &w->below->layers.at[i].diff_id);
+	key_value(&k, out);
+	key_fini(&k);
+	return 0;
+}

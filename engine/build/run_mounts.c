@@ -1,0 +1,221 @@
+/* What a run step sees beside the image: cache directories, project files, secrets, the agent's socket. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/path.h"
+#include "build/run.h"
+#include "build/secrets.h"
+#include "os/fd.h"
+#include "os/file.h"
+#include "os/lock.h"
+
+enum { CHUNK = 128 * 1024, PRIVATE_MAX = 64 };
+
+void run_mounts_fini(struct run_mounts *m)
+{
+	for (size_t i = 0; i < m->fds.len; i++)
+		fd_close(&m->fds.at[i]);
+	vec_fini(&m->fds);
+	vec_fini(&m->list);
+	arena_fini(&m->arena);
+}
+
+static void add(struct run_mounts *m, enum sandbox_mount_kind kind, const char *target, int fd,
+                bool writable)
+{
+	struct sandbox_mount mount = { .kind = kind, .target = target, .source = fd,
+		                       .writable = writable };
+
+	if (fd >= 0)
+		vec_push(&m->fds, fd);
+	vec_push(&m->list, mount);
+}
+
+/* The directory of a cache: a hash of its id, whatever that holds (CVE-2024-9675), and of who owns the files,
+ * since one user map cannot read another's. */
+static const char *cache_name(struct run_mounts *m, const char *id, enum sandbox_users users,
+                              int copy)
+{
+	char hex[DIGEST_HEX + 1];
+	struct digest d;
+	struct hasher h;
+
+	hasher_init(&h);
+	hasher_str(&h, id);
+	hasher_int(&h, users);
+	hasher_int(&h, copy);
+	hasher_end(&h, &d);
+	return arena_printf(&m->arena, "cache/%s", digest_hex(&d, hex));
+}
+
+/* Locked ones wait for their turn; private ones take a copy of their own that nobody else has; shared ones are
+ * held so that gc leaves them. */
+static int lock_cache(struct run_mounts *m, struct store *s, const struct run_cache *c,
+                      enum sandbox_users users, const char **dir, struct err *e)
+{
+	int fd = -1;
+
+	for (int i = 0; fd < 0 && i < PRIVATE_MAX; i++) {
+		const char *lock;
+
+		*dir = cache_name(m, c->id, users, i);
+		lock = arena_printf(&m->arena, "%s.lock", *dir);
+		if (c->sharing != CACHE_PRIVATE) {
+			fd = lock_take(s->dir, lock, c->sharing == CACHE_LOCKED, e);
+			break;
+		}
+		fd = lock_try(s->dir, lock, true, e);
+		if (fd < 0 && e->code != ERR_EXISTS)
+			break;
+	}
+	if (fd < 0)
+		return err_wrap(e, "cache %s", c->id);
+	vec_push(&m->fds, fd);
+	return 0;
+}
+
+static int add_cache(struct run_mounts *m, struct work *w, const struct run_cache *c,
+                     enum sandbox_users users, struct err *e)
+{
+	struct store *s = w->node->build->o.store;
+	const char *dir;
+	int fd;
+
+	if (file_mkdirs(s->dir, "cache", 0700, e) < 0 || lock_cache(m, s, c, users, &dir, e) < 0 ||
+	    file_mkdirs(s->dir, dir, 0755, e) < 0)
+		return -1;
+	fd = openat(s->dir, dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(e, "cache %s", c->id);
+	add(m, SANDBOX_BIND, c->path, fd, true);
+	return 0;
+}
+
+static int add_mount(struct run_mounts *m, struct work *w, const struct run_mount *x,
+                     struct err *e)
+{
+	int fd;
+
+	if (x->type == MOUNT_TMPFS) {
+		add(m, SANDBOX_TMPFS, x->path, -1, true);
+		return 0;
+	}
+	if (x->from)
+		return err_set(e, ERR_INVALID,
+		               "mount: from a target is not possible yet; copy { from = } what the "
+		               "step needs");
+	fd = file_open_beneath(w->node->context->fd, x->source, O_PATH, 0);
+	if (fd < 0)
+		return err_sys(e, "mount: open %s", x->source);
+	add(m, SANDBOX_BIND, x->path, fd, false);
+	return 0;
+}
+
+static int add_secret(struct run_mounts *m, struct work *w, const struct run_secret *x,
+                      const struct owner *user, struct err *e)
+{
+	struct sandbox_mount mount = { .kind = SANDBOX_FILE, .target = x->path, .source = -1,
+		                       .mode = 0400, .uid = user->uid, .gid = user->gid };
+	const struct secret *s;
+
+	if (!x->path)
+		return 0;
+	if (secrets_get(w->node->build->o.secrets, x->id, &s, e) < 0)
+		return -1;
+	mount.data = s->value.s;
+	mount.data_len = s->value.len;
+	vec_push(&m->list, mount);
+	return 0;
+}
+
+/* A copy whose bytes are those of the key: the project's file may change while the step runs. */
+static int stage_input(struct run_mounts *m, struct work *w, const struct project_file *f,
+                       size_t i, int *out, struct err *e)
+{
+	AUTO_CLOSE int in = file_open_beneath(w->node->context->fd, f->path,
+	                                      O_RDONLY | O_NONBLOCK | O_NOFOLLOW, 0);
+	const char *name = arena_printf(&m->arena, "%s/input.%zu", m->dir, i);
+	AUTO_FREE char *chunk = mem_alloc(CHUNK);
+	int dir = w->node->build->o.store->dir;
+	struct digest got;
+	struct hasher h;
+	ssize_t n = -1;
+
+	if (in < 0)
+		return err_sys(e, "open %s", f->path);
+	*out = openat(dir, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (*out < 0)
+		return err_sys(e, "stage %s", f->path);
+	hasher_init(&h);
+	while ((n = fd_read(in, chunk, CHUNK, f->path, e)) > 0) {
+		hasher_add(&h, chunk, (size_t)n);
+		if (fd_write(*out, chunk, (size_t)n, name, e) < 0) {
+			n = -1;
+			break;
+		}
+	}
+	hasher_end(&h, &got);
+	if (n < 0)
+		return -1;
+	if (!digest_equal(&got, &f->digest))
+		return err_set(e, ERR_CHANGED, "%s changed while it was used", f->path);
+	if (fchmod(*out, f->executable ? 0755 : 0644) < 0)
+		return err_sys(e, "stage %s", f->path);
+	return 0;
+}
+
+static int add_inputs(struct run_mounts *m, struct work *w, const struct fileset *set,
+                      const char *workdir, struct err *e)
+{
+	for (size_t i = 0; set && i < set->files.len; i++) {
+		const struct project_file *f = &set->files.at[i];
+		AUTO_BUF target = BUF_INIT;
+		int fd = -1;
+
+		if (f->type != TOC_FILE && f->type != TOC_HARDLINK)
+			continue;
+		if (stage_input(m, w, f, i, &fd, e) < 0) {
+			fd_close(&fd);
+			return -1;
+		}
+		path_join(&target, workdir, f->path);
+		add(m, SANDBOX_BIND, arena_strdup(&m->arena, target.s), fd, false);
+	}
+	return 0;
+}
+
+static int add_ssh(struct run_mounts *m, struct err *e)
+{
+	const char *path = getenv("SSH_AUTH_SOCK");
+	int fd = path && *path ? open(path, O_PATH | O_CLOEXEC) : -1;
+
+	if (fd < 0)
+		return err_set(e, ERR_NOT_FOUND,
+		               "ssh = true, but no agent: start ssh-agent, so that SSH_AUTH_SOCK is "
+		               "its socket");
+	add(m, SANDBOX_BIND, "/run/ssh-agent.sock", fd, true);
+	return 0;
+}
+
+int run_mounts_make(struct run_mounts *m, struct work *w, const struct step_run *r,
+                    const struct step_plan *p, const struct run_place *at, struct err *e)
+{
+	*m = (struct run_mounts){ .arena = ARENA_INIT, .dir = at->staging };
+	for (size_t i = 0; i < r->n_mounts; i++)
+		if (add_mount(m, w, &r->mounts[i], e) < 0)
+			return -1;
+	for (size_t i = 0; i < r->n_caches; i++)
+		if (add_cache(m, w, &r->caches[i], at->users, e) < 0)
+			return -1;
+	if (add_inputs(m, w, p->files, at->workdir, e) < 0)
+		return -1;
+	for (size_t i = 0; i < r->n_secrets; i++)
+		if (add_secret(m, w, &r->secrets[i], &at->user, e) < 0)
+			return -1;
+	return r->ssh ? add_ssh(m, e) : 0;
+}

@@ -1,0 +1,223 @@
+load helpers
+
+# Run steps: what they may do, what they may not, and when they run again.
+
+run_recipe() {   # LUA-OPTIONS…: a run step on busybox
+	recipe <<-LUA
+		image "x" { from = base "$BUSYBOX", run { $1 } }
+	LUA
+}
+
+listing() {   # of the last layer
+	exported x >/dev/null
+	layer_listing out-x
+}
+
+layer_listing() {
+	local d
+	d=$(manifest_of "$1" | jq -r '.layers[-1].digest')
+	gzip -dc "$1/blobs/sha256/${d:7}" | tar -tvf - --numeric-owner
+}
+
+@test "a step's difference is a layer, and nothing else is in it" {
+	run_recipe '"echo hello >/etc/greeting", "mkdir -p /srv/a", "rm /etc/group"'
+	ok imgmake
+	local l
+	l=$(listing)
+	contains "$l" 'etc/greeting'
+	contains "$l" 'srv/a/'
+	contains "$l" 'etc/\.wh\.group'
+	lacks "$l" 'proc|dev/|resolv|passwd'
+	ok imgmake export x dir:d
+	equal "$(cat d/etc/greeting)" hello
+}
+
+@test "nothing changed: the step is known, and an empty difference makes no layer" {
+	run_recipe '"true"'
+	local layers
+	layers=$(exported x >/dev/null && n_layers out-x)
+	equal "$layers" 1
+	ok imgmake -q
+	recipe <<-LUA
+		image "x" { from = base "$BUSYBOX", run { "true" }, copy { "f", to = "/" } }
+	LUA
+	echo 1 >f
+	imgmake
+	echo 2 >f
+	go imgmake --progress=plain
+	contains "$stderr" 'known|no change'
+}
+
+@test "a changed input, variable or command runs it again; a label does not" {
+	echo 1 >in
+	recipe <<-LUA
+		local v = var { "V", default = "a" }
+		image "x" {
+		  from = base "$BUSYBOX",
+		  run { "cat in >/out; echo \$V >>/out; date +%N >/when", inputs = { "in" }, env = { V = v }, workdir = "/w" },
+		  config { labels = { l = var { "L", default = "1" } } },
+		}
+	LUA
+	imgmake
+	imgmake export x dir:one
+	ok imgmake L=2
+	imgmake export x dir:two L=2
+	equal "$(cat two/when)" "$(cat one/when)"
+	imgmake export x dir:three V=b
+	equal "$(tail -1 three/out)" b
+	echo 2 >in
+	imgmake export x dir:four
+	equal "$(head -1 four/out)" 2
+	[ ! -e four/w/in ] || [ ! -s four/w/in ]
+}
+
+@test "the environment is the image's and the step's, and nothing of the host's" {
+	recipe <<-LUA
+		image "x" {
+		  from = base "$BUSYBOX",
+		  env { A = "image" },
+		  workdir "/some/where",
+		  run { "env | sort >/env; pwd >/pwd; id -u >/uid", env = { B = "step" } },
+		}
+	LUA
+	export OF_THE_HOST=1
+	ok imgmake export x dir:d
+	contains "$(cat d/env)" '^A=image$'
+	contains "$(cat d/env)" '^B=step$'
+	contains "$(cat d/env)" '^SOURCE_DATE_EPOCH=315619200$'
+	lacks "$(cat d/env)" 'OF_THE_HOST|IMGMAKE'
+	equal "$(cat d/pwd)" /some/where
+	equal "$(cat d/uid)" 0
+}
+
+@test "user, by number" {
+	run_recipe '"id -u >/tmp/uid", user = "1234:1234"'
+	ok imgmake export x dir:d
+	equal "$(cat d/tmp/uid)" 1234
+}
+
+@test "a failing command is one line with its place, its output is shown, and it is not remembered" {
+	run_recipe '"echo before it failed", "exit 3"'
+	go imgmake
+	equal "$status" 2
+	contains "$stderr" 'before it failed'
+	contains "$stderr" "^imgmake: Imagefile:1: image 'x': run: its command failed with status 3"
+	go imgmake
+	contains "$stderr" 'before it failed'
+}
+
+@test "a signal, and a program that does not exist" {
+	run_recipe '"kill -9 $$"'
+	fails 'signal 9' imgmake
+	run_recipe 'exec = { "/no/such/program" }'
+	fails 'no/such/program' imgmake
+}
+
+@test "cache directories live on between builds, and are in no layer" {
+	run_recipe '"echo x >>/cache/log; wc -l </cache/log >/n", cache = { "/cache" }, env = { N = "1" }'
+	ok imgmake export x dir:one
+	run_recipe '"echo x >>/cache/log; wc -l </cache/log >/n", cache = { "/cache" }, env = { N = "2" }'
+	ok imgmake export x dir:two
+	equal "$(cat one/n | tr -d ' ')" 1
+	equal "$(cat two/n | tr -d ' ')" 2
+	[ ! -e two/cache/log ]
+}
+
+@test "a cache's id is a name, never a path" {
+	run_recipe '"echo x >/c/f", cache = { { path = "/c", id = "../../../../escape" } }'
+	ok imgmake
+	[ -z "$(find "$DIR" -name 'escape*')" ]
+}
+
+@test "secrets are seen by the step and found nowhere after it" {
+	printf %s "s3cr3t-$BATS_TEST_NUMBER-value" >token
+	run_recipe '"grep -q s3cr3t /run/secrets/tok", "cat /run/secrets/tok", "test \"$T\" = \"$(cat /run/secrets/tok)\"", secret = { "tok", { id = "tok", env = "T" } }'
+	fails 'secret .tok. was not given; add --secret tok=FILE' imgmake
+	ok imgmake --secret tok=token
+	lacks "$stderr" 's3cr3t-'
+	mv token "$DIR/token"
+	run grep -rqa 's3cr3t-' "$IMGMAKE_STORE" .
+	equal "$status" 1
+	ok imgmake export x dir:d --secret "tok=$DIR/token"
+	run grep -rqa 's3cr3t-' d
+	equal "$status" 1
+	# Another secret is no reason to run again.
+	echo other >"$DIR/token"
+	ok imgmake -q --secret "tok=$DIR/token"
+}
+
+@test "no network, on request" {
+	run_recipe '"ls /sys/class/net >/net", network = "none"'
+	ok imgmake export x dir:d
+	equal "$(cat d/net)" lo
+}
+
+@test "files of the project and memory can be mounted, and leave nothing" {
+	mkdir data
+	echo hi >data/f
+	run_recipe '"cat /data/f >/copy", "! echo x 2>/dev/null >/data/f", "echo t >/scratch/t", mount = { { "data", path = "/data" }, { type = "tmpfs", path = "/scratch" } }'
+	ok imgmake export x dir:d
+	equal "$(cat d/copy)" hi
+	[ ! -e d/data ] && [ ! -e d/scratch ]
+	equal "$(cat data/f)" hi
+}
+
+@test "nothing is left running, mounted or lying about" {
+	run_recipe '"(trap \"\" TERM; sleep 1000) & echo started"'
+	ok imgmake
+	! pgrep -f 'sleep 1000' >/dev/null
+	! grep -q "$IMGMAKE_STORE" /proc/mounts
+	[ -z "$(ls "$IMGMAKE_STORE/tmp")" ]
+}
+
+@test "what a step deletes is deleted in the image, not on the host" {
+	echo precious >"$DIR/precious"
+	run_recipe '"rm -rf /home /etc/passwd /etc/group / 2>/dev/null || true"'
+	ok imgmake export x dir:d
+	[ ! -e d/etc/passwd ]
+	[ -e /etc/passwd ] && [ -e "$DIR/precious" ]
+}
+
+@test "names that a layer cannot hold are refused" {
+	run_recipe '"echo >/etc/.wh.passwd"'
+	fails '\.wh\.' imgmake
+}
+
+@test "hostile images: /dev as a link, a workdir that is a descriptor" {
+	recipe <<-LUA
+		image "x" {
+		  from = base "$BUSYBOX",
+		  layer { remove { "/dev", optional = true }, symlink { "/dev", target = "/etc" } },
+		  run { "true" },
+		}
+	LUA
+	fails '/dev' imgmake
+	run_recipe '"true", workdir = "/proc/self/fd/8"'
+	fails 'run' imgmake
+}
+
+@test "an ordinary user gets the same bytes where ownership allows" {
+	needs_user
+	run_recipe '"echo one >/etc/one", "chmod 600 /etc/one", "mkdir -p /srv/d", "rm /etc/group"'
+	local root
+	root=$(exported x)
+	chmod -R a+rX .
+	mkdir "$DIR/user"
+	cp Imagefile "$DIR/user/"
+	chown -R "$E2E_USER" "$DIR/user"
+	cd "$DIR/user"
+	export HOME=$DIR/user IMGMAKE_STORE=$DIR/user/store
+	ok as_user "$IMGMAKE" export x oci:out
+	equal "$(jq -r '.manifests[0].digest' out/index.json)" "$root"
+}
+
+@test "stages: compile in one, copy to another" {
+	recipe <<-LUA
+		local busybox = base "$BUSYBOX"
+		local made = stage "made" { from = busybox, run { "mkdir /out; seq 1000 >/out/numbers; ln /out/numbers /out/again" } }
+		image "x" { from = busybox, copy { "/out", from = made, to = "/data" } }
+	LUA
+	ok imgmake export x dir:d
+	equal "$(tail -1 d/data/again)" 1000
+	equal "$(stat -c %h d/data/again)" 2
+}
