@@ -318,8 +318,8 @@ static void end_with_parent(const struct setup *s)
 		_exit(EXIT_BROKEN);
 }
 
-/* A group of our own, which our parent ends as one; with a terminal, the one that it listens to.
- * SIGTTOU is blocked as all are. */
+/* A group of our own, which our parent ends as one; with a terminal, the one that it
+ * listens to. SIGTTOU is blocked as all are. */
 static void lead_group(const struct setup *s)
 {
 	setpgid(0, 0);

@@ -257,7 +257,8 @@ static int follow(struct run *r, struct err *e)
 /* --- End
  * ------------------------------------------------------------------------------------ */
 
-/* The sandbox has had the terminal; it is ours again, which only the background is told. */
+/* The sandbox has had the terminal; it is ours again, which only the background is told.
+ */
 static void take_terminal_back(const struct run *r)
 {
 	sigset_t stop, before;

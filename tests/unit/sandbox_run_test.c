@@ -245,7 +245,8 @@ static void interactive_command_has_the_terminal(void **state)
 		pid_t group = getpgrp();
 
 		b->spec.interactive = true;
-		box_run(b, "test -t 0 && test -t 2 && read x && echo got $x >/dev/tty && exit 5");
+		box_run(b,
+		        "test -t 0 && test -t 2 && read x && echo got $x >/dev/tty && exit 5");
 		_exit(tcgetpgrp(0) == group ? b->r.status : 99);
 	}
 	assert_int_equal(write(terminal, "word\n", 5), 5);
@@ -307,15 +308,19 @@ static void nothing_outlives_us(void **state)
 		close(fds[0]);
 		b->spec.line = line_to_pipe;
 		b->spec.line_self = fds;
-		box_run(b, "trap '' TERM HUP; (sleep 1000 &) ; echo x; while :; do sleep 1000; done");
+		box_run(b,
+		        "trap '' TERM HUP; (sleep 1000 &) ; echo x; while :; do sleep 1000; done");
 		_exit(1);
 	}
 	close(fds[1]);
 	assert_int_equal(read(fds[0], &byte, 1), 1);
+	assert_int_equal(host_status("grep -qs SANDBOX_OUTLIVED /proc/[0-9]*/environ"),
+	                 0);
 	kill(pid, SIGKILL);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	close(fds[0]);
-	while (tries-- && host_status("grep -qs SANDBOX_OUTLIVED /proc/[0-9]*/environ") == 0)
+	while (tries-- &&
+	       host_status("grep -qs SANDBOX_OUTLIVED /proc/[0-9]*/environ") == 0)
 		continue;
 	assert_true(tries > 0);
 }
