@@ -2,13 +2,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/map.h"
 #include "base/path.h"
-#include "os/fd.h"
 #include "os/walk.h"
 #include "sandbox/diff_entry.h"
 #include "sandbox/layer_plan.h"
@@ -27,19 +26,19 @@ struct reading {
 	struct diff *d;
 	struct arena arena;
 	struct map stubs;
-	VEC(struct toc_entry) stub_dirs;   /* seen, and not below */
-	struct map gone;                   /* paths in d->removed */
-	const char *whole;                 /* the directory we are in, of which nothing below shows */
-	VEC(const char *) wholes;          /* such directories that are below too */
-	struct map there;                  /* paths in such directories → &is_dir or &is_other */
-	struct map inodes;                 /* with several names: "dev:ino" → struct names */
+	VEC(struct toc_entry) stub_dirs; /* seen, and not below */
+	struct map gone;                 /* paths in d->removed */
+	const char *whole; /* the directory we are in, of which nothing below shows */
+	VEC(const char *) wholes; /* such directories that are below too */
+	struct map there;         /* paths in such directories → &is_dir or &is_other */
+	struct map inodes;        /* with several names: "dev:ino" → struct names */
 };
 
 static const char is_dir[] = "d", is_other[] = "o";
 
 static void set(struct map *m, const char *path, const void *value)
 {
-	map_put(m, path, (void *)value);   /* only compared */
+	map_put(m, path, (void *)value); /* only compared */
 }
 
 /* What is below, with hard links resolved; or NULL. */
@@ -66,7 +65,8 @@ static void put(struct reading *r, const struct toc_entry *t)
 	toc_add(&r->d->entries, t);
 }
 
-/* Owners inside are all ours: what was there keeps its own, and what unpacking took for want of it. */
+/* Owners inside are all ours: what was there keeps its own, and what unpacking took for
+ * want of it. */
 static void flatten(struct toc_entry *t, const struct toc_entry *old)
 {
 	t->uid = old ? old->uid : 0;
@@ -80,8 +80,8 @@ static bool hides_directory(const struct toc_entry *t, const struct toc_entry *o
 	return old && (t->type == TOC_DIR) != (old->type == TOC_DIR);
 }
 
-/* A file that has other names too is part of the difference if any of them is, or if there are two: they
- * were made one by the step, since copying up parts them. */
+/* A file that has other names too is part of the difference if any of them is, or if
+ * there are two: they were made one by the step, since copying up parts them. */
 static void add_name(struct reading *r, const struct stat *st, const struct toc_entry *t,
                      bool changed)
 {
@@ -117,8 +117,8 @@ static int visit_file(struct reading *r, const struct walk_entry *w, struct toc_
 	return 0;
 }
 
-static void visit_dir(struct reading *r, const struct toc_entry *t, const struct toc_entry *old,
-                      bool opaque)
+static void visit_dir(struct reading *r, const struct toc_entry *t,
+                      const struct toc_entry *old, bool opaque)
 {
 	bool merged = old && old->type == TOC_DIR;
 
@@ -134,10 +134,11 @@ static void visit_dir(struct reading *r, const struct toc_entry *t, const struct
 }
 
 /* So that its bytes can be packed from outside. What it was is in the entry. */
-static int open_up(const struct reading *r, const struct walk_entry *w, enum toc_type type,
-                   struct err *e)
+static int open_up(const struct reading *r, const struct walk_entry *w,
+                   enum toc_type type, struct err *e)
 {
-	mode_t mode = w->st.st_mode & 07777, want = type == TOC_DIR ? 0755 : (mode & 0777) | 0444;
+	mode_t mode = w->st.st_mode & 07777,
+	       want = type == TOC_DIR ? 0755 : (mode & 0777) | 0444;
 
 	if (!r->o->inside.call || mode == want || (type != TOC_DIR && type != TOC_FILE))
 		return 0;
@@ -151,10 +152,11 @@ static int refuse_name(const char *path, struct err *e)
 	AUTO_BUF shown = BUF_INIT;
 
 	buf_add_printable(&shown, path, strlen(path));
-	return err_set(e, ERR_INVALID,
-	               "the step made /%.400s; in a layer, names that begin with .wh. remove files, so "
-	               "none may be made",
-	               shown.s);
+	return err_set(
+		e, ERR_INVALID,
+		"the step made /%.400s; in a layer, names that begin with .wh. remove files, so "
+		"none may be made",
+		shown.s);
 }
 
 /* 1: it is a mark of fuse-overlayfs, and done with. */
@@ -176,20 +178,23 @@ static int visit_wh_name(struct reading *r, const struct walk_entry *w, struct e
 }
 
 /* What is no entry: marks, stubs, sockets. 1: done with. */
-static int visit_others(struct reading *r, const struct walk_entry *w, const struct toc_entry *t,
-                        const struct toc_entry *old, unsigned marks, struct err *e)
+static int visit_others(struct reading *r, const struct walk_entry *w,
+                        const struct toc_entry *t, const struct toc_entry *old,
+                        unsigned marks, struct err *e)
 {
 	bool null = t->type == TOC_CHAR && !t->dev_major && !t->dev_minor;
 
 	if (marks & DIFF_REDIRECT)
-		return err_set(e, ERR_INVALID,
-		               "/%s is in part elsewhere: overlayfs was mounted with redirect_dir or "
-		               "metacopy",
-		               t->path);
+		return err_set(
+			e, ERR_INVALID,
+			"/%s is in part elsewhere: overlayfs was mounted with redirect_dir or "
+			"metacopy",
+			t->path);
 	if (null && r->o->kind == DIFF_COPY)
-		return err_set(e, ERR_INVALID,
-		               "the step made /%s, a character device 0:0, which no layer can hold",
-		               t->path);
+		return err_set(
+			e, ERR_INVALID,
+			"the step made /%s, a character device 0:0, which no layer can hold",
+			t->path);
 	if (null || (marks & DIFF_WHITEOUT) || !t->type) {
 		if (old && !r->whole)
 			remove_path(r, t->path);
@@ -232,14 +237,16 @@ static unsigned believed(const struct reading *r)
 
 static int visit_entry(struct reading *r, const struct walk_entry *w, struct err *e)
 {
-	struct toc_entry t = { .path = arena_strdup(&r->arena, w->path), .mtime = r->o->mtime };
+	struct toc_entry t = { .path = arena_strdup(&r->arena, w->path),
+		               .mtime = r->o->mtime };
 	const struct diff_reader how = { believed(r), &r->arena };
 	const struct toc_entry *old = below(r, t.path);
 	unsigned marks;
 	int rc = 0;
 
 	if (!toc_path_valid(t.path, strlen(t.path)))
-		return err_set(e, ERR_INVALID, "the step made a path of %zu bytes, too long for a layer",
+		return err_set(e, ERR_INVALID,
+		               "the step made a path of %zu bytes, too long for a layer",
 		               strlen(t.path));
 	if (diff_entry_read(&t, w->dir, w->name, &w->st, &how, &marks, e) < 0)
 		return -1;
@@ -289,8 +296,8 @@ static int visit_root(struct reading *r, struct err *e)
 	return open_up(r, &w, TOC_DIR, e);
 }
 
-/* Looks for one entry of below in a directory that hides them all. Of what is missing, the topmost
- * directory is removed. */
+/* Looks for one entry of below in a directory that hides them all. Of what is missing,
+ * the topmost directory is removed. */
 static int find_missing(void *self, const struct toc_entry *t, size_t layer)
 {
 	struct reading *r = self;
@@ -300,12 +307,12 @@ static int find_missing(void *self, const struct toc_entry *t, size_t layer)
 	if (!*end)
 		return 0;
 	for (end = strchr(*r->whole ? end + 1 : end, '/');; end = strchr(end + 1, '/')) {
-		AUTO_FREE char *part = end ? mem_strndup(path, (size_t)(end - path))
-		                           : mem_strdup(path);
+		AUTO_FREE char *part =
+			end ? mem_strndup(path, (size_t)(end - path)) : mem_strdup(path);
 		const char *there = map_get(&r->there, part);
 
 		if (there == is_other || map_get(&r->gone, part))
-			return 0;   /* and whatever was below it is gone with it */
+			return 0; /* and whatever was below it is gone with it */
 		if (!there && !end && r->o->no_devices &&
 		    (t->type == TOC_CHAR || t->type == TOC_BLOCK))
 			return 0;
@@ -398,7 +405,7 @@ static int read_all(struct reading *r, struct err *e)
 	return 0;
 }
 
-static int read_here(struct diff *d, const struct diff_options *o, struct err *e)
+int diff_read_here(struct diff *d, const struct diff_options *o, struct err *e)
 {
 	struct reading r = { .o = o, .d = d };
 	int rc = read_all(&r, e);
@@ -416,83 +423,4 @@ static int read_here(struct diff *d, const struct diff_options *o, struct err *e
 	vec_fini(&r.wholes);
 	arena_fini(&r.arena);
 	return rc;
-}
-
-/* Between the process that reads and ours: both tables, with the length of the first in front. */
-struct sending {
-	const struct diff_options *o;
-	int fd;
-};
-
-static int read_there(void *arg, struct err *e)
-{
-	struct sending *s = arg;
-	struct diff d = { TOC_INIT, TOC_INIT };
-	AUTO_BUF first = BUF_INIT;
-	AUTO_BUF out = BUF_INIT;
-	int rc = read_here(&d, s->o, e);
-
-	if (rc == 0) {
-		toc_encode(&d.removed, &first);
-		buf_add_u64(&out, first.len);
-		buf_add(&out, first.s, first.len);
-		toc_encode(&d.entries, &out);
-		rc = fd_write(s->fd, out.s, out.len, "the difference", e);
-	}
-	diff_fini(&d);
-	return rc;
-}
-
-static uint64_t get_u64(const char *s)
-{
-	uint64_t v = 0;
-
-	for (int i = 8; i-- > 0;)
-		v = v << 8 | (unsigned char)s[i];
-	return v;
-}
-
-static int receive(struct diff *d, int fd, struct err *e)
-{
-	AUTO_BUF in = BUF_INIT;
-	uint64_t first;
-
-	if (lseek(fd, 0, SEEK_SET) < 0)
-		return err_sys(e, "read the difference");
-	if (fd_read_all(fd, &in, SIZE_MAX / 4, "the difference", e) < 0)
-		return -1;
-	first = in.len < 8 ? 0 : get_u64(in.s);
-	if (in.len < 8 || first > in.len - 8)
-		return err_set(e, ERR_FAILED, "the difference came in part only");
-	if (toc_decode(&d->removed, in.s + 8, first, e) < 0)
-		return -1;
-	return toc_decode(&d->entries, in.s + 8 + first, in.len - 8 - first, e);
-}
-
-int diff_read(struct diff *d, const struct diff_options *o, struct err *e)
-{
-	AUTO_CLOSE int fd = -1;
-	struct sending s = { o, -1 };
-
-	*d = (struct diff){ TOC_INIT, TOC_INIT };
-	if (!o->inside.call)
-		return read_here(d, o, e) < 0 ? err_wrap(e, "read what the step changed") : 0;
-	s.fd = fd = memfd_create("difference", MFD_CLOEXEC);
-	if (fd < 0)
-		return err_sys(e, "create a memory file");
-	if (o->inside.call(o->inside.sandbox, read_there, &s, e) < 0 || receive(d, fd, e) < 0)
-		return err_wrap(e, "read what the step changed");
-	return 0;
-}
-
-void diff_fini(struct diff *d)
-{
-	toc_fini(&d->removed);
-	toc_fini(&d->entries);
-	*d = (struct diff){ TOC_INIT, TOC_INIT };
-}
-
-bool diff_is_empty(const struct diff *d)
-{
-	return !d->removed.n && !d->entries.n;
 }

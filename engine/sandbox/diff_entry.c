@@ -13,7 +13,7 @@
 
 enum {
 	CHUNK = 256 * 1024,
-	XATTRS_MAX = 65536,   /* XATTR_LIST_MAX and XATTR_SIZE_MAX of the kernel */
+	XATTRS_MAX = 65536, /* XATTR_LIST_MAX and XATTR_SIZE_MAX of the kernel */
 	PROC_MAX = 32 + 256,
 };
 
@@ -43,7 +43,8 @@ static const char *mark_of(const char *name, unsigned *by)
 	return NULL;
 }
 
-/* Others are of this machine (security.selinux), or could not be had by every user (trusted.*). */
+/* Others are of this machine (security.selinux), or could not be had by every user
+ * (trusted.*). */
 static bool is_kept(const char *name)
 {
 	unsigned by;
@@ -55,7 +56,7 @@ static bool is_kept(const char *name)
 
 static unsigned mark_bits(const char *mark, const char *value, size_t n)
 {
-	if (!strcmp(mark, "opaque"))   /* "x": there are xattr whiteouts in it */
+	if (!strcmp(mark, "opaque")) /* "x": there are xattr whiteouts in it */
 		return n == 1 && value[0] == 'y' ? DIFF_OPAQUE : 0;
 	if (!strcmp(mark, "whiteout"))
 		return DIFF_WHITEOUT;
@@ -66,11 +67,12 @@ static unsigned mark_bits(const char *mark, const char *value, size_t n)
 
 static int by_name(const void *a, const void *b)
 {
-	return strcmp(((const struct toc_xattr *)a)->name, ((const struct toc_xattr *)b)->name);
+	return strcmp(((const struct toc_xattr *)a)->name,
+	              ((const struct toc_xattr *)b)->name);
 }
 
-static ssize_t get_xattr(const struct toc_entry *t, const char *at, const char *name, char *value,
-                         struct err *e)
+static ssize_t get_xattr(const struct toc_entry *t, const char *at, const char *name,
+                         char *value, struct err *e)
 {
 	ssize_t n = lgetxattr(at, name, value, XATTRS_MAX);
 
@@ -107,7 +109,8 @@ static int read_xattrs(struct toc_entry *t, const char *at, const struct diff_re
 		kept = mem_grow(kept, t->n_xattrs + 1, sizeof(*kept));
 		kept[t->n_xattrs++] = (struct toc_xattr){
 			arena_strdup(r->arena, name),
-			arena_memdup(r->arena, value, (size_t)size), (size_t)size,
+			arena_memdup(r->arena, value, (size_t)size),
+			(size_t)size,
 		};
 	}
 	if (!t->n_xattrs)
@@ -137,7 +140,8 @@ static enum toc_type type_of(mode_t mode)
 	}
 }
 
-static int read_link(struct toc_entry *t, int dir, const char *name, struct arena *a, struct err *e)
+static int read_link(struct toc_entry *t, int dir, const char *name, struct arena *a,
+                     struct err *e)
 {
 	char text[4096];
 	ssize_t n = readlinkat(dir, name, text, sizeof(text));
@@ -145,7 +149,8 @@ static int read_link(struct toc_entry *t, int dir, const char *name, struct aren
 	if (n < 0)
 		return err_sys(e, "read the symlink /%s", t->path);
 	if (n == sizeof(text))
-		return err_set(e, ERR_LIMIT, "the text of the symlink /%s is too long", t->path);
+		return err_set(e, ERR_LIMIT, "the text of the symlink /%s is too long",
+		               t->path);
 	t->link = arena_strndup(a, text, (size_t)n);
 	return 0;
 }
@@ -168,14 +173,15 @@ int diff_entry_read(struct toc_entry *t, int dir, const char *name, const struct
 	if (t->type == TOC_SYMLINK && read_link(t, dir, name, r->arena, e) < 0)
 		return -1;
 	if (t->type != TOC_FILE && t->type != TOC_DIR)
-		return 0;   /* others have none that are kept */
+		return 0; /* others have none that are kept */
 	snprintf(at, sizeof(at), "/proc/self/fd/%d/%s", dir, name);
 	return read_xattrs(t, at, r, marks, e);
 }
 
 int diff_entry_hash(struct toc_entry *t, int dir, const char *name, struct err *e)
 {
-	AUTO_CLOSE int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	AUTO_CLOSE int fd =
+		openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	AUTO_FREE char *chunk = NULL;
 	struct hasher h;
 	struct stat st;
@@ -226,7 +232,8 @@ static bool same_xattrs(const struct toc_entry *a, const struct toc_entry *b)
 
 bool diff_entry_same(const struct toc_entry *now, const struct toc_entry *before)
 {
-	if (now->type != before->type || now->uid != before->uid || now->gid != before->gid)
+	if (now->type != before->type || now->uid != before->uid ||
+	    now->gid != before->gid)
 		return false;
 	if (now->type == TOC_SYMLINK)
 		return !strcmp(now->link, before->link);

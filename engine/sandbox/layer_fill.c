@@ -20,9 +20,10 @@ struct filling {
 	struct blobs *blobs;
 	const struct layer_plan *plans, *plan;
 	size_t which;
-	size_t from;       /* the layer whose stream is read */
-	size_t *wanted;    /* by index in its table: 1 + index of the name that gets the file */
-	size_t left;       /* so many of them */
+	size_t from;    /* the layer whose stream is read */
+	size_t *wanted; /* by index in its table: 1 + index of the name that gets the file
+	                 */
+	size_t left;    /* so many of them */
 	char *chunk;
 };
 
@@ -69,7 +70,8 @@ static int make_whiteout(int root, const char *path, struct err *e)
 /* While the directory is still ours. */
 static int make_opaque(int root, const char *path, struct err *e)
 {
-	AUTO_CLOSE int fd = file_open_beneath(root, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	AUTO_CLOSE int fd =
+		file_open_beneath(root, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 
 	if (fd < 0)
 		return err_sys(e, "open /%s", path);
@@ -78,9 +80,10 @@ static int make_opaque(int root, const char *path, struct err *e)
 		return 0;
 	if (errno != EOPNOTSUPP)
 		return err_sys(e, "mark /%s as opaque", path);
-	return err_set(e, ERR_INVALID,
-	               "the store's file system has no extended attributes, which overlayfs needs; "
-	               "choose another place with --store DIR");
+	return err_set(
+		e, ERR_INVALID,
+		"the store's file system has no extended attributes, which overlayfs needs; "
+		"choose another place with --store DIR");
 }
 
 /* Directories come before what is in them. */
@@ -106,13 +109,15 @@ static int make_links(struct filling *f, struct err *e)
 		const struct layer_name *name = &f->plan->names.at[i];
 
 		if (name->first != i &&
-		    place_link(&f->place, name->t.path, f->plan->names.at[name->first].t.path, e) < 0)
+		    place_link(&f->place, name->t.path,
+		               f->plan->names.at[name->first].t.path, e) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-/* From the last to the first, so that none is closed to us while there is more to do in it. */
+/* From the last to the first, so that none is closed to us while there is more to do in
+ * it. */
 static int end_dirs(struct filling *f, struct err *e)
 {
 	for (size_t i = 0; i < f->plan->opaque.len; i++)
@@ -147,11 +152,14 @@ static void want_files(struct filling *f, size_t from)
 }
 
 /* Of two entries with the same path the offset says which one the table means. */
-static const struct toc_entry *known_file(const struct toc *table, const struct toc_entry *t)
+static const struct toc_entry *known_file(const struct toc *table,
+                                          const struct toc_entry *t)
 {
-	const struct toc_entry *known = t->type == TOC_FILE ? toc_find(table, t->path) : NULL;
+	const struct toc_entry *known =
+		t->type == TOC_FILE ? toc_find(table, t->path) : NULL;
 
-	return known && known->type == TOC_FILE && known->offset == t->offset ? known : NULL;
+	return known && known->type == TOC_FILE && known->offset == t->offset ? known
+	                                                                      : NULL;
 }
 
 static int write_file(struct filling *f, struct tar_reader *in, const struct toc_entry *t,
@@ -171,7 +179,8 @@ static int write_file(struct filling *f, struct tar_reader *in, const struct toc
 }
 
 /* `seen` gets what the stream has. */
-static int write_files(struct filling *f, struct tar_reader *in, struct toc *seen, struct err *e)
+static int write_files(struct filling *f, struct tar_reader *in, struct toc *seen,
+                       struct err *e)
 {
 	const struct toc *table = f->plans[f->from].item->toc;
 	struct toc_entry t;
@@ -195,8 +204,8 @@ static int write_files(struct filling *f, struct tar_reader *in, struct toc *see
 	return more;
 }
 
-/* That the table, which may come from a cache, tells what the stream has. Digests of files are not looked
- * at: the diff ID covers the bytes. */
+/* That the table, which may come from a cache, tells what the stream has. Digests of
+ * files are not looked at: the diff ID covers the bytes. */
 static int check_table(const struct filling *f, struct toc *seen, struct err *e)
 {
 	AUTO_BUF ours = BUF_INIT;
@@ -206,7 +215,8 @@ static int check_table(const struct filling *f, struct toc *seen, struct err *e)
 	toc_encode(seen, &ours);
 	toc_encode(f->plans[f->from].item->toc, &told);
 	if (f->left || ours.len != told.len || memcmp(ours.s, told.s, ours.len) != 0)
-		return err_set(e, ERR_CORRUPT, "its table of contents is not that of its bytes");
+		return err_set(e, ERR_CORRUPT,
+		               "its table of contents is not that of its bytes");
 	return 0;
 }
 
@@ -216,7 +226,8 @@ static int check_end(struct source *in, struct err *e)
 	ssize_t n = in->read(in, &byte, 1, e);
 
 	if (n > 0)
-		return err_set(e, ERR_CORRUPT, "data after the end of the compressed layer");
+		return err_set(e, ERR_CORRUPT,
+		               "data after the end of the compressed layer");
 	return (int)n;
 }
 
@@ -234,8 +245,8 @@ static int read_plain(struct filling *f, struct source *plain, struct err *e)
 	hasher_end(&tee.hash, &got);
 	tar_reader_free(in);
 	if (rc == 0 && !digest_equal(&got, want))
-		rc = err_set(e, ERR_CORRUPT, "it holds %s instead of %s", DIGEST_STR(&got),
-		             DIGEST_STR(want));
+		rc = err_set(e, ERR_CORRUPT, "it holds %s instead of %s",
+		             DIGEST_STR(&got), DIGEST_STR(want));
 	if (rc == 0)
 		rc = check_table(f, &seen, e);
 	toc_fini(&seen);
@@ -264,11 +275,14 @@ static int stream(struct filling *f, size_t from, struct err *e)
 	return merged_stream(f->blobs, &one, 0, read_layer, f, e);
 }
 
-int layer_fill(int root, struct blobs *blobs, const struct layer_plan *plans, size_t which,
-               struct unpack_report *report, struct err *e)
+int layer_fill(int root, struct blobs *blobs, const struct layer_plan *plans,
+               size_t which, struct unpack_report *report, struct err *e)
 {
-	struct filling f = { .place = { root, report }, .blobs = blobs, .plans = plans,
-		             .plan = &plans[which], .which = which };
+	struct filling f = { .place = { root, report },
+		             .blobs = blobs,
+		             .plans = plans,
+		             .plan = &plans[which],
+		             .which = which };
 	int rc = make_nodes(&f, e);
 
 	f.chunk = mem_alloc(CHUNK);

@@ -7,13 +7,13 @@
 
 enum {
 	LINKS_MAX = 40,
-	DIR_MTIME = 315619200,   /* 1980, as everything of no date of its own */
+	DIR_MTIME = 315619200, /* 1980, as everything of no date of its own */
 };
 
 struct planning {
 	struct layer_plan *p;
 	struct toc_view below, all;
-	struct hasher extra;     /* what the layers below decide */
+	struct hasher extra; /* what the layers below decide */
 	bool depends;
 	struct err *e;
 };
@@ -91,10 +91,12 @@ static bool hides_below(const struct toc *t, const char *path, size_t n)
 	return false;
 }
 
-/* Whether what the layers below have at `path` can be seen but for a whiteout of just that. */
+/* Whether what the layers below have at `path` can be seen but for a whiteout of just
+ * that. */
 static bool shines_through(const struct planning *k, const char *path)
 {
-	if (!toc_view_find(&k->below, path, NULL) || (*path && hides_below(&k->p->real, "", 0)))
+	if (!toc_view_find(&k->below, path, NULL) ||
+	    (*path && hides_below(&k->p->real, "", 0)))
 		return false;
 	for (const char *s = strchr(path, '/'); s; s = strchr(s + 1, '/'))
 		if (hides_below(&k->p->real, path, (size_t)(s - path)))
@@ -117,8 +119,8 @@ static bool has_below(const struct toc *t, const char *path)
 	return false;
 }
 
-const struct toc_entry *layer_link_target(const struct toc_view *v, const struct toc_entry *t,
-                                          size_t *layer)
+const struct toc_entry *layer_link_target(const struct toc_view *v,
+                                          const struct toc_entry *t, size_t *layer)
 {
 	bool linked = t->type == TOC_HARDLINK;
 
@@ -140,9 +142,10 @@ static int add_node(struct planning *k, const struct toc_entry *t)
 	if (t->type == TOC_HARDLINK) {
 		node = layer_link_target(&k->all, t, &name.layer);
 		if (!node)
-			return err_set(k->e, ERR_INVALID,
-			               "'%.300s' is a hard link to '%.300s', which is no file",
-			               t->path, t->link);
+			return err_set(
+				k->e, ERR_INVALID,
+				"'%.300s' is a hard link to '%.300s', which is no file",
+				t->path, t->link);
 		name.t = *node;
 		name.t.path = t->path;
 		k->p->borrows |= name.layer != k->below.n;
@@ -162,8 +165,8 @@ static int add_entries(struct planning *k)
 		const struct toc_entry *t = &real->at[i];
 		bool mark = t->type == TOC_WHITEOUT || t->type == TOC_OPAQUE;
 
-		/* What hides nothing would make directories that are not there, and a whiteout in a
-		 * directory that has nothing below shows up in listings. */
+		/* What hides nothing would make directories that are not there, and a
+		 * whiteout in a directory that has nothing below shows up in listings. */
 		if (mark && !shines_through(k, t->path)) {
 			depend(k, "hides nothing", t->path);
 			continue;
@@ -178,10 +181,12 @@ static int add_entries(struct planning *k)
 
 static int by_path(const void *a, const void *b)
 {
-	return strcmp(((const struct layer_name *)a)->t.path, ((const struct layer_name *)b)->t.path);
+	return strcmp(((const struct layer_name *)a)->t.path,
+	              ((const struct layer_name *)b)->t.path);
 }
 
-static const struct layer_name *find(const struct layer_plan *p, size_t n, const char *path)
+static const struct layer_name *find(const struct layer_plan *p, size_t n,
+                                     const char *path)
 {
 	struct layer_name key = { .t = { .path = path } };
 
@@ -191,8 +196,9 @@ static const struct layer_name *find(const struct layer_plan *p, size_t n, const
 /* A directory that the layer has no entry for: as the layers below have it. */
 static void add_dir(struct planning *k, const char *path)
 {
-	struct layer_name name = { .t = { .path = path, .type = TOC_DIR, .mode = 0755,
-		                           .mtime = DIR_MTIME } };
+	struct layer_name name = {
+		.t = { .path = path, .type = TOC_DIR, .mode = 0755, .mtime = DIR_MTIME }
+	};
 	const struct toc_entry *old = toc_view_find(&k->all, path, NULL);
 
 	if (old && old->type == TOC_DIR) {
@@ -207,17 +213,20 @@ static void add_dir(struct planning *k, const char *path)
 	vec_push(&k->p->names, name);
 }
 
-/* The directories above `path`, the root among them, that are not among the first `n` names. */
+/* The directories above `path`, the root among them, that are not among the first `n`
+ * names. */
 static int imply(struct planning *k, size_t n, const char *path)
 {
-	for (const char *end = path; end; end = strchr(end == path ? path : end + 1, '/')) {
+	for (const char *end = path; end;
+	     end = strchr(end == path ? path : end + 1, '/')) {
 		AUTO_FREE char *dir = mem_strndup(path, (size_t)(end - path));
 		const struct layer_name *there = find(k->p, n, dir);
 
 		if (there && there->t.type != TOC_DIR)
-			return err_set(k->e, ERR_INVALID,
-			               "'%.300s' is below '%.300s', which is no directory", path,
-			               dir);
+			return err_set(
+				k->e, ERR_INVALID,
+				"'%.300s' is below '%.300s', which is no directory", path,
+				dir);
 		if (!there)
 			add_dir(k, arena_strdup(&k->p->arena, dir));
 	}
@@ -237,7 +246,8 @@ static void sort_names(struct layer_plan *p)
 	size_t kept = 0;
 
 	qsort(p->names.at, p->names.len, sizeof(*p->names.at), by_path);
-	for (size_t i = 0; i < p->names.len; i++)   /* several may have implied the same one */
+	for (size_t i = 0; i < p->names.len;
+	     i++) /* several may have implied the same one */
 		if (!kept || by_path(&p->names.at[kept - 1], &p->names.at[i]) != 0)
 			p->names.at[kept++] = p->names.at[i];
 	p->names.len = kept;
@@ -247,7 +257,7 @@ static int add_implied(struct planning *k)
 {
 	struct layer_plan *p = k->p;
 	size_t n = p->names.len;
-	const char *last = "";   /* whose directories were looked at */
+	const char *last = ""; /* whose directories were looked at */
 
 	for (size_t i = 0; i < n; i++) {
 		const char *path = p->names.at[i].t.path;
@@ -319,10 +329,12 @@ static int plan(struct planning *k)
 	return 0;
 }
 
-int layer_plan_make(struct layer_plan *p, const struct layers_item *item, const struct toc **reals,
-                    size_t n, struct err *e)
+int layer_plan_make(struct layer_plan *p, const struct layers_item *item,
+                    const struct toc **reals, size_t n, struct err *e)
 {
-	struct planning k = { .p = p, .below = { reals, n }, .all = { reals, n + 1 }, .e = e };
+	struct planning k = {
+		.p = p, .below = { reals, n }, .all = { reals, n + 1 }, .e = e
+	};
 	int rc;
 
 	*p = (struct layer_plan){ .item = item };

@@ -1,6 +1,5 @@
 #include "sandbox/layers.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -19,13 +18,14 @@
 
 /* rootfs/ has of each layer:
  *   NAME        the directory, being made or whole
- *   NAME.lock   shared lock: in use; exclusive: being made or removed. Its text says whether the
- *               directory is whole: "boot ID\n": in that boot of the machine, since it was not synced
- *               to disk; "durable\n": for good. */
+ *   NAME.lock   shared lock: in use; exclusive: being made or removed. Its text says
+ * whether the directory is whole: "boot ID\n": in that boot of the machine, since it was
+ * not synced to disk; "durable\n": for good. */
 enum {
 	NAME_EXTRA = 80,
 	TEXT_MAX = 128,
-	SETTLED = 60,   /* seconds after which syncing costs nothing, all being written back */
+	SETTLED = 60, /* seconds after which syncing costs nothing, all being written back
+	               */
 };
 
 static const char durable[] = "durable\n";
@@ -33,35 +33,9 @@ static const char durable[] = "durable\n";
 struct layers_hold {
 	char *name;
 	int lock;
-	size_t plan;      /* by which it is made */
-	bool missing;     /* and to be made */
+	size_t plan;  /* by which it is made */
+	bool missing; /* and to be made */
 };
-
-static int lock_name(char out[NAME_EXTRA * 2], const char *name, struct err *e)
-{
-	if (snprintf(out, NAME_EXTRA * 2, "%s.lock", name) >= NAME_EXTRA * 2)
-		return err_set(e, ERR_INVALID, "the name %.100s is too long", name);
-	return 0;
-}
-
-/* The lock file may have been removed with what it locks while we waited for it. */
-static int take_lock(int dir, const char *name, bool exclusive, bool wait, struct err *e)
-{
-	char file[NAME_EXTRA * 2];
-
-	if (lock_name(file, name, e) < 0)
-		return -1;
-	for (;;) {
-		int fd = wait ? lock_take(dir, file, exclusive, e) : lock_try(dir, file, exclusive, e);
-		struct stat st;
-
-		if (fd < 0)
-			return -1;
-		if (fstat(fd, &st) == 0 && st.st_nlink > 0)
-			return fd;
-		close(fd);
-	}
-}
 
 static void boot_text(struct buf *out)
 {
@@ -69,7 +43,7 @@ static void boot_text(struct buf *out)
 
 	buf_adds(out, "boot ");
 	if (file_read(AT_FDCWD, "/proc/sys/kernel/random/boot_id", out, TEXT_MAX, &e) < 0)
-		buf_reset(out);   /* then nothing is known, and each is made anew */
+		buf_reset(out); /* then nothing is known, and each is made anew */
 }
 
 static int write_text(int lock, const char *text, struct err *e)
@@ -81,14 +55,15 @@ static int write_text(int lock, const char *text, struct err *e)
 	return 0;
 }
 
-/* What was written back long ago is made durable at no cost, so that the next boot has it. */
+/* What was written back long ago is made durable at no cost, so that the next boot has
+ * it. */
 static void make_durable(int dir, int lock, const struct stat *st)
 {
 	struct err e;
 
 	if (st->st_mtime + SETTLED < time(NULL) && syncfs(dir) == 0 &&
 	    write_text(lock, durable, &e) < 0)
-		return;   /* a later build will */
+		return; /* a later build will */
 }
 
 static bool is_whole(int dir, const struct layers_hold *h)
@@ -112,24 +87,25 @@ static bool is_whole(int dir, const struct layers_hold *h)
 /* For layers_sweep, by way of ctime; mtime says when it was made. */
 static void mark_used(int lock)
 {
-	const struct timespec times[2] = { { .tv_nsec = UTIME_NOW }, { .tv_nsec = UTIME_OMIT } };
+	const struct timespec times[2] = { { .tv_nsec = UTIME_NOW },
+		                           { .tv_nsec = UTIME_OMIT } };
 
 	if (futimens(lock, times) < 0)
-		return;   /* then it is only removed too early, when nobody uses it */
+		return; /* then it is only removed too early, when nobody uses it */
 }
 
 /* Shared if it is whole; else exclusive. */
 static int hold(int dir, struct layers_hold *h, struct err *e)
 {
-	h->lock = take_lock(dir, h->name, false, true, e);
+	h->lock = layer_lock(dir, h->name, false, true, e);
 	if (h->lock < 0)
 		return -1;
 	if (!is_whole(dir, h)) {
 		fd_close(&h->lock);
-		h->lock = take_lock(dir, h->name, true, true, e);
+		h->lock = layer_lock(dir, h->name, true, true, e);
 		if (h->lock < 0)
 			return -1;
-		h->missing = !is_whole(dir, h);   /* another may have made it meanwhile */
+		h->missing = !is_whole(dir, h); /* another may have made it meanwhile */
 		if (!h->missing && lock_share(h->lock, e) < 0)
 			return -1;
 	}
@@ -139,7 +115,8 @@ static int hold(int dir, struct layers_hold *h, struct err *e)
 
 static int check_map(const char *map, struct err *e)
 {
-	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+	static const char allowed[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
 
 	if (!*map || strlen(map) > NAME_EXTRA / 2 || map[strspn(map, allowed)])
 		return err_set(e, ERR_INVALID, "'%.80s' cannot name an id map", map);
@@ -160,7 +137,8 @@ static int plan_all(struct layers *l, const struct layers_options *o, struct err
 
 static int by_name(const void *a, const void *b)
 {
-	return strcmp(((const struct layers_hold *)a)->name, ((const struct layers_hold *)b)->name);
+	return strcmp(((const struct layers_hold *)a)->name,
+	              ((const struct layers_hold *)b)->name);
 }
 
 static void add_hold(struct layers *l, const char *map, size_t i)
@@ -172,8 +150,8 @@ static void add_hold(struct layers *l, const char *map, size_t i)
 	l->holds[l->n_holds++] = (struct layers_hold){ buf_take(&name), -1, i, false };
 }
 
-/* What a layer says is said again by the same one above, so that one is enough; and overlayfs takes no
- * directory twice. */
+/* What a layer says is said again by the same one above, so that one is enough; and
+ * overlayfs takes no directory twice. */
 static void name_all(struct layers *l, const struct layers_options *o, const char *where)
 {
 	l->holds = mem_alloc((o->n + 1) * sizeof(*l->holds));
@@ -190,14 +168,15 @@ static void name_all(struct layers *l, const struct layers_options *o, const cha
 		buf_addf(&path, "%s/%s", where, l->holds[l->n_holds - 1].name);
 		strlist_add(&l->paths, path.s);
 	}
-	/* Locks are taken in the same order by everyone, so that no two wait for each other. */
+	/* Locks are taken in the same order by everyone, so that no two wait for each
+	 * other. */
 	qsort(l->holds, l->n_holds, sizeof(*l->holds), by_name);
 }
 
 struct making {
 	struct layers *l;
 	const struct layers_options *o;
-	int result;                /* memory file for struct unpack_report, if in another process */
+	int result; /* memory file for struct unpack_report, if in another process */
 	pthread_mutex_t lock;
 	struct unpack_report report;
 	bool failed;
@@ -209,8 +188,8 @@ struct work {
 	const struct layers_hold *hold;
 };
 
-static int make_one(struct making *m, const struct layers_hold *h, struct unpack_report *report,
-                    struct err *e)
+static int make_one(struct making *m, const struct layers_hold *h,
+                    struct unpack_report *report, struct err *e)
 {
 	AUTO_CLOSE int root = -1;
 
@@ -218,7 +197,8 @@ static int make_one(struct making *m, const struct layers_hold *h, struct unpack
 		return -1;
 	if (mkdirat(m->l->dir, h->name, 0700) < 0)
 		return err_sys(e, "create rootfs/%s", h->name);
-	root = openat(m->l->dir, h->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	root = openat(m->l->dir, h->name,
+	              O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (root < 0)
 		return err_sys(e, "open rootfs/%s", h->name);
 	return layer_fill(root, m->o->store->blobs, m->l->plans, h->plan, report, e);
@@ -245,7 +225,8 @@ static void run_one(void *arg)
 	pthread_mutex_unlock(&m->lock);
 }
 
-/* All that are missing; perhaps in a process of its own, where the threads are made then. */
+/* All that are missing; perhaps in a process of its own, where the threads are made then.
+ */
 static int make_missing(void *arg, struct err *e)
 {
 	struct making *m = arg;
@@ -267,8 +248,8 @@ static int make_missing(void *arg, struct err *e)
 	return 0;
 }
 
-static int call_inside(const struct inside *in, int (*fn)(void *, struct err *), void *arg,
-                       struct err *e)
+int inside_call(const struct inside *in, int (*fn)(void *, struct err *), void *arg,
+                struct err *e)
 {
 	return in->call ? in->call(in->sandbox, fn, arg, e) : fn(arg, e);
 }
@@ -283,7 +264,7 @@ static int make_all(struct layers *l, const struct layers_options *o, struct err
 	if (result < 0)
 		return err_sys(e, "create a memory file");
 	pthread_mutex_init(&m.lock, NULL);
-	rc = call_inside(&o->inside, make_missing, &m, e);
+	rc = inside_call(&o->inside, make_missing, &m, e);
 	pthread_mutex_destroy(&m.lock);
 	if (rc < 0)
 		return -1;
@@ -310,7 +291,8 @@ static int open_all(struct layers *l, const struct layers_options *o, struct err
 
 	if (check_map(o->map, e) < 0 || file_mkdirs(o->store->dir, "rootfs", 0700, e) < 0)
 		return -1;
-	l->dir = openat(o->store->dir, "rootfs", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	l->dir = openat(o->store->dir, "rootfs",
+	                O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	where = l->dir < 0 ? NULL : realpath(proc_fd(proc, l->dir), NULL);
 	if (!where)
 		return err_sys(e, "open rootfs/");
@@ -365,92 +347,10 @@ static int make_root(void *arg, struct err *e)
 	return place_meta(&report, r->fd, &r->t, e);
 }
 
-int layers_make_root(int fd, const struct toc_view *v, const struct inside *inside, struct err *e)
+int layers_make_root(int fd, const struct toc_view *v, const struct inside *inside,
+                     struct err *e)
 {
 	struct rooting r = { fd, *toc_view_find(v, "", NULL) };
 
-	return call_inside(inside, make_root, &r, e);
-}
-
-struct sweeping {
-	int dir;
-	int64_t before;
-	int result;
-	size_t removed;
-};
-
-/* With the lock, so that nobody uses it or will. */
-static int sweep_one(struct sweeping *s, const char *file, struct err *e)
-{
-	AUTO_FREE char *name = mem_strndup(file, strlen(file) - strlen(".lock"));
-	AUTO_CLOSE int lock = take_lock(s->dir, name, true, false, e);
-	struct stat st;
-
-	if (lock < 0)
-		return e->code == ERR_EXISTS ? 0 : -1;
-	if (fstat(lock, &st) < 0 || st.st_ctime > s->before)
-		return 0;
-	/* From here on it is not whole, whatever happens. */
-	if (ftruncate(lock, 0) < 0)
-		return err_sys(e, "mark rootfs/%s", name);
-	if (file_remove_tree(s->dir, name, e) < 0)
-		return -1;
-	if (unlinkat(s->dir, file, 0) < 0)
-		return err_sys(e, "remove rootfs/%s", file);
-	s->removed++;
-	return 0;
-}
-
-static int sweep_listed(struct sweeping *s, DIR *d, struct err *e)
-{
-	struct dirent *ent;
-	int rc = 0;
-
-	while (rc == 0 && (ent = readdir(d))) {
-		size_t n = strlen(ent->d_name);
-
-		if (n > 5 && !strcmp(ent->d_name + n - 5, ".lock"))
-			rc = sweep_one(s, ent->d_name, e);
-	}
-	return rc;
-}
-
-static int sweep(void *arg, struct err *e)
-{
-	struct sweeping *s = arg;
-	int copy = openat(s->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = copy < 0 ? NULL : fdopendir(copy);
-	int rc;
-
-	if (!d) {
-		err_sys(e, "list rootfs/");
-		fd_close(&copy);
-		return -1;
-	}
-	rc = sweep_listed(s, d, e);
-	closedir(d);
-	if (rc == 0 && pwrite(s->result, &s->removed, sizeof(s->removed), 0) < 0)
-		return err_sys(e, "report on removing");
-	return rc;
-}
-
-int layers_sweep(struct store *store, int64_t age, const struct inside *inside, size_t *removed,
-                 struct err *e)
-{
-	AUTO_CLOSE int dir = openat(store->dir, "rootfs", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	AUTO_CLOSE int result = memfd_create("report", MFD_CLOEXEC);
-	struct sweeping s = { dir, (int64_t)time(NULL) - age, result, 0 };
-
-	if (dir < 0 && errno == ENOENT) {
-		if (removed)
-			*removed = 0;
-		return 0;
-	}
-	if (dir < 0 || result < 0)
-		return err_sys(e, "open rootfs/");
-	if (call_inside(inside, sweep, &s, e) < 0)
-		return err_wrap(e, "remove unpacked layers");
-	if (removed && pread(result, removed, sizeof(*removed), 0) != sizeof(*removed))
-		return err_set(e, ERR_FAILED, "removing gave no report");
-	return 0;
+	return inside_call(inside, make_root, &r, e);
 }

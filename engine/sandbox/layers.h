@@ -1,52 +1,59 @@
 #ifndef SANDBOX_LAYERS_H
 #define SANDBOX_LAYERS_H
 
-/* Unpacked layers, the lower directories of overlayfs: rootfs/ in the store (2-architecture.md, "Store"). Each
- * layer is a directory of its own, made once for each diff ID and id map and shared between builds. What
- * it hides is marked as overlayfs and fuse-overlayfs know it: whiteouts are character devices 0:0,
- * which any user may make (Linux 5.8); opaque directories have trusted.overlay.opaque where we may
- * set that (as root: mount without "userxattr"), else user.overlay.opaque (mount with it).
+/* Unpacked layers, the lower directories of overlayfs: rootfs/ in the store
+ * (2-architecture.md, "Store"). Each layer is a directory of its own, made once for each
+ * diff ID and id map and shared between builds. What it hides is marked as overlayfs and
+ * fuse-overlayfs know it: whiteouts are character devices 0:0, which any user may make
+ * (Linux 5.8); opaque directories have trusted.overlay.opaque where we may set that (as
+ * root: mount without "userxattr"), else user.overlay.opaque (mount with it).
  *
- * A name is where applying one layer after the other would have put it: with "lib" a symlink to
- * "usr/lib" in a lower layer, "lib/x" is unpacked as "usr/lib/x", which a directory "lib" would hide
- * from overlayfs. Where a layer's directory depends so on the layers below, its name does too. */
+ * A name is where applying one layer after the other would have put it: with "lib" a
+ * symlink to "usr/lib" in a lower layer, "lib/x" is unpacked as "usr/lib/x", which a
+ * directory "lib" would hide from overlayfs. Where a layer's directory depends so on the
+ * layers below, its name does too. */
 #include "image/toc.h"
 #include "image/unpack.h"
 #include "sandbox/sandbox.h"
 #include "store/store.h"
 
-/* Who reads and makes files of a root file system: `call` is sandbox_call for those who need it for that,
- * with its sandbox; or NULL, then we do it ourselves. */
+/* Who reads and makes files of a root file system: `call` is sandbox_call for those who
+ * need it for that, with its sandbox; or NULL, then we do it ourselves. */
 struct inside {
 	int (*call)(struct sandbox *s, int (*fn)(void *arg, struct err *e), void *arg,
 	            struct err *e);
 	struct sandbox *sandbox;
 };
 
+MUST_CHECK int inside_call(const struct inside *in, int (*fn)(void *arg, struct err *e),
+                           void *arg, struct err *e);
+
 /* One layer of an image. */
 struct layers_item {
 	struct digest diff_id;
-	struct descriptor blob;      /* in the store */
-	const struct toc *toc;       /* what layer_scan or the packer said of it */
+	struct descriptor blob; /* in the store */
+	const struct toc *toc;  /* what layer_scan or the packer said of it */
 };
 
 struct layers_options {
 	struct store *store;
-	const struct layers_item *items;   /* lowest first */
+	const struct layers_item *items; /* lowest first */
 	size_t n;
-	/* Names whose ids the files' owners are: "root", "single", "range-100000-65536". Of letters, digits,
+	/* Names whose ids the files' owners are: "root", "single", "range-100000-65536".
+	 * Of letters, digits,
 	 * '-' and '_'. */
 	const char *map;
 	struct inside inside;
-	int threads;                 /* unpack at once; 1 or more */
+	int threads; /* unpack at once; 1 or more */
 };
 
 /* Layers in use. */
 struct layers {
-	int dir;                     /* of rootfs/ */
-	struct strlist paths;        /* absolute, lowest first; of two equal ones only the upper */
-	/* The layers' tables with names as they are unpacked. For the view that a difference is taken
-	 * against. Strings are those of the items' tables. */
+	int dir; /* of rootfs/ */
+	struct strlist
+		paths; /* absolute, lowest first; of two equal ones only the upper */
+	/* The layers' tables with names as they are unpacked. For the view that a
+	 * difference is taken against. Strings are those of the items' tables. */
 	const struct toc **tables;
 	size_t n_tables;
 	struct unpack_report report; /* of what was unpacked now */
@@ -55,20 +62,22 @@ struct layers {
 	size_t n_holds;
 };
 
-/* Unpacks what is not there yet. Checked against the diff IDs and the tables while it is read. No
- * directory is used until it is whole. They stay until layers_close. ERR_CORRUPT: a blob or a table
- * is not what it should be. */
-MUST_CHECK int layers_open(struct layers *l, const struct layers_options *o, struct err *e);
-void layers_close(struct layers *l);   /* also after an error */
+/* Unpacks what is not there yet. Checked against the diff IDs and the tables while it is
+ * read. No directory is used until it is whole. They stay until layers_close.
+ * ERR_CORRUPT: a blob or a table is not what it should be. */
+MUST_CHECK int layers_open(struct layers *l, const struct layers_options *o,
+                           struct err *e);
+void layers_close(struct layers *l); /* also after an error */
 struct toc_view layers_view(const struct layers *l);
 
-/* Makes an empty directory the root that the view has: its owner, mode and attributes. For an upper
- * directory, since overlayfs takes those of the root from it. `fd` is borrowed. */
-MUST_CHECK int layers_make_root(int fd, const struct toc_view *v, const struct inside *inside,
-                                struct err *e);
+/* Makes an empty directory the root that the view has: its owner, mode and attributes.
+ * For an upper directory, since overlayfs takes those of the root from it. `fd` is
+ * borrowed. */
+MUST_CHECK int layers_make_root(int fd, const struct toc_view *v,
+                                const struct inside *inside, struct err *e);
 
-/* Removes those that nobody uses and nobody did for `age` seconds; those killed half way too. *removed
- * (may be NULL) is how many. */
+/* Removes those that nobody uses and nobody did for `age` seconds; those killed half way
+ * too. *removed (may be NULL) is how many. */
 MUST_CHECK int layers_sweep(struct store *store, int64_t age, const struct inside *inside,
                             size_t *removed, struct err *e);
 

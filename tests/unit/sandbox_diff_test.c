@@ -1,5 +1,5 @@
-/* What a step changed, told alike by overlayfs for root and for an ordinary user, by fuse-overlayfs, and by a
- * copy. */
+/* What a step changed, told alike by overlayfs for root and for an ordinary user, by
+ * fuse-overlayfs, and by a copy. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,7 +17,8 @@ enum { MTIME = 99 };
 static struct sandbox range, single;
 static struct strlist stubs;
 
-static void tell_file(struct fixture *f, const char *upper, const struct toc_entry *t, struct buf *out)
+static void tell_file(struct fixture *f, const char *upper, const struct toc_entry *t,
+                      struct buf *out)
 {
 	AUTO_BUF path = BUF_INIT;
 	AUTO_BUF data = BUF_INIT;
@@ -25,7 +26,8 @@ static void tell_file(struct fixture *f, const char *upper, const struct toc_ent
 	struct err e;
 
 	buf_addf(&path, "%s/%s", upper, t->path);
-	if (file_read(f->fd, path.s, &data, 1 << 20, &e) < 0)   /* as the packer will, from outside */
+	if (file_read(f->fd, path.s, &data, 1 << 20, &e) <
+	    0) /* as the packer will, from outside */
 		fail_msg("%s", e.msg);
 	digest_of(&d, data.s, data.len);
 	assert_true(digest_equal(&d, &t->digest));
@@ -33,9 +35,10 @@ static void tell_file(struct fixture *f, const char *upper, const struct toc_ent
 	buf_addf(out, "=%s", data.s);
 }
 
-/* "-gone d:etc f:etc/x=text l:link>text h:hard>target"; modes other than 644 (of directories
- * 755; those of layer() have 644) and owners other than 0. */
-static void tell(struct fixture *f, const char *upper, const struct diff *d, struct buf *out)
+/* "-gone d:etc f:etc/x=text l:link>text h:hard>target"; modes other than 644 (of
+ * directories 755; those of layer() have 644) and owners other than 0. */
+static void tell(struct fixture *f, const char *upper, const struct diff *d,
+                 struct buf *out)
 {
 	for (size_t i = 0; i < d->removed.n; i++)
 		buf_addf(out, "%s-%s", out->len ? " " : "", d->removed.at[i].path);
@@ -60,12 +63,18 @@ static void tell(struct fixture *f, const char *upper, const struct diff *d, str
 	}
 }
 
-static int diff(struct unpacked *u, const char *upper, enum diff_kind kind, struct diff *d, struct err *e)
+static int diff(struct unpacked *u, const char *upper, enum diff_kind kind,
+                struct diff *d, struct err *e)
 {
 	AUTO_CLOSE int fd = openat(u->f->fd, upper, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct diff_options o = {
-		.upper = fd, .lower = layers_view(&u->l), .kind = kind, .stubs = &stubs, .mtime = MTIME,
-		.inside = u->o.inside, .flat = u->o.inside.sandbox == &single,
+		.upper = fd,
+		.lower = layers_view(&u->l),
+		.kind = kind,
+		.stubs = &stubs,
+		.mtime = MTIME,
+		.inside = u->o.inside,
+		.flat = u->o.inside.sandbox == &single,
 		.no_devices = u->l.report.devices_skipped > 0,
 	};
 
@@ -73,8 +82,8 @@ static int diff(struct unpacked *u, const char *upper, enum diff_kind kind, stru
 	return diff_read(d, &o, e);
 }
 
-static void told(struct unpacked *u, const char *upper, enum diff_kind kind, const char *want,
-                 const char *how)
+static void told(struct unpacked *u, const char *upper, enum diff_kind kind,
+                 const char *want, const char *how)
 {
 	AUTO_BUF got = BUF_INIT;
 	struct diff d;
@@ -123,7 +132,8 @@ struct expected {
 	const char *script, *want, *flat;
 } expected;
 
-static void overlay_tells(struct fixture *f, struct sandbox *s, const char *want, const char *how)
+static void overlay_tells(struct fixture *f, struct sandbox *s, const char *want,
+                          const char *how)
 {
 	struct unpacked u;
 
@@ -143,7 +153,8 @@ static void copy_tells(struct fixture *f)
 	clean(f);
 	if (unpack_dir(f->blobs, &f->image, f->fd, "fs", NULL, &e) < 0)
 		fail_msg("%s", e.msg);
-	buf_addf(&text, "cp -a --no-preserve=links fs copy && cd copy\n%s", expected.script);
+	buf_addf(&text, "cp -a --no-preserve=links fs copy && cd copy\n%s",
+	         expected.script);
 	run(f, text.s);
 	unpacked_open(&u, f, NULL);
 	told(&u, "copy", DIFF_COPY, expected.want, "copy");
@@ -155,12 +166,14 @@ static void fuse_tells(struct fixture *f)
 	AUTO_BUF text = BUF_INIT;
 	struct unpacked u;
 
-	if (access("/dev/fuse", R_OK | W_OK) < 0 || system("command -v fuse-overlayfs >/dev/null") != 0)
+	if (access("/dev/fuse", R_OK | W_OK) < 0 ||
+	    system("command -v fuse-overlayfs >/dev/null") != 0)
 		return;
 	clean(f);
 	unpacked_open(&u, f, NULL);
 	make_upper(&u);
-	buf_adds(&text, "mkdir work m; fuse-overlayfs -o upperdir=up,workdir=work,lowerdir=");
+	buf_adds(&text,
+	         "mkdir work m; fuse-overlayfs -o upperdir=up,workdir=work,lowerdir=");
 	for (size_t i = u.l.paths.len; i-- > 0;)
 		buf_addf(&text, "%s%s", u.l.paths.at[i], i ? ":" : "");
 	buf_addf(&text, " m && (cd m\n%s\n); r=$?; umount m; exit $r", expected.script);
@@ -182,7 +195,8 @@ static void single_tells(struct fixture *f)
 }
 
 /* `flat`, if not NULL, is what a user with a single uid gets. */
-static void changes(struct fixture *f, const char *script, const char *want, const char *flat)
+static void changes(struct fixture *f, const char *script, const char *want,
+                    const char *flat)
 {
 	expected = (struct expected){ script, want, flat };
 	if (geteuid() != 0)
@@ -208,28 +222,34 @@ static void nothing_done_is_no_difference(void **state)
 {
 	layer(*state, "d:a f:a/x=1");
 	same(*state, "true", "");
-	same(*state, "touch a/x a; chmod 600 a/x; chmod 644 a/x; echo new >a/x; printf 1 >a/x; touch a/y; rm a/y", "");
+	same(*state,
+	     "touch a/x a; chmod 600 a/x; chmod 644 a/x; echo new >a/x; printf 1 >a/x; touch a/y; rm a/y",
+	     "");
 }
 
 static void new_changed_and_removed_files(void **state)
 {
 	layer(*state, "d:a f:a/x=1 f:a/y=2 d:b f:b/z=3 d:c f:c/c=1 f:m=1 l:s>t");
-	same(*state, "printf new >a/n; printf 9 >a/x; rm a/y; rm -r b; chmod 600 m; ln -sfn u s; mkdir -p n/e; mkfifo n/p",
+	same(*state,
+	     "printf new >a/n; printf 9 >a/x; rm a/y; rm -r b; chmod 600 m; ln -sfn u s; mkdir -p n/e; mkfifo n/p",
 	     "-a/y -b f:a/n=new f:a/x=9 f:m=1,600 d:n d:n/e p:n/p l:s>u");
 }
 
 static void types_that_change(void **state)
 {
 	layer(*state, "d:dir f:dir/x=1 f:file=1 l:link>dir d:d2 d:d2/sub f:d2/sub/x=1");
-	same(*state, "rm -r dir; printf f >dir; rm file; mkdir file; printf g >file/g; rm link; mkdir link; rm -r d2; ln -s x d2",
+	same(*state,
+	     "rm -r dir; printf f >dir; rm file; mkdir file; printf g >file/g; rm link; mkdir link; rm -r d2; ln -s x d2",
 	     "-d2 -dir -file -link l:d2>x f:dir=f d:file f:file/g=g d:link");
 }
 
 static void a_directory_made_anew_is_compared_with_the_old_one(void **state)
 {
-	layer(*state, "d:d f:d/same=1 f:d/gone=1 f:d/other=1 d:d/sub f:d/sub/x=1 f:d/sub/y=1 d:d/e f:d/e/f=1 d:w f:w/x=1");
+	layer(*state,
+	      "d:d f:d/same=1 f:d/gone=1 f:d/other=1 d:d/sub f:d/sub/x=1 f:d/sub/y=1 d:d/e f:d/e/f=1 d:w f:w/x=1");
 	layer(*state, "f:d/new=1");
-	same(*state, "rm -r d w; mkdir -m 644 d d/sub w; printf 1 >d/same; printf 2 >d/other; printf 1 >d/sub/x; printf 2 >d/added",
+	same(*state,
+	     "rm -r d w; mkdir -m 644 d d/sub w; printf 1 >d/same; printf 2 >d/other; printf 1 >d/sub/x; printf 2 >d/added",
 	     "-d/e -d/gone -d/new -d/sub/y -w/x f:d/added=2 f:d/other=2");
 }
 
@@ -237,20 +257,23 @@ static void names_below_a_symlink_of_the_image(void **state)
 {
 	layer(*state, "d:usr d:usr/lib f:usr/lib/a=1 l:lib>usr/lib");
 	layer(*state, "f:lib/b=1 f:lib/c=1");
-	same(*state, "rm lib/b; printf 2 >lib/c; printf 1 >usr/lib/a", "-usr/lib/b f:usr/lib/c=2");
+	same(*state, "rm lib/b; printf 2 >lib/c; printf 1 >usr/lib/a",
+	     "-usr/lib/b f:usr/lib/c=2");
 }
 
 static void hard_links(void **state)
 {
 	layer(*state, "d:a f:a/x=1 h:b>a/x f:c=1 h:d>c");
-	same(*state, "printf 2 >a/x; printf n >n; ln n a/n; ln n a-n; chmod 600 c; chmod 644 c; rm d; ln c d",
+	same(*state,
+	     "printf 2 >a/x; printf n >n; ln n a/n; ln n a-n; chmod 600 c; chmod 644 c; rm d; ln c d",
 	     "f:a-n=n h:a/n>a-n f:a/x=2 f:c=1 h:d>c h:n>a-n");
 }
 
 static void modes_and_owners(void **state)
 {
 	layer(*state, "d:a f:a/x=1 f:y=1 d:z");
-	changes(*state, "chmod 4755 a/x; chown 5:6 y; chmod 1777 z; install -d -m 700 -o 7 -g 8 s; printf x >s/f; chmod 000 s/f",
+	changes(*state,
+	        "chmod 4755 a/x; chown 5:6 y; chmod 1777 z; install -d -m 700 -o 7 -g 8 s; printf x >s/f; chmod 000 s/f",
 	        "f:a/x=1,4755 d:s,700,7:8 f:s/f=x,0 f:y=1,5:6 d:z,1777", NULL);
 }
 
@@ -261,10 +284,18 @@ static void one_uid_keeps_owners_that_it_could_not_make(void **state)
 	char block[512];
 
 	tar_block(block, "s", '0', 1);
-	memcpy(block + FIELD_MODE, "0004755\0" "0000005\0" "0000006\0", 24);
+	memcpy(block + FIELD_MODE,
+	       "0004755\0"
+	       "0000005\0"
+	       "0000006\0",
+	       24);
 	tar_put(&tar, block, "1", 1);
 	tar_block(block, "t", '0', 1);
-	memcpy(block + FIELD_MODE, "0004755\0" "0000005\0" "0000006\0", 24);
+	memcpy(block + FIELD_MODE,
+	       "0004755\0"
+	       "0000005\0"
+	       "0000006\0",
+	       24);
 	tar_put(&tar, block, "1", 1);
 	add_layer(f, &tar);
 	expected.script = "touch s t; chmod g+w s; chmod g-w s; printf 2 >t; chmod 600 t";
@@ -277,7 +308,8 @@ static void one_uid_keeps_owners_that_it_could_not_make(void **state)
 static void attributes_and_capabilities(void **state)
 {
 	layer(*state, "d:a f:a/x=1 f:y=1");
-	same(*state, "setfattr -n user.note -v text a/x; setfattr -n user.dir -v t a; touch ping; setcap cap_net_raw+ep ping",
+	same(*state,
+	     "setfattr -n user.note -v text a/x; setfattr -n user.dir -v t a; touch ping; setcap cap_net_raw+ep ping",
 	     "d:a,644,user.dir/1 f:a/x=1,user.note/4 f:ping=,security.capability/20");
 }
 
@@ -289,7 +321,9 @@ static void stubs_are_no_difference(void **state)
 	strlist_add(&stubs, "/etc/resolv.conf");
 	strlist_add(&stubs, "/opt");
 	strlist_add(&stubs, "/etc/x");
-	same(*state, "mkdir run opt opt/mine; touch run/secret etc/resolv.conf; printf 2 >etc/x", "f:etc/x=2 d:opt d:opt/mine");
+	same(*state,
+	     "mkdir run opt opt/mine; touch run/secret etc/resolv.conf; printf 2 >etc/x",
+	     "f:etc/x=2 d:opt d:opt/mine");
 	strlist_fini(&stubs);
 	stubs = (struct strlist)STRLIST_INIT;
 }
@@ -312,8 +346,10 @@ static void the_root_itself(void **state)
 static void sockets_are_left_out(void **state)
 {
 	layer(*state, "f:x=1 d:d f:d/y=1");
-	same(*state, "s() { python3 -c \"import socket,sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])\" $1; }\n"
-	             "rm x; s x; s new; rm -r d; mkdir -m 644 d; s d/y", "-d/y -x");
+	same(*state,
+	     "s() { python3 -c \"import socket,sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])\" $1; }\n"
+	     "rm x; s x; s new; rm -r d; mkdir -m 644 d; s d/y",
+	     "-d/y -x");
 }
 
 static void refused(struct fixture *f, const char *script, const char *why)
@@ -348,7 +384,8 @@ static void marks_that_the_step_made_up_mean_nothing(void **state)
 	struct fixture *f = *state;
 
 	layer(f, "d:a f:a/x=1 f:e=");
-	expected.script = "setfattr -n user.overlay.opaque -v y a; : >e; setfattr -n user.overlay.whiteout -v y e";
+	expected.script =
+		"setfattr -n user.overlay.opaque -v y a; : >e; setfattr -n user.overlay.whiteout -v y e";
 	if (geteuid() != 0)
 		skip();
 	overlay_tells(f, NULL, "", "root");

@@ -1,4 +1,5 @@
-/* Layers unpacked one by one show, under overlayfs, what applying one after the other gives. */
+/* Layers unpacked one by one show, under overlayfs, what applying one after the other
+ * gives. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,8 +10,9 @@
 
 #include "unit/sandboxing.h"
 
-/* All but directories' times and numbers of links, in which merging takes other liberties. */
-#define LISTING \
+/* All but directories' times and numbers of links, in which merging takes other
+ * liberties. */
+#define LISTING                                                                                                                \
 	"find . -mindepth 1 \\( -type d -printf '%%P %%y %%m %%U %%G\\n' -o -type f -printf '%%P %%y %%m %%U %%G %%s %%T@\\n'" \
 	" -exec sha256sum {} + -o -printf '%%P %%y %%m %%U %%G %%l\\n' \\) | LC_ALL=C sort"
 
@@ -25,7 +27,8 @@ static void shows(struct fixture *f)
 	if (unpack_dir(f->blobs, &f->image, f->fd, "fs", NULL, &e) < 0)
 		fail_msg("%s", e.msg);
 	unpacked_open(&u, f, NULL);
-	buf_addf(&script, "(cd m && " LISTING ") >m.list; (cd fs && " LISTING ") >fs.list; diff -u fs.list m.list");
+	buf_addf(&script, "(cd m && " LISTING ") >m.list; (cd fs && " LISTING
+	                  ") >fs.list; diff -u fs.list m.list");
 	with_mount(&u, script.s);
 	unpacked_fini(&u);
 }
@@ -93,7 +96,7 @@ static void a_layer_is_unpacked_once(void **state)
 	layer(f, "f:a=1");
 	unpacked_open(&u, f, NULL);
 	unpacked_open(&again, f, NULL);
-	assert_int_equal(u.l.paths.len, 2);   /* the third is the first */
+	assert_int_equal(u.l.paths.len, 2); /* the third is the first */
 	assert_string_equal(u.l.paths.at[0], again.l.paths.at[0]);
 	assert_int_equal(stat(u.l.paths.at[1], &st), 0);
 	unpacked_fini(&again);
@@ -144,7 +147,9 @@ static void wrong_diff_ids_tables_and_bytes_are_refused(void **state)
 {
 	struct fixture *f = *state;
 	struct unpacked u;
-	struct toc_entry more = { .path = "more", .type = TOC_SYMLINK, .link = "x", .mode = 0777 };
+	struct toc_entry more = {
+		.path = "more", .type = TOC_SYMLINK, .link = "x", .mode = 0777
+	};
 	char hex[DIGEST_HEX + 1];
 	AUTO_BUF script = BUF_INIT;
 
@@ -157,7 +162,8 @@ static void wrong_diff_ids_tables_and_bytes_are_refused(void **state)
 	toc_sort(&u.tables[0]);
 	refused(&u, ERR_CORRUPT, "table of contents");
 	unpacked_init(&u, f, NULL);
-	buf_addf(&script, "printf X | dd of=store/blobs/sha256/%s bs=1 seek=512 conv=notrunc",
+	buf_addf(&script,
+	         "printf X | dd of=store/blobs/sha256/%s bs=1 seek=512 conv=notrunc",
 	         digest_hex(&f->layers[0].digest, hex));
 	run(f, script.s);
 	refused(&u, ERR_CORRUPT, "");
@@ -173,11 +179,13 @@ static void what_was_not_finished_is_made_anew(void **state)
 	unpacked_open(&u, f, NULL);
 	unpacked_fini(&u);
 	/* As kill -9 would leave it; then as a loss of power would. */
-	run(f, "cd store/rootfs && truncate -s0 *.lock && rm *-root/a && mkdir -p $(echo *-root)/junk/deep");
+	run(f,
+	    "cd store/rootfs && truncate -s0 *.lock && rm *-root/a && mkdir -p $(echo *-root)/junk/deep");
 	unpacked_open(&u, f, NULL);
 	unpacked_fini(&u);
 	run(f, "test $(ls store/rootfs/*-root) = a");
-	run(f, "cd store/rootfs && echo boot other >$(ls *.lock) && truncate -s0 *-root/a");
+	run(f,
+	    "cd store/rootfs && echo boot other >$(ls *.lock) && truncate -s0 *-root/a");
 	unpacked_open(&u, f, NULL);
 	unpacked_fini(&u);
 	run(f, "test $(cat store/rootfs/*-root/a) = 1");
@@ -241,8 +249,10 @@ static void as_user(struct fixture *f)
 	unpacked_open(&u, f, &user);
 	assert_int_equal(u.l.report.owners_skipped, 0);
 	assert_int_equal(u.l.report.xattrs_skipped, 0);
-	with_mount(&u, "test $(stat -c %u:%g:%a m/shut/in) = 1000:1000:4711 && test \"$(ls m/d)\" = new && ! test -e m/x &&"
-	               "getcap m/ping | grep cap_net_raw && ! ls m/d/gone");
+	with_mount(
+		&u,
+		"test $(stat -c %u:%g:%a m/shut/in) = 1000:1000:4711 && test \"$(ls m/d)\" = new && ! test -e m/x &&"
+		"getcap m/ping | grep cap_net_raw && ! ls m/d/gone");
 	assert_int_equal(layers_sweep(&u.store, -10, &inside, &removed, &e), 0);
 	assert_int_equal(removed, 0);
 	layers_close(&u.l);
@@ -269,7 +279,11 @@ static void an_ordinary_user_unpacks_inside_a_user_namespace(void **state)
 	memcpy(block + FIELD_MODE, "0000000", 8);
 	tar_put(&tar, block, NULL, 0);
 	tar_block(block, "shut/in", '0', 0);
-	memcpy(block + FIELD_MODE, "0004711\0" "0001750\0" "0001750\0", 24);
+	memcpy(block + FIELD_MODE,
+	       "0004711\0"
+	       "0001750\0"
+	       "0001750\0",
+	       24);
 	tar_put(&tar, block, NULL, 0);
 	add_layer(f, &tar);
 	layer(f, "d:d f:d/gone=1 f:d/gone2=2 f:x=1");

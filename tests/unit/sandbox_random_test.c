@@ -1,5 +1,5 @@
-/* Random images and random steps: layers unpacked one by one show what merging them gives, and the layer made
- * of a step's difference gives what the step saw. */
+/* Random images and random steps: layers unpacked one by one show what merging them
+ * gives, and the layer made of a step's difference gives what the step saw. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,10 +15,11 @@
 
 enum { IMAGES = 25 };
 
-/* But for directories of mode 0755: one that no layer has an entry for, and of which all is removed, is
- * gone when merged, and empty when layers are applied one after the other. */
-#define LIST                                                                                          \
-	"find . -mindepth 1 \\( -type d \\( -perm 755 -o -printf '%P %y %m\\n' \\) -o -type f -printf '%P %y %m %s\\n'"    \
+/* But for directories of mode 0755: one that no layer has an entry for, and of which all
+ * is removed, is gone when merged, and empty when layers are applied one after the other.
+ */
+#define LIST                                                                                                            \
+	"find . -mindepth 1 \\( -type d \\( -perm 755 -o -printf '%P %y %m\\n' \\) -o -type f -printf '%P %y %m %s\\n'" \
 	" -exec sha256sum {} + -o -printf '%P %y %l\\n' \\) | LC_ALL=C sort"
 
 static unsigned draw(unsigned *seed, unsigned n)
@@ -56,7 +57,9 @@ static void random_layer(struct fixture *f, unsigned *seed)
 static void random_step(struct buf *out, unsigned *seed)
 {
 	static const char *const ops[] = {
-		"rm -rf", "mkdir -m 700 -p", "printf x >", "printf 1 >", "chmod 755", "ln -sfn", "ln", "mv", "cp -a", "rm -rf",
+		"rm -rf",    "mkdir -m 700 -p", "printf x >", "printf 1 >",
+		"chmod 755", "ln -sfn",         "ln",         "mv",
+		"cp -a",     "rm -rf",
 	};
 
 	for (unsigned n = 1 + draw(seed, 12); n > 0; n--) {
@@ -73,7 +76,8 @@ static void random_step(struct buf *out, unsigned *seed)
 }
 
 /* The layer that the difference is, on top of the fixture's; as builds make it. */
-static void add_difference(struct fixture *f, const struct toc_view *v, const struct diff *d, int upper)
+static void add_difference(struct fixture *f, const struct toc_view *v,
+                           const struct diff *d, int upper)
 {
 	static const struct history by_us = { .created_by = "step" };
 	struct pack_options how = { .store = f->blobs, .codec = CODEC_NONE };
@@ -104,12 +108,15 @@ static void add_difference(struct fixture *f, const struct toc_view *v, const st
 
 static void step(struct fixture *f, struct unpacked *u, unsigned *seed)
 {
-	struct diff_options o = { .lower = layers_view(&u->l), .kind = DIFF_OVERLAY, .mtime = 5 };
+	struct diff_options o = { .lower = layers_view(&u->l),
+		                  .kind = DIFF_OVERLAY,
+		                  .mtime = 5 };
 	AUTO_BUF script = BUF_INIT;
 	struct diff d;
 	struct err e;
 
-	buf_adds(&script, "(cd m && " LIST ") >m.list; diff -u fs.list m.list || exit 1\ncd m\n(");
+	buf_adds(&script,
+	         "(cd m && " LIST ") >m.list; diff -u fs.list m.list || exit 1\ncd m\n(");
 	random_step(&script, seed);
 	buf_adds(&script, ") 2>/dev/null\n" LIST " >../m.list");
 	with_mount(u, script.s);
@@ -155,7 +162,8 @@ static void random_images_and_steps(void **state)
 	(void)state;
 	if (geteuid() != 0)
 		skip();
-	for (unsigned seed = getenv("SEED") ? (unsigned)atoi(getenv("SEED")) : 1; merged < IMAGES; seed++) {
+	for (unsigned seed = getenv("SEED") ? (unsigned)atoi(getenv("SEED")) : 1;
+	     merged < IMAGES; seed++) {
 		void *f;
 
 		print_message("seed %u\n", seed);

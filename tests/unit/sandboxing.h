@@ -1,8 +1,8 @@
 #ifndef TESTS_UNIT_SANDBOXING_H
 #define TESTS_UNIT_SANDBOXING_H
 
-/* Layers unpacked one by one and mounted, by root and by an ordinary user with a range of ids. Included after
- * cmocka.h. */
+/* Layers unpacked one by one and mounted, by root and by an ordinary user with a range of
+ * ids. Included after cmocka.h. */
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,24 +15,25 @@ enum { RANGE = 300000, RANGE_LEN = 65536 };
 
 /* What sandbox_call is for: a process that is root over the ids of a user namespace. */
 struct sandbox {
-	int userns;   /* -1: none; then only a process of its own */
+	int userns; /* -1: none; then only a process of its own */
 };
 
-static inline int call_inside(struct sandbox *s, int (*fn)(void *, struct err *), void *arg,
-                              struct err *e)
+static inline int call_inside(struct sandbox *s, int (*fn)(void *, struct err *),
+                              void *arg, struct err *e)
 {
 	struct {
 		int rc;
 		struct err e;
-	} *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	} *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
+	                 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	int status, rc;
 	pid_t pid;
 
 	assert_ptr_not_equal(shared, MAP_FAILED);
 	pid = fork();
 	if (pid == 0) {
-		if (s->userns >= 0 && (setns(s->userns, CLONE_NEWUSER) < 0 || setresgid(0, 0, 0) < 0 ||
-		                       setresuid(0, 0, 0) < 0))
+		if (s->userns >= 0 && (setns(s->userns, CLONE_NEWUSER) < 0 ||
+		                       setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
 			_exit(98);
 		shared->rc = fn(arg, &shared->e);
 		_exit(0);
@@ -45,8 +46,8 @@ static inline int call_inside(struct sandbox *s, int (*fn)(void *, struct err *)
 	return rc;
 }
 
-/* A user namespace of `nobody` in which 0 is nobody, and 1… are RANGE…; as newuidmap would make it. Its fd, or
- * -1 where there are none. */
+/* A user namespace of `nobody` in which 0 is nobody, and 1… are RANGE…; as newuidmap
+ * would make it. Its fd, or -1 where there are none. */
 static inline int make_userns(bool range)
 {
 	int ready[2], go[2], fd = -1;
@@ -56,7 +57,8 @@ static inline int make_userns(bool range)
 	assert_int_equal(pipe(ready) | pipe(go), 0);
 	pid = fork();
 	if (pid == 0) {
-		bool ok = setgid(NOBODY) == 0 && setuid(NOBODY) == 0 && unshare(CLONE_NEWUSER) == 0;
+		bool ok = setgid(NOBODY) == 0 && setuid(NOBODY) == 0 &&
+		          unshare(CLONE_NEWUSER) == 0;
 
 		byte = ok ? 'y' : 'n';
 		_exit(write(ready[1], &byte, 1) != 1 || read(go[0], &byte, 1) != 1);
@@ -66,7 +68,8 @@ static inline int make_userns(bool range)
 		snprintf(path, sizeof(path), "/proc/%d/%cid_map", (int)pid, "ug"[i]);
 		fd = open(path, O_WRONLY | O_CLOEXEC);
 		if (range)
-			snprintf(text, sizeof(text), "0 %d 1\n1 %d %d\n", NOBODY, RANGE, RANGE_LEN - 1);
+			snprintf(text, sizeof(text), "0 %d 1\n1 %d %d\n", NOBODY, RANGE,
+			         RANGE_LEN - 1);
 		else
 			snprintf(text, sizeof(text), "0 %d 1\n", NOBODY);
 		assert_int_equal(write(fd, text, strlen(text)), strlen(text));
@@ -92,7 +95,8 @@ struct unpacked {
 	struct layers l;
 };
 
-static inline void scan_layer(const struct fixture *f, size_t i, struct toc *out, struct digest *diff_id)
+static inline void scan_layer(const struct fixture *f, size_t i, struct toc *out,
+                              struct digest *diff_id)
 {
 	struct fd_source in;
 	struct err e;
@@ -113,7 +117,8 @@ static inline void unpacked_init(struct unpacked *u, struct fixture *f, struct s
 {
 	size_t n = f->image.manifest.n_layers;
 
-	*u = (struct unpacked){ .f = f, .store = { .dir = f->store_fd, .blobs = f->blobs } };
+	*u = (struct unpacked){ .f = f,
+		                .store = { .dir = f->store_fd, .blobs = f->blobs } };
 	u->tables = mem_alloc(n * sizeof(*u->tables) + 1);
 	u->items = mem_alloc(n * sizeof(*u->items) + 1);
 	for (size_t i = 0; i < n; i++) {
@@ -121,8 +126,9 @@ static inline void unpacked_init(struct unpacked *u, struct fixture *f, struct s
 		u->items[i].blob = f->layers[i];
 		u->items[i].toc = &u->tables[i];
 	}
-	u->o = (struct layers_options){ .store = &u->store, .items = u->items, .n = n, .map = "root",
-		                        .threads = 2 };
+	u->o = (struct layers_options){
+		.store = &u->store, .items = u->items, .n = n, .map = "root", .threads = 2
+	};
 	if (s) {
 		u->o.map = "range";
 		u->o.inside = (struct inside){ call_inside, s };
@@ -162,7 +168,8 @@ static inline int run_mounted(void *arg, struct err *e)
 	return 0;
 }
 
-/* Runs `script` with the layers mounted at m/, over up/, in a mount namespace that is gone after. */
+/* Runs `script` with the layers mounted at m/, over up/, in a mount namespace that is
+ * gone after. */
 static inline void with_mount(struct unpacked *u, const char *script)
 {
 	struct sandbox none = { -1 };
@@ -171,8 +178,10 @@ static inline void with_mount(struct unpacked *u, const char *script)
 	struct script s = { u->f, NULL };
 	struct err e;
 
-	buf_addf(&text, "mount --make-rprivate / 2>/dev/null; mkdir -p up work m; mount -t overlay overlay -o %supperdir=up,workdir=work,lowerdir=",
-	         user ? "userxattr," : "");
+	buf_addf(
+		&text,
+		"mount --make-rprivate / 2>/dev/null; mkdir -p up work m; mount -t overlay overlay -o %supperdir=up,workdir=work,lowerdir=",
+		user ? "userxattr," : "");
 	for (size_t i = u->l.paths.len; i-- > 0;)
 		buf_addf(&text, "%s%s", u->l.paths.at[i], i ? ":" : "");
 	buf_addf(&text, " m || exit 1\n%s", script);
