@@ -278,7 +278,7 @@ static int build_root(struct setup *s, struct err *e)
 	fd = target_open(&workdir, s->spec->workdir, e);
 	if (fd < 0)
 		return err_wrap(e, "working directory");
-	if (network_up(s, e) < 0 || rootfs_enter(root, e) < 0)
+	if (rootfs_enter(root, e) < 0)
 		return -1;
 	return fd;
 }
@@ -338,7 +338,7 @@ _Noreturn void setup_main(struct setup *s)
 	signal(SIGCHLD, SIG_DFL);
 	umask(0);
 	more_files();
-	if (isolate(s, &e) < 0)
+	if (isolate(s, &e) < 0 || network_up(s, &e) < 0)
 		give_up(s, &e);
 	workdir = build_root(s, &e);
 	if (workdir < 0 || hide(&e) < 0)
@@ -387,7 +387,12 @@ _Noreturn void exec_enter(struct setup *s)
 uint64_t exec_namespaces(const struct setup *s)
 {
 	return CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS |
-	       (s->spec->network != SANDBOX_NET_HOST ? CLONE_NEWNET : 0);
+	       (s->spec->network == SANDBOX_NET_NONE ? CLONE_NEWNET : 0);
+}
+
+_Noreturn void exec_end(int status)
+{
+	_exit(status);
 }
 
 _Noreturn void exec_idle(void)

@@ -21,4 +21,7 @@ _Noreturn void exec_call(int userns, int report, int (*fn)(void *, struct err *)
 /* In a child made by clone_child() into a new user namespace: waits to be killed. */
 _Noreturn void exec_idle(void);
 
+/* _exit, of which there is one place in this room. */
+_Noreturn void exec_end(int status);
+
 #endif

@@ -111,7 +111,9 @@ static void add_names(struct prepared *p, struct setup *s)
 	buf_adds(&p->hosts, hosts_text);
 	if (s->spec->network == SANDBOX_NET_HOST)
 		read_host(&p->hosts, "/etc/hosts");
-	if (network)
+	if (s->spec->network == SANDBOX_NET_PRIVATE)
+		buf_adds(&p->resolv, "nameserver " SETUP_DNS "\n");
+	else if (network)
 		read_host(&p->resolv, "/etc/resolv.conf");
 	add_file(s, "/etc/hosts", p->hosts.s, p->hosts.len);
 	add_file(s, "/etc/hostname", hostname, sizeof(hostname) - 1);

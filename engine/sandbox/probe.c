@@ -272,11 +272,40 @@ static void probe_limits(struct sandbox *s, const struct sandbox_options *o)
 		                        : "pid_max of the namespace, 301 or more");
 }
 
+/* The path of a program, as execvp would find it; NULL if there is none. The caller
+ * frees. */
+static char *find_program(const char *name)
+{
+	const char *path = getenv("PATH");
+	AUTO_BUF one = BUF_INIT;
+
+	while (path && *path) {
+		size_t n = strcspn(path, ":");
+
+		buf_reset(&one);
+		buf_add(&one, path, n);
+		buf_addf(&one, "/%s", name);
+		if (one.s[0] == '/' && access(one.s, X_OK) == 0)
+			return buf_take(&one);
+		path += n + (path[n] == ':');
+	}
+	return NULL;
+}
+
 static void probe_network(struct sandbox *s)
 {
 	struct sandbox_finding *f = find(s, "private networks", false);
 
-	missing(f, "not built in", "");
+	s->pasta = find_program("pasta");
+	if (!s->pasta)
+		missing(f, "the program pasta is not there",
+		        "sudo apt-get install passt");
+	else if (access("/dev/net/tun", R_OK | W_OK) < 0)
+		missing(f, "/dev/net/tun is not there, or not open to us",
+		        "sudo chmod 666 /dev/net/tun");
+	else
+		found(f, s->pasta);
+	s->probe.private_network = f->ok;
 }
 
 void probe_all(struct sandbox *s, const struct sandbox_options *o)

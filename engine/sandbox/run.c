@@ -64,8 +64,6 @@ static int take_report(struct run *r, const struct report *m, struct err *e)
 	case REPORT_STUB:
 		strlist_add(&r->result->stubs, m->text);
 		return 0;
-	case REPORT_NETWORK:
-		return err_set(e, ERR_FAILED, "no private network");
 	case REPORT_ERR:
 		r->error = m->err;
 		r->failed = true;
@@ -382,6 +380,7 @@ int sandbox_try(struct sandbox *s, const struct sandbox_spec *spec, bool trial,
 		.in = -1,
 		.out = -1,
 		.fuse = -1,
+		.pasta = s->pasta,
 		.pid_max = s->probe.pids == SANDBOX_PIDS_NAMESPACE ? spec->pids : 0,
 	};
 	int rc = run_all(&r, &setup, e);

@@ -37,6 +37,7 @@ void sandbox_close(struct sandbox *s)
 	fd_close(&s->userns);
 	fd_close(&s->cgroup);
 	free(s->filter.filter);
+	free(s->pasta);
 	free(s);
 }
 
@@ -73,7 +74,8 @@ int sandbox_run(struct sandbox *s, const struct sandbox_spec *spec,
 	if (spec->network == SANDBOX_NET_PRIVATE && !s->probe.private_network)
 		return err_set(
 			e, ERR_NOT_FOUND,
-			"a private network needs the program pasta (install passt)");
+			"a private network needs the program pasta (install passt) and "
+			"/dev/net/tun");
 	return sandbox_try(s, spec, false, r, e);
 }
 

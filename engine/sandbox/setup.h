@@ -12,11 +12,10 @@
 #include "sandbox/sandbox.h"
 
 enum report_kind {
-	REPORT_PID,     /* `number`: the sandbox's first process, as we see it */
-	REPORT_STUB,    /* `text`: its path */
-	REPORT_NETWORK, /* the network namespace stands; waits for an answer */
-	REPORT_ERR,     /* `err`: it could not be started */
-	REPORT_END,     /* `number`: the command's wait status */
+	REPORT_PID,  /* `number`: the sandbox's first process, as we see it */
+	REPORT_STUB, /* `text`: its path */
+	REPORT_ERR,  /* `err`: it could not be started */
+	REPORT_END,  /* `number`: the command's wait status */
 };
 
 struct report {
@@ -34,19 +33,23 @@ struct setup_file {
 	size_t len;
 };
 
+/* Where a private network has its name server. */
+#define SETUP_DNS "169.254.1.1"
+
 enum { SETUP_FILES_MAX = 3 };
 
 struct setup {
 	const struct sandbox_spec *spec;
 	bool user_ns; /* else we are root */
 	bool many_ids;
-	bool trial;      /* all but running a command */
-	int userns;      /* its fd, or -1 */
-	int cgroup;      /* directory to be born in, or -1 */
-	int report;      /* a SOCK_SEQPACKET socket; their end */
-	int in, out;     /* the command's; -1: ours */
-	int fuse;        /* /dev/fuse, where fuse-overlayfs waits, or -1 */
-	int64_t pid_max; /* of the pid namespace, 0: as it is */
+	bool trial;        /* all but running a command */
+	int userns;        /* its fd, or -1 */
+	int cgroup;        /* directory to be born in, or -1 */
+	int report;        /* a SOCK_SEQPACKET socket; their end */
+	int in, out;       /* the command's; -1: ours */
+	int fuse;          /* /dev/fuse, where fuse-overlayfs waits, or -1 */
+	const char *pasta; /* its path outside, or NULL */
+	int64_t pid_max;   /* of the pid namespace, 0: as it is */
 	struct sock_fprog filter;
 	struct setup_file files[SETUP_FILES_MAX]; /* resolv.conf and its like */
 	size_t n_files;
@@ -80,7 +83,7 @@ MUST_CHECK int mounts_user(const struct setup *s, int root, int stage, struct er
 /* devices.c: /proc, /sys and /dev. */
 MUST_CHECK int devices_mount(const struct setup *s, int root, int stage, struct err *e);
 
-/* network.c */
+/* network.c: before anything is mounted, since pasta is a program of the host. */
 MUST_CHECK int network_up(const struct setup *s, struct err *e);
 
 /* caps.c: gives up all but what Docker leaves to containers, for good. */

@@ -11,7 +11,8 @@ struct sandbox {
 	int userns;          /* -1: root, or nobody */
 	bool initial_userns; /* we are in the machine's own user namespace */
 	struct sock_fprog filter;
-	int cgroup; /* directory below which control groups may be made, or -1 */
+	int cgroup;  /* directory below which control groups may be made, or -1 */
+	char *pasta; /* its path, or NULL */
 };
 
 /* run.c: sandbox_run, or all of it but the command. */

@@ -224,6 +224,23 @@ static void network_none_has_only_a_loopback(void **state)
 	box_says(b, "ls /sys/class/net; ip -o link | grep -c ,UP", "lo\n1\n");
 }
 
+static void private_network_is_not_the_hosts(void **state)
+{
+	struct box *b = *state;
+
+	b->spec.network = SANDBOX_NET_PRIVATE;
+	if (!sandbox_probe_get(b->s)->private_network) {
+		box_refused(b, ERR_NOT_FOUND,
+		            "a private network needs the program pasta");
+		return;
+	}
+	box_says(
+		b,
+		"ls /sys/class/net; ip -o link show eth0 | grep -c UP; cat /etc/resolv.conf",
+		"eth0\nlo\n1\nnameserver 169.254.1.1\n");
+	assert_int_equal(b->r.end, SANDBOX_EXITED);
+}
+
 /* Everything that a terminal says until it is hung up. */
 static void read_terminal(int fd, struct buf *out)
 {
@@ -343,6 +360,7 @@ static const struct CMUnitTest tests[] = {
 	BOX_TEST(time_limit_ends_even_what_ignores_term),
 	BOX_TEST(processes_are_limited),
 	BOX_TEST(network_none_has_only_a_loopback),
+	BOX_TEST(private_network_is_not_the_hosts),
 	BOX_TEST(interactive_command_has_the_terminal),
 	BOX_TEST(interrupt_reaches_it),
 	BOX_TEST(nothing_outlives_us),
