@@ -81,6 +81,20 @@ static int refuse_dirty(struct session *s, struct target *const *images, size_t 
 	return 0;
 }
 
+/* What a user without a range of ids builds is right for a desk, not for others. */
+static int refuse_flat_owners(struct session *s, struct target *const *images, size_t n,
+                              struct err *e)
+{
+	for (size_t i = 0; i < n; i++)
+		if (build_has_flat_owners(s->build, images[i]) && !s->options->allow_flat_owners)
+			return err_set(e, ERR_INVALID,
+			               "image '%s': all files of its run steps have one owner, since "
+			               "you have no range of ids; add one to /etc/subuid and "
+			               "/etc/subgid, or say --allow-flat-owners",
+			               images[i]->name);
+	return 0;
+}
+
 static int ship_images(struct session *s, struct target *const *images, size_t n, bool plan_only,
                        struct err *e)
 {
@@ -100,7 +114,8 @@ static int ship_images(struct session *s, struct target *const *images, size_t n
 
 static int build_and_ship(struct session *s, struct target **images, size_t n, struct err *e)
 {
-	if (session_build(s, images, n, e) < 0 || build_check(s->build, images, n, e) < 0)
+	if (session_build(s, images, n, e) < 0 || refuse_flat_owners(s, images, n, e) < 0 ||
+	    build_check(s->build, images, n, e) < 0)
 		return -1;
 	return ship_images(s, images, n, false, e);
 }

@@ -18,6 +18,8 @@ enum {
 static const struct opt deploy_options[] = {
 	{ 0, "with-parents", NULL, "also the published images that the named ones stand on",
 	  FLAG(with_parents), 0 },
+	{ 0, "allow-flat-owners", NULL, "deploy files that have one owner for want of others",
+	  FLAG(allow_flat_owners), 0 },
 	{ 0 },
 };
 

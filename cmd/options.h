@@ -37,7 +37,7 @@ struct options {
 	int lock;                   /* enum lock_mode */
 	int progress;               /* enum progress_mode */
 	int debug;                  /* enum debug_mode */
-	bool with_parents;          /* deploy */
+	bool with_parents, allow_flat_owners;   /* deploy */
 	const char *tag_version, *tag_prefix, *tag_variant;   /* tags, promote */
 	struct strlist tag_aliases, tag_variants;
 	bool zero_major, channels;

@@ -72,6 +72,9 @@ MUST_CHECK int build_why_last(struct build *b, const struct target *t, struct bu
 MUST_CHECK int build_last(struct store *s, const struct recipe *r, const struct target *t,
                           struct descriptor *out, struct err *e);
 
+/* Files of its run steps have one owner, since we have no others to give: a user without a range of ids. */
+bool build_has_flat_owners(const struct build *b, const struct target *t);
+
 /* Calls fn for every planned target in the order of the recipe. */
 void build_each(const struct build *b, void (*fn)(void *self, const struct target *t, enum status s),
                 void *self);

@@ -73,8 +73,7 @@ static int run_or_find(struct work *w, const struct step *s, const struct step_p
 	struct digest key, settled;
 	int found = 0;
 
-	if (run_result_key(w, &s->run, p, &key, e) < 0)
-		return -1;
+	run_result_key(w, &s->run, p, &key);
 	lock = lock_key(n->build, &key, e);
 	if (lock < 0)
 		return -1;

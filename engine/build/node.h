@@ -38,6 +38,7 @@ struct node {
 	struct digest plan_key;       /* of the whole node */
 	struct step_plan *steps;
 	enum status status;
+	bool flat;                    /* a run step of it, or of what it needs, has one owner for all */
 	const char *forced;           /* why no result will do: -W, or a need's own reason; NULL */
 	const char *lost;             /* what became of a result that was known; NULL */
 	bool asked;                   /* for itself, not because something needs it */

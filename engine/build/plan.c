@@ -274,6 +274,8 @@ static int plan_filesystem(struct node *n, struct err *e)
 	const struct target *t = n->target;
 
 	node_inherit_force(n);
+	for (size_t i = 0; i < n->needs.len; i++)
+		n->flat |= n->needs.at[i]->flat;
 	if (n->from) {
 		n->base_name = n->from->base_name;
 		n->base_digest = n->from->base_digest;

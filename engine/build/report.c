@@ -9,6 +9,14 @@ static enum status worse(enum status a, enum status b)
 	return rank[b] > rank[a] ? b : a;
 }
 
+bool build_has_flat_owners(const struct build *b, const struct target *t)
+{
+	for (size_t i = 0; i < b->nodes.len; i++)
+		if (b->nodes.at[i]->target == t && b->nodes.at[i]->flat)
+			return true;
+	return false;
+}
+
 enum status build_status(const struct build *b, const struct target *t)
 {
 	enum status s = STATUS_CURRENT;

@@ -311,6 +311,11 @@ static int run(struct runner *x, struct err *e)
 	x->at.users = x->probe->users;
 	if (refuse_without_namespaces(x->probe, e) < 0)
 		return -1;
+	if (run_can_execute(&x->w->node->platform, e) < 0)
+		return -1;
+	if ((x->probe->users == SANDBOX_SINGLE) != run_flat_owners())
+		return err_set(e, ERR_DENIED,
+		               "the ids of /etc/subuid cannot be used here; imgmake doctor says why");
 	if (x->probe->users == SANDBOX_RANGE)
 		x->inside = (struct inside){ sandbox_call, x->sandbox };
 	x->at.workdir = workdir_of(x);

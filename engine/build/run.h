@@ -8,13 +8,18 @@
 /* The sandbox, probed once a build and only when a run step asks. */
 MUST_CHECK int run_sandbox(struct build *b, struct sandbox **out, struct err *e);
 
+/* ERR_INVALID if programs of that platform cannot be run here, with what to install. */
+MUST_CHECK int run_can_execute(const struct platform *image, struct err *e);
+/* Steps here give all files one owner, since we have no others (a user without a range of ids). */
+bool run_flat_owners(void);
+
 /* The step's arguments into the node's key; its files into the plan. */
 MUST_CHECK int run_key(struct node *n, const struct step_run *r, struct step_plan *p,
                        struct err *e);
 /* What the step depends on, with the parent's content instead of its key: the chain of diff IDs, and what of
  * the configuration a command sees. */
-MUST_CHECK int run_result_key(struct work *w, const struct step_run *r, const struct step_plan *p,
-                              struct digest *out, struct err *e);
+void run_result_key(struct work *w, const struct step_run *r, const struct step_plan *p,
+                    struct digest *out);
 /* Runs the command and puts what it changed into the tree. ERR_FAILED says how it ended. */
 MUST_CHECK int work_run(struct work *w, const struct step_run *r, const struct step_plan *p,
                         struct err *e);

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "build/run.h"
+#include "sandbox/idmap.h"
 
 /* Raised when the same step may come to another result. */
 enum { RUN_VERSION = 1 };
@@ -55,18 +56,29 @@ static void key_fields(struct key *k, const struct step_run *r, const struct ste
 		fileset_key(p->files, k);
 }
 
-/* Who may own files inside decides what a result can say of owners. */
-static int flat_owners(struct build *b, bool *flat, struct err *e)
+static bool has_program(const char *name)
 {
-	struct sandbox *s;
+	static const char *const dirs[] = { "/usr/bin", "/bin", "/usr/local/bin" };
 
-	*flat = false;
-	if (geteuid() == 0 || b->o.dry_run)
-		return 0;
-	if (run_sandbox(b, &s, e) < 0)
-		return -1;
-	*flat = sandbox_probe_get(s)->users == SANDBOX_SINGLE;
-	return 0;
+	for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
+		AUTO_BUF path = BUF_INIT;
+
+		buf_addf(&path, "%s/%s", dirs[i], name);
+		if (access(path.s, X_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Told by what is there, without trying it: a plan writes nothing and runs nothing. work_run finds out if
+ * it does not work. */
+bool run_flat_owners(void)
+{
+	struct idmap uids, gids;
+	struct err ignored;
+
+	return geteuid() != 0 && (idmap_of_user(&uids, &gids, &ignored) < 0 ||
+	                          !has_program("newuidmap") || !has_program("newgidmap"));
 }
 
 static int find_inputs(struct node *n, const struct step_run *r, struct step_plan *p,
@@ -112,13 +124,14 @@ static int find_mounts(struct node *n, const struct step_run *r, struct step_pla
 
 int run_key(struct node *n, const struct step_run *r, struct step_plan *p, struct err *e)
 {
-	bool flat;
-
-	if (find_inputs(n, r, p, e) < 0 || find_mounts(n, r, p, e) < 0 ||
-	    flat_owners(n->build, &flat, e) < 0)
+	if (find_inputs(n, r, p, e) < 0 || find_mounts(n, r, p, e) < 0)
 		return -1;
 	key_fields(&n->key, r, p);
-	if (flat)
+	for (size_t i = 0; p->files && i < p->files->files.len; i++)
+		if (node_touched(n, p->files->files.at[i].path))
+			node_force(n, p->files->files.at[i].path);
+	n->flat |= run_flat_owners();
+	if (run_flat_owners())
 		key_str(&n->key, "owners", "flat");
 	return 0;
 }
@@ -138,16 +151,13 @@ static void key_config(struct key *k, const struct image_config *c)
 	}
 }
 
-int run_result_key(struct work *w, const struct step_run *r, const struct step_plan *p,
-                   struct digest *out, struct err *e)
+void run_result_key(struct work *w, const struct step_run *r, const struct step_plan *p,
+                    struct digest *out)
 {
 	const struct node *n = w->node;
 	char platform[100];
 	struct key k;
-	bool flat;
 
-	if (flat_owners(n->build, &flat, e) < 0)
-		return -1;
 	key_init(&k, &w->arena);
 	key_str(&k, "result", "run");
 	key_fields(&k, r, p);
@@ -155,10 +165,9 @@ int run_result_key(struct work *w, const struct step_run *r, const struct step_p
 	key_str(&k, "platform", platform_text(&n->platform, platform));
 	key_int(&k, "compression", n->target->compression);
 	key_int(&k, "epoch", build_epoch(n->build));
-	key_int(&k, "flat owners", flat);
+	key_int(&k, "flat owners", run_flat_owners());
 	for (size_t i = 0; i < w->below->layers.len; i++)
 		key_digest(&k, "layer", &w->below->layers.at[i].diff_id);
 	key_value(&k, out);
 	key_fini(&k);
-	return 0;
 }
