@@ -313,9 +313,8 @@ static int run(struct runner *x, struct err *e)
 		return -1;
 	if (run_can_execute(&x->w->node->platform, e) < 0)
 		return -1;
-	if ((x->probe->users == SANDBOX_SINGLE) != run_flat_owners())
-		return err_set(e, ERR_DENIED,
-		               "the ids of /etc/subuid cannot be used here; imgmake doctor says why");
+	if (run_learn_owners(x->w->node->build, x->probe->users, e) < 0)
+		return -1;
 	if (x->probe->users == SANDBOX_RANGE)
 		x->inside = (struct inside){ sandbox_call, x->sandbox };
 	x->at.workdir = workdir_of(x);

@@ -10,8 +10,11 @@ MUST_CHECK int run_sandbox(struct build *b, struct sandbox **out, struct err *e)
 
 /* ERR_INVALID if programs of that platform cannot be run here, with what to install. */
 MUST_CHECK int run_can_execute(const struct platform *image, struct err *e);
-/* Steps here give all files one owner, since we have no others (a user without a range of ids). */
-bool run_flat_owners(void);
+/* Steps here give all files one owner, since we have no others (a user without a range of ids). What was
+ * found out by trying is remembered; before that it is told by what is installed. */
+bool run_flat_owners(const struct build *b);
+/* ERR_CHANGED if the sandbox, which has tried it, knows better than what the plan was made with. */
+MUST_CHECK int run_learn_owners(const struct build *b, enum sandbox_users users, struct err *e);
 
 /* The step's arguments into the node's key; its files into the plan. */
 MUST_CHECK int run_key(struct node *n, const struct step_run *r, struct step_plan *p,

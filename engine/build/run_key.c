@@ -1,9 +1,11 @@
 /* Keys of run steps. What a command sees is in them; secrets, proxies, limits and the host's name are not. */
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "build/run.h"
 #include "sandbox/idmap.h"
+#include "store/state.h"
 
 /* Raised when the same step may come to another result. */
 enum { RUN_VERSION = 1 };
@@ -70,15 +72,42 @@ static bool has_program(const char *name)
 	return false;
 }
 
-/* Told by what is there, without trying it: a plan writes nothing and runs nothing. work_run finds out if
- * it does not work. */
-bool run_flat_owners(void)
+static void fact_name(char out[32])
+{
+	snprintf(out, 32, "flat owners %u", (unsigned)geteuid());
+}
+
+/* A plan writes nothing and runs nothing, so it cannot try. */
+bool run_flat_owners(const struct build *b)
 {
 	struct idmap uids, gids;
+	AUTO_BUF known = BUF_INIT;
 	struct err ignored;
+	char name[32];
 
-	return geteuid() != 0 && (idmap_of_user(&uids, &gids, &ignored) < 0 ||
-	                          !has_program("newuidmap") || !has_program("newgidmap"));
+	if (geteuid() == 0)
+		return false;
+	fact_name(name);
+	if (state_get(b->o.store->state, STATE_FACTS, name, strlen(name), &known, &ignored) > 0)
+		return known.s[0] == '1';
+	return idmap_of_user(&uids, &gids, &ignored) < 0 || !has_program("newuidmap") ||
+	       !has_program("newgidmap");
+}
+
+int run_learn_owners(const struct build *b, enum sandbox_users users, struct err *e)
+{
+	bool flat = users == SANDBOX_SINGLE;
+	char name[32];
+
+	if (flat == run_flat_owners(b))
+		return 0;
+	fact_name(name);
+	if (state_put(b->o.store->state, STATE_FACTS, name, strlen(name), flat ? "1" : "0", 1, e) < 0)
+		return -1;
+	return err_set(e, ERR_CHANGED,
+	               flat ? "the ids of /etc/subuid cannot be used here, so files get one owner "
+	                      "(imgmake doctor says why)"
+	                    : "the ids of /etc/subuid can be used now");
 }
 
 static int find_inputs(struct node *n, const struct step_run *r, struct step_plan *p,
@@ -130,8 +159,8 @@ int run_key(struct node *n, const struct step_run *r, struct step_plan *p, struc
 	for (size_t i = 0; p->files && i < p->files->files.len; i++)
 		if (node_touched(n, p->files->files.at[i].path))
 			node_force(n, p->files->files.at[i].path);
-	n->flat |= run_flat_owners();
-	if (run_flat_owners())
+	n->flat |= run_flat_owners(n->build);
+	if (run_flat_owners(n->build))
 		key_str(&n->key, "owners", "flat");
 	return 0;
 }
@@ -165,7 +194,7 @@ void run_result_key(struct work *w, const struct step_run *r, const struct step_
 	key_str(&k, "platform", platform_text(&n->platform, platform));
 	key_int(&k, "compression", n->target->compression);
 	key_int(&k, "epoch", build_epoch(n->build));
-	key_int(&k, "flat owners", run_flat_owners());
+	key_int(&k, "flat owners", run_flat_owners(n->build));
 	for (size_t i = 0; i < w->below->layers.len; i++)
 		key_digest(&k, "layer", &w->below->layers.at[i].diff_id);
 	key_value(&k, out);

@@ -24,7 +24,7 @@ struct state {
 static const char *const names[STATE_TABLES] = {
 	[STATE_RESULTS] = "results", [STATE_TARGETS] = "targets", [STATE_IMAGES] = "images",
 	[STATE_LAYERS] = "layers",   [STATE_RULES] = "rules",     [STATE_CHECKS] = "checks",
-	[STATE_SOURCES] = "sources",
+	[STATE_SOURCES] = "sources", [STATE_FACTS] = "facts",
 };
 
 static int failed(int rc, const char *what, struct err *e)

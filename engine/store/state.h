@@ -17,6 +17,7 @@ enum state_table {
 	STATE_RULES,       /* "root\0output" → state of a host rule */
 	STATE_CHECKS,      /* image digest and check key → passed, when */
 	STATE_SOURCES,     /* blob digest → registry repositories known to hold it */
+	STATE_FACTS,       /* name → what was found out about this machine by trying */
 	STATE_TABLES,
 };
 
