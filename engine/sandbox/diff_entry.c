@@ -113,7 +113,7 @@ static int read_xattrs(struct toc_entry *t, const char *at, const struct diff_re
 			(size_t)size,
 		};
 	}
-	if (!t->n_xattrs)
+	if (!kept)
 		return 0;
 	qsort(kept, t->n_xattrs, sizeof(*kept), by_name);
 	t->xattrs = arena_memdup(r->arena, kept, t->n_xattrs * sizeof(*kept));

@@ -6,7 +6,9 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "unit/sandboxing.h"
 
@@ -162,12 +164,63 @@ static void wrong_diff_ids_tables_and_bytes_are_refused(void **state)
 	toc_sort(&u.tables[0]);
 	refused(&u, ERR_CORRUPT, "table of contents");
 	unpacked_init(&u, f, NULL);
-	buf_addf(&script,
-	         "printf X | dd of=store/blobs/sha256/%s bs=1 seek=512 conv=notrunc",
-	         digest_hex(&f->layers[0].digest, hex));
+	buf_addf(
+		&script,
+		"chmod u+w store/blobs/sha256/*; printf X | dd of=store/blobs/sha256/%s bs=1 seek=512 conv=notrunc",
+		digest_hex(&f->layers[0].digest, hex));
 	run(f, script.s);
 	refused(&u, ERR_CORRUPT, "");
 	assert_false(blobs_has(f->blobs, &f->layers[0].digest, NULL));
+}
+
+static void marks_of_overlayfs_cannot_be_smuggled_in(void **state)
+{
+	struct fixture *f = *state;
+	AUTO_BUF tar = BUF_INIT;
+	struct unpacked u;
+
+	layer(f, "d:d f:d/x=1 f:e=1");
+	tar_pax(&tar, "SCHILY.xattr.trusted.overlay.opaque", "y");
+	tar_add(&tar, "d", '5', NULL, 0);
+	tar_pax(&tar, "SCHILY.xattr.user.overlay.whiteout", "y");
+	tar_add(&tar, "e", '0', NULL, 0);
+	add_layer(f, &tar);
+	if (geteuid() != 0)
+		skip();
+	unpacked_open(&u, f, NULL);
+	with_mount(
+		&u,
+		"test -e m/d/x && test -e m/e && ! getfattr -dR -m overlay store/rootfs | grep .");
+	unpacked_fini(&u);
+}
+
+static void a_full_disk_leaves_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct rlimit small = { 1 << 20, 0 }, before;
+	AUTO_BUF tar = BUF_INIT;
+	AUTO_BUF big = BUF_INIT;
+	struct unpacked u;
+	struct err e;
+
+	for (int i = 0; i < 2 << 20; i++)
+		buf_addc(&big, 'x');
+	tar_add(&tar, "big", '0', big.s, big.len);
+	add_layer(f, &tar);
+	layer(f, "f:a=1");
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	small.rlim_max = before.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	unpacked_init(&u, f, NULL);
+	assert_int_equal(layers_open(&u.l, &u.o, &e), -1);
+	assert_int_equal(e.sys, EFBIG);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	unpacked_fini(&u);
+	run(f, "! test -e store/rootfs/*/big");
+	unpacked_open(&u, f, NULL);
+	unpacked_fini(&u);
+	run(f, "test -e store/rootfs/*/big");
 }
 
 static void what_was_not_finished_is_made_anew(void **state)
@@ -309,6 +362,8 @@ int main(void)
 		TEST(a_layer_is_unpacked_once),
 		TEST(a_directory_depends_on_those_below_only_where_it_must),
 		TEST(wrong_diff_ids_tables_and_bytes_are_refused),
+		TEST(marks_of_overlayfs_cannot_be_smuggled_in),
+		TEST(a_full_disk_leaves_nothing),
 		TEST(what_was_not_finished_is_made_anew),
 		TEST(layers_in_use_are_not_swept),
 		TEST(eight_at_once_make_it_once),

@@ -11,8 +11,6 @@
 #include "sandbox/layers.h"
 #include "unit/unpacking.h"
 
-enum { RANGE = 300000, RANGE_LEN = 65536 };
-
 /* What sandbox_call is for: a process that is root over the ids of a user namespace. */
 struct sandbox {
 	int userns; /* -1: none; then only a process of its own */
@@ -46,34 +44,46 @@ static inline int call_inside(struct sandbox *s, int (*fn)(void *, struct err *)
 	return rc;
 }
 
-/* A user namespace of `nobody` in which 0 is nobody, and 1… are RANGE…; as newuidmap
- * would make it. Its fd, or -1 where there are none. */
+static inline void write_proc(pid_t pid, const char *name, const char *text)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+}
+
+/* A user namespace of `nobody` (of ours, if we are no root) in which 0 is that user, and
+ * with `range` 1… are ids of nobody's, as newuidmap would make it; that only root can
+ * have. Its fd, or -1. */
 static inline int make_userns(bool range)
 {
 	int ready[2], go[2], fd = -1;
+	bool root = geteuid() == 0;
 	char path[64], text[64], byte;
 	pid_t pid;
 
 	assert_int_equal(pipe(ready) | pipe(go), 0);
 	pid = fork();
 	if (pid == 0) {
-		bool ok = setgid(NOBODY) == 0 && setuid(NOBODY) == 0 &&
+		bool ok = (!root || (setgid(NOBODY) == 0 && setuid(NOBODY) == 0)) &&
 		          unshare(CLONE_NEWUSER) == 0;
 
 		byte = ok ? 'y' : 'n';
 		_exit(write(ready[1], &byte, 1) != 1 || read(go[0], &byte, 1) != 1);
 	}
 	assert_int_equal(read(ready[0], &byte, 1), 1);
-	for (int i = 0; byte == 'y' && i < 2; i++) {
-		snprintf(path, sizeof(path), "/proc/%d/%cid_map", (int)pid, "ug"[i]);
-		fd = open(path, O_WRONLY | O_CLOEXEC);
-		if (range)
-			snprintf(text, sizeof(text), "0 %d 1\n1 %d %d\n", NOBODY, RANGE,
-			         RANGE_LEN - 1);
-		else
-			snprintf(text, sizeof(text), "0 %d 1\n", NOBODY);
-		assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-		close(fd);
+	if (byte == 'y') {
+		if (!root)
+			write_proc(pid, "setgroups", "deny");
+		snprintf(text, sizeof(text), "0 %d 1\n%s", root ? NOBODY : (int)geteuid(),
+		         range ? "1 300000 65535\n" : "");
+		write_proc(pid, "uid_map", text);
+		snprintf(text, sizeof(text), "0 %d 1\n%s", root ? NOBODY : (int)getegid(),
+		         range ? "1 300000 65535\n" : "");
+		write_proc(pid, "gid_map", text);
 		snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)pid);
 		fd = open(path, O_RDONLY | O_CLOEXEC);
 	}
