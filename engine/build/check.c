@@ -1,4 +1,4 @@
-/* Checks of images on the host: a pass is remembered by (image digest, the check's own key). */
+/* Checks of images, in them or on the host: a pass is remembered by (image digest, the check's own key). */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,21 +6,24 @@
 #include <unistd.h>
 
 #include "build/fileset.h"
-#include "build/node.h"
+#include "build/inside.h"
+#include "build/runner.h"
 #include "image/layout.h"
 #include "os/clock.h"
 #include "os/file.h"
 #include "store/state.h"
 
-/* The commands run in `dir`: the same words name other scripts elsewhere. */
+/* On the host the commands run in `dir`: the same words name other scripts elsewhere. In the image there is
+ * nothing but the image. */
 static void check_key(const struct target *t, const struct descriptor *image, struct digest *out)
 {
 	struct hasher h;
 
 	hasher_init(&h);
-	hasher_str(&h, "check");
+	hasher_str(&h, t->on_host ? "check" : "check inside");
 	hasher_digest(&h, &image->digest);
-	hasher_str(&h, t->dir);
+	if (t->on_host)
+		hasher_str(&h, t->dir);
 	for (size_t i = 0; i < t->run.n; i++)
 		hasher_str(&h, t->run.at[i]);
 	hasher_end(&h, out);
@@ -85,27 +88,51 @@ static int run_with_layout(struct build *b, const struct target *t, const struct
 	return rc;
 }
 
+static int run_inside(struct build *b, const struct target *t, struct err *e)
+{
+	struct inside_command c = { .script = t->run, .name = t->name };
+	struct sandbox_result res;
+	int rc = build_inside(b, t->image, &c, &res, e);
+
+	if (rc == 0)
+		rc = runner_judge(&res, e);
+	sandbox_result_fini(&res);
+	return rc;
+}
+
+/* The whole image, with all its platforms; or the one of them that is run. */
+static int image_of(struct build *b, const struct target *t, struct descriptor *out, struct err *e)
+{
+	const struct descriptor *root = build_root(b, t->image);
+	struct platform p;
+
+	if (!root)
+		return err_set(e, ERR_FAILED, "image '%s' was not built", t->image->name);
+	*out = *root;
+	if (t->on_host)
+		return 0;
+	if (build_inside_platform(b, t->image, &p, e) < 0)
+		return -1;
+	*out = node_get(b, t->image, &p)->manifest;
+	return 0;
+}
+
 static int check_one(struct build *b, const struct target *t, struct err *e)
 {
-	const struct descriptor *image = build_root(b, t->image);
+	struct descriptor image;
 	struct digest key;
 	int passed;
 
-	if (!t->on_host)
-		return err_set(e, ERR_INVALID,
-		               "checks that run in the image need the sandbox, which this version "
-		               "does not have yet; host = true runs it on the host, with the image "
-		               "as an OCI layout in $IMAGE");
-	if (!image)
-		return err_set(e, ERR_FAILED, "image '%s' was not built", t->image->name);
-	check_key(t, image, &key);
+	if (image_of(b, t, &image, e) < 0)
+		return -1;
+	check_key(t, &image, &key);
 	passed = passed_before(b, t, &key, e);
 	if (passed) {
 		if (passed > 0)
 			progress_step(b->o.progress, t->name, "passed before");
 		return passed < 0 ? -1 : 0;
 	}
-	if (run_with_layout(b, t, image, e) < 0)
+	if ((t->on_host ? run_with_layout(b, t, &image, e) : run_inside(b, t, e)) < 0)
 		return -1;
 	progress_step(b->o.progress, t->name, "passed");
 	return remember_pass(b, &key, e);

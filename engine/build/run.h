@@ -35,6 +35,7 @@ struct run_place {
 	const char *staging;         /* directory of this run, relative to the store */
 	const char *workdir;
 	struct owner user;
+	const char *home;            /* unless the image or the step says one */
 	enum sandbox_users users;
 };
 
@@ -50,9 +51,5 @@ MUST_CHECK int run_mounts_make(struct run_mounts *m, struct work *w, const struc
                                const struct step_plan *p, const struct run_place *at,
                                struct err *e);
 void run_mounts_fini(struct run_mounts *m);
-
-/* run_env.c: the command's environment, built from nothing. Strings are in the arena. */
-MUST_CHECK int run_environment(struct work *w, const struct step_run *r, const char *home,
-                               struct strings *out, struct err *e);
 
 #endif

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "build/run.h"
+#include "build/runner.h"
 #include "build/secrets.h"
 
 /* Passed on so that steps reach the network where we do; in no key, since they change no result. */
@@ -69,30 +69,43 @@ static int take_secrets(struct environment *env, const struct work *w, const str
 	return 0;
 }
 
-int run_environment(struct work *w, const struct step_run *r, const char *home,
-                    struct strings *out, struct err *e)
+/* What tells a step of the build around it. */
+static void take_build(struct environment *env, const struct node *n)
 {
-	struct environment env = { .arena = &w->arena };
+	set(env, "SOURCE_DATE_EPOCH",
+	    arena_printf(env->arena, "%lld", (long long)build_epoch(n->build)));
+	if (!n->target->on_build_platform)
+		return;
+	set(env, "TARGETOS", n->for_platform.os);
+	set(env, "TARGETARCH", n->for_platform.arch);
+	set(env, "TARGETVARIANT", n->for_platform.variant);
+}
+
+static void take_defaults(struct environment *env, const char *home)
+{
 	const char *value;
 
-	take_image(&env, &w->below->config);
-	set(&env, "SOURCE_DATE_EPOCH",
-	    arena_printf(env.arena, "%lld", (long long)build_epoch(w->node->build)));
-	if (w->node->target->on_build_platform) {
-		set(&env, "TARGETOS", w->node->for_platform.os);
-		set(&env, "TARGETARCH", w->node->for_platform.arch);
-		set(&env, "TARGETVARIANT", w->node->for_platform.variant);
-	}
-	for (size_t i = 0; i < r->env.n; i++)
-		set(&env, r->env.at[i].key, r->env.at[i].value);
-	set_default(&env, "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-	set_default(&env, "HOME", home);
+	set_default(env, "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+	set_default(env, "HOME", home);
 	for (size_t i = 0; i < ARRAY_LEN(proxies); i++)
 		if ((value = getenv(proxies[i])))
-			set_default(&env, proxies[i], value);
+			set_default(env, proxies[i], value);
+}
+
+int run_environment(struct runner *x, struct strings *out, struct err *e)
+{
+	struct environment env = { .arena = &x->w->arena };
+	const struct step_run *r = x->r;
+
+	take_image(&env, &x->w->below->config);
+	if (!x->finished)
+		take_build(&env, x->w->node);
+	for (size_t i = 0; i < r->env.n; i++)
+		set(&env, r->env.at[i].key, r->env.at[i].value);
+	take_defaults(&env, x->at.home);
 	if (r->ssh)
 		set(&env, "SSH_AUTH_SOCK", "/run/ssh-agent.sock");
-	if (take_secrets(&env, w, r, e) < 0) {
+	if (take_secrets(&env, x->w, r, e) < 0) {
 		vec_fini(&env.vars);
 		return -1;
 	}

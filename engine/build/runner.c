@@ -1,0 +1,271 @@
+/* A command in the files of a result: its layers unpacked, the sandbox around it, its output passed on. */
+#include "build/runner.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/path.h"
+#include "build/secrets.h"
+#include "os/file.h"
+
+int run_sandbox(struct build *b, struct sandbox **out, struct err *e)
+{
+	struct sandbox_options o = { 0 };
+	AUTO_BUF dir = BUF_INIT;
+	int rc = 0;
+
+	pthread_mutex_lock(&b->lock);
+	if (!b->sandbox) {
+		buf_addf(&dir, "%s/tmp", b->o.store->path);
+		o.dir = dir.s;
+		rc = sandbox_open(&b->sandbox, &o, e);
+	}
+	*out = b->sandbox;
+	pthread_mutex_unlock(&b->lock);
+	return rc;
+}
+
+static int refuse_without_namespaces(const struct sandbox_probe *p, struct err *e)
+{
+	if (p->users != SANDBOX_NOBODY && p->rootfs != SANDBOX_NO_ROOTFS)
+		return 0;
+	for (size_t i = 0; i < p->n_findings; i++)
+		if (!p->findings[i].ok && *p->findings[i].remedy)
+			return err_set(e, ERR_DENIED, "nothing can be run here: %s: %s; try: %s",
+			               p->findings[i].what, p->findings[i].said,
+			               p->findings[i].remedy);
+	return err_set(e, ERR_DENIED, "nothing can be run here; imgmake doctor says why");
+}
+
+int runner_open(struct runner *x, struct err *e)
+{
+	x->upper = -1;
+	x->w->run = x;
+	if (run_sandbox(x->w->node->build, &x->sandbox, e) < 0)
+		return -1;
+	x->probe = sandbox_probe_get(x->sandbox);
+	x->at.users = x->probe->users;
+	if (x->probe->users == SANDBOX_RANGE)
+		x->inside = (struct inside){ sandbox_call, x->sandbox };
+	if (refuse_without_namespaces(x->probe, e) < 0)
+		return -1;
+	return run_can_execute(&x->w->node->platform, e);
+}
+
+/* --- Files --------------------------------------------------------------------------------------- */
+
+static const char *users_name(enum sandbox_users u)
+{
+	static const char *const names[] = {
+		[SANDBOX_ROOT] = "root", [SANDBOX_RANGE] = "range", [SANDBOX_SINGLE] = "single",
+		[SANDBOX_NOBODY] = "nobody",
+	};
+
+	return names[u];
+}
+
+static int fetch_layers(struct runner *x, struct layers_item **out, struct err *e)
+{
+	const struct result *below = x->w->below;
+	struct layers_item *items = mem_alloc((below->layers.len + 1) * sizeof(*items));
+
+	*out = items;
+	for (size_t i = 0; i < below->layers.len; i++) {
+		const struct layer *l = &below->layers.at[i];
+
+		if (base_fetch_layer(x->w->node->build, x->w->node, l, e) < 0)
+			return -1;
+		items[i] = (struct layers_item){ l->diff_id, l->blob, x->w->tocs[i] };
+	}
+	return 0;
+}
+
+static int open_layers(struct runner *x, struct err *e)
+{
+	AUTO_FREE struct layers_item *items = NULL;
+	struct layers_options o = { .store = x->w->node->build->o.store,
+		                    .n = x->w->below->layers.len,
+		                    .map = users_name(x->probe->users),
+		                    .inside = x->inside,
+		                    .threads = x->w->node->build->o.jobs };
+
+	if (!o.n)
+		return err_set(e, ERR_INVALID, "there is nothing to run: the image is empty");
+	if (fetch_layers(x, &items, e) < 0)
+		return -1;
+	o.items = items;
+	return layers_open(&x->layers, &o, e);
+}
+
+/* tmp/run.PID.N/{upper,work}: swept with tmp/ if we are killed. */
+static int make_staging(struct runner *x, struct err *e)
+{
+	struct build *b = x->w->node->build;
+	struct arena *a = &x->w->arena;
+	struct toc_view v = layers_view(&x->layers);
+	const char *upper;
+
+	x->at.staging = arena_printf(a, "tmp/run.%d.%u", (int)getpid(),
+	                             atomic_fetch_add(&b->runs, 1));
+	upper = arena_printf(a, "%s/upper", x->at.staging);
+	if (file_mkdirs(b->o.store->dir, upper, 0755, e) < 0 ||
+	    file_mkdirs(b->o.store->dir, arena_printf(a, "%s/work", x->at.staging), 0755, e) < 0)
+		return -1;
+	x->upper = openat(b->o.store->dir, upper, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (x->upper < 0)
+		return err_sys(e, "open the upper directory");
+	vec_push(&x->w->fds, x->upper);
+	return layers_make_root(x->upper, &v, &x->inside, e);
+}
+
+static int remove_staging(void *arg, struct err *e)
+{
+	const struct runner *x = arg;
+
+	return file_remove_tree(x->w->node->build->o.store->dir, x->at.staging, e);
+}
+
+void work_run_fini(struct work *w)
+{
+	struct runner *x = w->run;
+	struct err e;
+
+	if (!x)
+		return;
+	diff_fini(&x->diff);
+	strlist_fini(&x->stubs);
+	if (x->at.staging && inside_call(&x->inside, remove_staging, x, &e) < 0)
+		progress_warning(w->node->build->o.progress, "%s", e.msg);
+	layers_close(&x->layers);
+	run_mounts_fini(&x->mounts);
+	w->run = NULL;
+}
+
+/* --- The command --------------------------------------------------------------------------------- */
+
+static int find_user(struct runner *x, struct err *e)
+{
+	const char *spec = x->r->user ? x->r->user : config_user(&x->w->below->config);
+
+	if (work_owner(x->w, spec ? spec : "", &x->at.user, e) < 0)
+		return err_wrap(e, "user");
+	x->at.home = x->at.user.uid ? "/" : "/root";
+	return 0;
+}
+
+static const char *workdir_of(struct runner *x)
+{
+	AUTO_BUF path = BUF_INIT;
+
+	path_join(&path, config_workdir(&x->w->below->config),
+	          x->r->workdir ? x->r->workdir : ".");
+	return work_keep(x->w, path.s);
+}
+
+/* `/bin/sh -ec SCRIPT`, or the image's SHELL with the script behind it, or the vector as it is. */
+static const char *const *command_of(struct runner *x)
+{
+	json_t *shell = config_get(&x->w->below->config, "Shell"), *word;
+	AUTO_BUF script = BUF_INIT;
+	VEC(const char *) argv = { 0 };
+	const char *const *out;
+	size_t i;
+
+	for (i = 0; i < x->r->exec.n; i++)
+		vec_push(&argv, x->r->exec.at[i]);
+	if (!x->r->exec.n) {
+		json_array_foreach(shell, i, word)
+			if (json_is_string(word))
+				vec_push(&argv, json_string_value(word));
+		if (!argv.len) {
+			vec_push(&argv, "/bin/sh");
+			vec_push(&argv, "-ec");
+		}
+		for (i = 0; i < x->r->lines.n; i++)
+			buf_addf(&script, "%s%s", i ? "\n" : "", x->r->lines.at[i]);
+		vec_push(&argv, work_keep(x->w, script.s));
+	}
+	vec_push(&argv, NULL);
+	out = arena_memdup(&x->w->arena, argv.at, argv.len * sizeof(*argv.at));
+	vec_fini(&argv);
+	return out;
+}
+
+static void print_line(void *self, const char *s, size_t n)
+{
+	const struct runner *x = self;
+	const struct build *b = x->w->node->build;
+	AUTO_BUF line = BUF_INIT;
+
+	secrets_redact(b->o.secrets, s, n, &line);
+	progress_output(b->o.progress, x->name, line.s);
+}
+
+static enum sandbox_network network_of(const struct runner *x)
+{
+	const char *n = x->r->network ? x->r->network : "host";
+
+	return !strcmp(n, "none")      ? SANDBOX_NET_NONE
+	       : !strcmp(n, "private") ? SANDBOX_NET_PRIVATE
+	                               : SANDBOX_NET_HOST;
+}
+
+static const char *in_store(struct runner *x, const char *name)
+{
+	return arena_printf(&x->w->arena, "%s/%s/%s", x->w->node->build->o.store->path,
+	                    x->at.staging, name);
+}
+
+static int run_command(struct runner *x, struct sandbox_result *res, struct err *e)
+{
+	struct strings env;
+	struct sandbox_spec spec = {
+		.lower = (const char *const *)x->layers.paths.at, .n_lower = x->layers.paths.len,
+		.upper = in_store(x, "upper"), .work = in_store(x, "work"),
+		.argv = command_of(x), .workdir = x->at.workdir, .uid = x->at.user.uid,
+		.gid = x->at.user.gid, .mounts = x->mounts.list.at,
+		.n_mounts = x->mounts.list.len, .network = network_of(x), .line = print_line,
+		.line_self = x, .interactive = x->interactive,
+	};
+	int rc;
+
+	if (run_environment(x, &env, e) < 0)
+		return -1;
+	spec.env = env.at;
+	rc = sandbox_run(x->sandbox, &spec, res, e);
+	for (size_t i = 0; i < res->stubs.len; i++)
+		strlist_add(&x->stubs, res->stubs.at[i]);
+	return rc;
+}
+
+int runner_run(struct runner *x, struct sandbox_result *res, struct err *e)
+{
+	x->at.workdir = workdir_of(x);
+	if (find_user(x, e) < 0 || open_layers(x, e) < 0 || make_staging(x, e) < 0 ||
+	    run_mounts_make(&x->mounts, x->w, x->r, x->p, &x->at, e) < 0)
+		return -1;
+	return run_command(x, res, e);
+}
+
+int runner_judge(const struct sandbox_result *res, struct err *e)
+{
+	switch (res->end) {
+	case SANDBOX_EXITED:
+		if (res->status)
+			return err_set(e, ERR_FAILED, "its command failed with status %d",
+			               res->status);
+		return 0;
+	case SANDBOX_SIGNALLED:
+		return err_set(e, ERR_FAILED, "its command was ended by signal %d",
+		               res->status - 128);
+	case SANDBOX_OUT_OF_MEMORY:
+		return err_set(e, ERR_FAILED, "its command ran out of memory");
+	case SANDBOX_TIMED_OUT:
+		return err_set(e, ERR_FAILED, "its command took too long");
+	case SANDBOX_INTERRUPTED:
+		return err_set(e, ERR_CANCELLED, "interrupted");
+	}
+	return 0;
+}
