@@ -1,5 +1,8 @@
 --- Imagefiles: the environment that each one sees, imports between them, and modules of the project.
+local apk = require "imgmake.apk"
+local apt = require "imgmake.apt"
 local check = require "imgmake.check"
+local dnf = require "imgmake.dnf"
 local engine = require "imgmake.engine"
 local git = require "imgmake.git"
 local json = require "imgmake.json"
@@ -152,8 +155,8 @@ end
 
 --- Modules of the library that recipes may name, and where they are in the environment.
 project.library = {
-  ["imgmake.git"] = "git", ["imgmake.json"] = "json", ["imgmake.path"] = "path",
-  ["imgmake.semver"] = "semver",
+  ["imgmake.apk"] = "apk", ["imgmake.apt"] = "apt", ["imgmake.dnf"] = "dnf", ["imgmake.git"] = "git",
+  ["imgmake.json"] = "json", ["imgmake.path"] = "path", ["imgmake.semver"] = "semver",
 }
 
 --- The names that an Imagefile sees, in front of which its own globals go.
@@ -171,6 +174,7 @@ local function environment(context)
   api.git = git(context.dir)
   api.path = copy_of(path)
   api.semver = copy_of(semver)
+  api.apk, api.apt, api.dnf = copy_of(apk), copy_of(apt), copy_of(dnf)
   api.var = function(body) return variable.declare(context, body) end
   api.import = function(dir) return import(context, dir) end
   api.require = require_for(context)
