@@ -8,7 +8,8 @@ static int read_difference(struct runner *x, struct err *e)
 	struct diff_options o = { .upper = x->upper, .lower = layers_view(&x->layers),
 		                  .kind = x->probe->rootfs == SANDBOX_FUSE_OVERLAY
 		                                  ? DIFF_FUSE_OVERLAY
-		                                  : DIFF_OVERLAY,
+		                          : x->probe->users == SANDBOX_ROOT ? DIFF_OVERLAY
+		                                                            : DIFF_OVERLAY_USER,
 		                  .stubs = &x->stubs,
 		                  .mtime = build_epoch(x->w->node->build),
 		                  .flat = x->probe->users == SANDBOX_SINGLE,
@@ -27,6 +28,7 @@ static int take_difference(struct runner *x, struct err *e)
 	for (size_t i = 0; i < x->diff.removed.n; i++)
 		if (tree_remove(t, work_keep(x->w, x->diff.removed.at[i].path), e) < 0)
 			return -1;
+	tree_next_step(t);
 	for (size_t i = 0; i < x->diff.entries.n; i++) {
 		struct toc_entry entry = x->diff.entries.at[i];
 		struct content c = { .kind = CONTENT_NONE };

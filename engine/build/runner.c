@@ -1,5 +1,6 @@
 /* A command in the files of a result: its layers unpacked, the sandbox around it, its output passed on. */
 #include "build/runner.h"
+#include "sandbox/idmap.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -56,14 +57,18 @@ int runner_open(struct runner *x, struct err *e)
 
 /* --- Files --------------------------------------------------------------------------------------- */
 
-static const char *users_name(enum sandbox_users u)
+/* Whose ids the owners of unpacked files are: those of another range cannot be used. */
+static const char *map_name(struct arena *a, enum sandbox_users u)
 {
-	static const char *const names[] = {
-		[SANDBOX_ROOT] = "root", [SANDBOX_RANGE] = "range", [SANDBOX_SINGLE] = "single",
-		[SANDBOX_NOBODY] = "nobody",
-	};
+	struct idmap uids, gids;
+	struct err ignored;
 
-	return names[u];
+	if (u == SANDBOX_ROOT)
+		return "root";
+	if (u != SANDBOX_RANGE || idmap_of_user(&uids, &gids, &ignored) < 0)
+		return "single";
+	return arena_printf(a, "range-%u-%u-%u-%u", uids.at[0].first, uids.at[0].count,
+	                    gids.at[0].first, gids.at[0].count);
 }
 
 static int fetch_layers(struct runner *x, struct layers_item **out, struct err *e)
@@ -87,7 +92,7 @@ static int open_layers(struct runner *x, struct err *e)
 	AUTO_FREE struct layers_item *items = NULL;
 	struct layers_options o = { .store = x->w->node->build->o.store,
 		                    .n = x->w->below->layers.len,
-		                    .map = users_name(x->probe->users),
+		                    .map = map_name(&x->w->arena, x->probe->users),
 		                    .inside = x->inside,
 		                    .threads = x->w->node->build->o.jobs };
 
