@@ -37,7 +37,8 @@ packages() {
 		test="bats libcmocka-dev docker-registry skopeo umoci buildah podman crun mmdebstrap
 			busybox-static clang-format clang-tidy apache2-utils libcap2-bin attr jq curl python3
 			openssl git mandoc shellcheck zstd golang-github-containers-common fakeroot
-			fakechroot util-linux passwd"
+			fakechroot util-linux passwd uidmap passt
+			fuse-overlayfs"
 		;;
 	dnf)
 		build="gcc glibc-static make pkgconf-pkg-config lua-devel libarchive-devel openssl-devel

@@ -83,6 +83,30 @@ static int name_source(struct prepared *p, const struct sandbox_mount *m, struct
 	return 0;
 }
 
+/* --- fuse-overlayfs ------------------------------------------------------------------
+ */
+
+static void add_path(struct buf *out, const char *path)
+{
+	for (; *path; path++) {
+		if (strchr(",:\\", *path))
+			buf_addc(out, '\\');
+		buf_addc(out, *path);
+	}
+}
+
+static void list_directories(struct buf *out, const struct sandbox_spec *spec)
+{
+	for (size_t i = spec->n_lower; i-- > 0;) {
+		buf_adds(out, i + 1 == spec->n_lower ? "lowerdir=" : ":");
+		add_path(out, spec->lower[i]);
+	}
+	buf_adds(out, ",upperdir=");
+	add_path(out, spec->upper);
+	buf_adds(out, ",workdir=");
+	add_path(out, spec->work);
+}
+
 /* --- Name service
  * --------------------------------------------------------------------------- */
 
@@ -137,7 +161,7 @@ int prepare(struct prepared *p, struct setup *s, struct err *e)
 {
 	const struct sandbox_spec *spec = s->spec;
 
-	p->resolv = p->hosts = (struct buf)BUF_INIT;
+	p->resolv = p->hosts = p->fuse = (struct buf)BUF_INIT;
 	if (check(spec, e) < 0)
 		return -1;
 	for (size_t i = 0; i < spec->n_mounts; i++)
@@ -148,6 +172,9 @@ int prepare(struct prepared *p, struct setup *s, struct err *e)
 	p->program_list = as_array(&p->programs);
 	p->trees = mem_alloc((spec->n_mounts + 1) * sizeof(*p->trees));
 	p->keep = mem_alloc((spec->n_mounts + KEEP_FIXED) * sizeof(*p->keep));
+	if (s->fuse)
+		list_directories(&p->fuse, spec);
+	s->fuse_options = p->fuse.s;
 	s->source_names = p->source_list;
 	s->programs = p->program_list;
 	s->trees = p->trees;
@@ -165,6 +192,7 @@ void prepared_fini(struct prepared *p)
 	strlist_fini(&p->sources);
 	buf_fini(&p->resolv);
 	buf_fini(&p->hosts);
+	buf_fini(&p->fuse);
 	free(p->program_list);
 	free(p->source_list);
 	free(p->trees);

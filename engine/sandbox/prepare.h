@@ -8,7 +8,7 @@
 
 struct prepared {
 	struct strlist programs, sources;
-	struct buf resolv, hosts;
+	struct buf resolv, hosts, fuse;
 	const char **program_list, **source_list;
 	int *trees, *keep;
 };

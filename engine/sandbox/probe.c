@@ -195,21 +195,66 @@ static void probe_namespace(struct sandbox *s, const struct sandbox_options *o)
 	found(f, "a user namespace of one user: all files of a result belong to root");
 }
 
+/* The path of a program, as execvp would find it; NULL if there is none. The caller
+ * frees. */
+static char *find_program(const char *name)
+{
+	const char *path = getenv("PATH");
+	AUTO_BUF one = BUF_INIT;
+
+	while (path && *path) {
+		size_t n = strcspn(path, ":");
+
+		buf_reset(&one);
+		buf_add(&one, path, n);
+		buf_addf(&one, "/%s", name);
+		if (one.s[0] == '/' && access(one.s, X_OK) == 0)
+			return buf_take(&one);
+		path += n + (path[n] == ':');
+	}
+	return NULL;
+}
+
 /* --- Root file systems
  * -------------------------------------------------------------------------- */
 
+static int try_overlay(struct sandbox *s, const struct sandbox_options *o, struct err *e)
+{
+	if (o->no_overlay)
+		return err_set(e, ERR_NOT_FOUND, "overlayfs is not to be used");
+	s->probe.rootfs = SANDBOX_OVERLAY;
+	return try_out(s, o, e);
+}
+
+static int try_fuse(struct sandbox *s, const struct sandbox_options *o)
+{
+	struct err e;
+
+	if (!s->fuse)
+		s->fuse = find_program("fuse-overlayfs");
+	if (!s->fuse)
+		return -1;
+	s->probe.rootfs = SANDBOX_FUSE_OVERLAY;
+	return try_out(s, o, &e);
+}
+
+/* What the kernel said is told if neither goes. */
 static bool probe_rootfs(struct sandbox *s, const struct sandbox_options *o,
                          struct sandbox_finding *f)
 {
 	struct err e;
 
 	s->probe.user_xattrs = s->userns >= 0 || !s->initial_userns;
-	if (try_out(s, o, &e) == 0) {
-		s->probe.rootfs = SANDBOX_OVERLAY;
+	if (try_overlay(s, o, &e) == 0) {
 		found(f, "overlayfs");
 		return true;
 	}
-	missing(f, e.msg, "");
+	if (try_fuse(s, o) == 0) {
+		found(f, "fuse-overlayfs");
+		return true;
+	}
+	s->probe.rootfs = SANDBOX_NO_ROOTFS;
+	missing(f, e.msg, s->fuse ? "" : "sudo apt-get install fuse-overlayfs");
 	return false;
 }
 
@@ -270,26 +315,6 @@ static void probe_limits(struct sandbox *s, const struct sandbox_options *o)
 	else
 		found(f, s->cgroup >= 0 ? "control groups"
 		                        : "pid_max of the namespace, 301 or more");
-}
-
-/* The path of a program, as execvp would find it; NULL if there is none. The caller
- * frees. */
-static char *find_program(const char *name)
-{
-	const char *path = getenv("PATH");
-	AUTO_BUF one = BUF_INIT;
-
-	while (path && *path) {
-		size_t n = strcspn(path, ":");
-
-		buf_reset(&one);
-		buf_add(&one, path, n);
-		buf_addf(&one, "/%s", name);
-		if (one.s[0] == '/' && access(one.s, X_OK) == 0)
-			return buf_take(&one);
-		path += n + (path[n] == ':');
-	}
-	return NULL;
 }
 
 static void probe_network(struct sandbox *s)

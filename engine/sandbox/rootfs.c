@@ -1,14 +1,17 @@
 /* The root: overlayfs, mounted where only this sandbox sees it. */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "os/fd.h"
+#include "sandbox/clone.h"
+#include "sandbox/exec.h"
 #include "sandbox/mount_call.h"
 #include "sandbox/setup.h"
 
@@ -94,23 +97,56 @@ static int mount_overlay(const struct setup *s, struct err *e)
 	return 0;
 }
 
+/* The server: a program of the host, in its own view of the mounts, so that entering the
+ * root does not move it. It ends with our pid namespace. */
+static _Noreturn void fuse_main(const struct setup *s, int fuse)
+{
+	char mounted[32];
+	const char *argv[] = { "fuse-overlayfs", "-f",    "-o",
+		               s->fuse_options,  mounted, NULL };
+	char *const env[] = { NULL };
+
+	snprintf(mounted, sizeof(mounted), "/dev/fd/%d", fuse);
+	/* What it has to say is not the command's output; that it fails is seen. */
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null < 0 || fcntl(fuse, F_SETFD, 0) < 0)
+		exec_end(1);
+	for (int i = 0; i < 3; i++)
+		dup2(null, i);
+	execve(s->fuse, (char *const *)argv, env);
+	exec_end(127);
+}
+
 static int mount_fuse(const struct setup *s, struct err *e)
 {
+	AUTO_CLOSE int fuse = open("/dev/fuse", O_RDWR | O_CLOEXEC);
 	char options[128];
+	struct stat st;
+	pid_t pid;
 
+	if (fuse < 0)
+		return err_sys(e, "open /dev/fuse");
+	pid = clone_child(CLONE_NEWNS, -1, NULL);
+	if (pid < 0)
+		return err_sys(e, "start fuse-overlayfs");
+	if (pid == 0)
+		fuse_main(s, fuse);
 	snprintf(
 		options, sizeof(options),
 		"fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions",
-		s->fuse);
+		fuse);
 	if (mount("fuse-overlayfs", s->spec->work, "fuse.fuse-overlayfs",
 	          MS_NODEV | MS_NOSUID, options) < 0)
 		return err_sys(e, "mount fuse-overlayfs");
-	return 0;
+	fd_close(&fuse); /* so that it is seen when the server is gone */
+	return stat(s->spec->work, &st) < 0 ? err_sys(e, "fuse-overlayfs does not answer")
+	                                    : 0;
 }
 
 int rootfs_mount(const struct setup *s, struct err *e)
 {
-	if ((s->fuse >= 0 ? mount_fuse(s, e) : mount_overlay(s, e)) < 0)
+	if ((s->fuse ? mount_fuse(s, e) : mount_overlay(s, e)) < 0)
 		return -1;
 	return open_directory(s->spec->work, e);
 }

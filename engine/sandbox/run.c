@@ -379,7 +379,7 @@ int sandbox_try(struct sandbox *s, const struct sandbox_spec *spec, bool trial,
 		.report = -1,
 		.in = -1,
 		.out = -1,
-		.fuse = -1,
+		.fuse = s->probe.rootfs == SANDBOX_FUSE_OVERLAY ? s->fuse : NULL,
 		.pasta = s->pasta,
 		.pid_max = s->probe.pids == SANDBOX_PIDS_NAMESPACE ? spec->pids : 0,
 	};

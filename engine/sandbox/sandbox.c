@@ -38,6 +38,7 @@ void sandbox_close(struct sandbox *s)
 	fd_close(&s->cgroup);
 	free(s->filter.filter);
 	free(s->pasta);
+	free(s->fuse);
 	free(s);
 }
 

@@ -42,12 +42,13 @@ struct setup {
 	const struct sandbox_spec *spec;
 	bool user_ns; /* else we are root */
 	bool many_ids;
-	bool trial;        /* all but running a command */
-	int userns;        /* its fd, or -1 */
-	int cgroup;        /* directory to be born in, or -1 */
-	int report;        /* a SOCK_SEQPACKET socket; their end */
-	int in, out;       /* the command's; -1: ours */
-	int fuse;          /* /dev/fuse, where fuse-overlayfs waits, or -1 */
+	bool trial;       /* all but running a command */
+	int userns;       /* its fd, or -1 */
+	int cgroup;       /* directory to be born in, or -1 */
+	int report;       /* a SOCK_SEQPACKET socket; their end */
+	int in, out;      /* the command's; -1: ours */
+	const char *fuse; /* the path of fuse-overlayfs outside; NULL: the kernel */
+	const char *fuse_options;
 	const char *pasta; /* its path outside, or NULL */
 	int64_t pid_max;   /* of the pid namespace, 0: as it is */
 	struct sock_fprog filter;
@@ -85,6 +86,9 @@ MUST_CHECK int devices_mount(const struct setup *s, int root, int stage, struct 
 
 /* network.c: before anything is mounted, since pasta is a program of the host. */
 MUST_CHECK int network_up(const struct setup *s, struct err *e);
+
+/* command.c: becomes the command; comes back only when that fails. */
+MUST_CHECK int command_run(const struct setup *s, int workdir, struct err *e);
 
 /* caps.c: gives up all but what Docker leaves to containers, for good. */
 MUST_CHECK int caps_limit(struct err *e);

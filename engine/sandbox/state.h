@@ -12,7 +12,8 @@ struct sandbox {
 	bool initial_userns; /* we are in the machine's own user namespace */
 	struct sock_fprog filter;
 	int cgroup;  /* directory below which control groups may be made, or -1 */
-	char *pasta; /* its path, or NULL */
+	char *pasta; /* their paths, or NULL */
+	char *fuse;
 };
 
 /* run.c: sandbox_run, or all of it but the command. */
