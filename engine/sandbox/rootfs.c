@@ -99,7 +99,7 @@ static int mount_overlay(const struct setup *s, struct err *e)
 
 /* The server: a program of the host, in its own view of the mounts, so that entering the
  * root does not move it. It ends with our pid namespace. */
-static _Noreturn void fuse_main(const struct setup *s, int fuse)
+static _Noreturn void fuse_main(const struct setup *s, int fuse, int gate)
 {
 	char mounted[32];
 	const char *argv[] = { "fuse-overlayfs", "-f",    "-o",
@@ -110,7 +110,9 @@ static _Noreturn void fuse_main(const struct setup *s, int fuse)
 	/* What it has to say is not the command's output; that it fails is seen. */
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-	if (null < 0 || fcntl(fuse, F_SETFD, 0) < 0)
+	char byte;
+
+	if (null < 0 || fcntl(fuse, F_SETFD, 0) < 0 || read(gate, &byte, 1) != 1)
 		exec_end(1);
 	for (int i = 0; i < 3; i++)
 		dup2(null, i);
@@ -123,15 +125,18 @@ static int mount_fuse(const struct setup *s, struct err *e)
 	AUTO_CLOSE int fuse = open("/dev/fuse", O_RDWR | O_CLOEXEC);
 	char options[128];
 	struct stat st;
+	int gate[2];
 	pid_t pid;
 
 	if (fuse < 0)
 		return err_sys(e, "open /dev/fuse");
+	if (pipe2(gate, O_CLOEXEC) < 0)
+		return err_sys(e, "make a pipe");
 	pid = clone_child(CLONE_NEWNS, -1, NULL);
 	if (pid < 0)
 		return err_sys(e, "start fuse-overlayfs");
 	if (pid == 0)
-		fuse_main(s, fuse);
+		fuse_main(s, fuse, gate[0]);
 	snprintf(
 		options, sizeof(options),
 		"fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions",
@@ -139,6 +144,9 @@ static int mount_fuse(const struct setup *s, struct err *e)
 	if (mount("fuse-overlayfs", s->spec->work, "fuse.fuse-overlayfs",
 	          MS_NODEV | MS_NOSUID, options) < 0)
 		return err_sys(e, "mount fuse-overlayfs");
+	/* It may not read before there is a mount. */
+	if (fd_write(gate[1], "", 1, "a pipe", e) < 0)
+		return -1;
 	fd_close(&fuse); /* so that it is seen when the server is gone */
 	return stat(s->spec->work, &st) < 0 ? err_sys(e, "fuse-overlayfs does not answer")
 	                                    : 0;
