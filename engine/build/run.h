@@ -39,9 +39,19 @@ struct run_place {
 	enum sandbox_users users;
 };
 
+/* A cache directory in use. */
+struct used_cache {
+	const char *dir;             /* relative to the store */
+	int fd;
+	bool alone;                  /* nobody else was using it when we began */
+};
+
 /* run_mounts.c: what the step sees beside the image. */
+struct timed_file;
 struct run_mounts {
 	VEC(struct sandbox_mount) list;
+	VEC(struct used_cache) caches;      /* each once */
+	VEC(struct timed_file) staged;      /* files put beside, whose times are as those of the layers */
 	VEC(int) fds;                /* sources and locks */
 	struct arena arena;
 	const char *dir;             /* staging directory of this run, below the store; relative to it */

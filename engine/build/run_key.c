@@ -28,23 +28,36 @@ static void key_secrets(struct key *k, const struct step_run *r)
 	}
 }
 
-static void key_mounts(struct key *k, const struct step_run *r, const struct step_plan *p)
+/* What a mount of another target holds: its plan, or (`made`) the layers that came of it. */
+static void key_from(struct key *k, const struct node *from, bool made)
+{
+	if (!made)
+		key_digest(k, "mount from", &from->plan_key);
+	for (size_t i = 0; made && i < from->result.layers.len; i++)
+		key_digest(k, "mounted layer", &from->result.layers.at[i].diff_id);
+}
+
+static void key_mounts(struct key *k, const struct node *n, const struct step_run *r,
+                       const struct step_plan *p, bool made)
 {
 	for (size_t i = 0; i < r->n_mounts; i++) {
 		key_str(k, "mount", r->mounts[i].path);
 		key_int(k, "mount type", r->mounts[i].type);
 		key_str(k, "mount source", r->mounts[i].source);
 		key_digest(k, "mounted files", &p->mounted[i]);
+		if (r->mounts[i].from)
+			key_from(k, node_of(n, r->mounts[i].from), made);
 	}
 }
 
-static void key_fields(struct key *k, const struct step_run *r, const struct step_plan *p)
+static void key_fields(struct key *k, const struct node *n, const struct step_run *r,
+                       const struct step_plan *p, bool made)
 {
 	key_int(k, "run", RUN_VERSION);
 	key_strings(k, "command", r->lines.at, r->lines.n);
 	key_strings(k, "exec", r->exec.at, r->exec.n);
 	key_caches(k, r);
-	key_mounts(k, r, p);
+	key_mounts(k, n, r, p, made);
 	key_secrets(k, r);
 	for (size_t i = 0; i < r->env.n; i++)
 		key_str(k, arena_printf(k->arena, "env %s", r->env.at[i].key),
@@ -155,7 +168,7 @@ int run_key(struct node *n, const struct step_run *r, struct step_plan *p, struc
 {
 	if (find_inputs(n, r, p, e) < 0 || find_mounts(n, r, p, e) < 0)
 		return -1;
-	key_fields(&n->key, r, p);
+	key_fields(&n->key, n, r, p, false);
 	for (size_t i = 0; p->files && i < p->files->files.len; i++)
 		if (node_touched(n, p->files->files.at[i].path))
 			node_force(n, p->files->files.at[i].path);
@@ -189,7 +202,7 @@ void run_result_key(struct work *w, const struct step_run *r, const struct step_
 
 	key_init(&k, &w->arena);
 	key_str(&k, "result", "run");
-	key_fields(&k, r, p);
+	key_fields(&k, n, r, p, true);
 	key_config(&k, &w->below->config);
 	key_str(&k, "platform", platform_text(&n->platform, platform));
 	key_int(&k, "compression", n->target->compression);

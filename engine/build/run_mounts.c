@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/path.h"
-#include "build/run.h"
+#include "build/run_times.h"
 #include "build/secrets.h"
 #include "os/fd.h"
 #include "os/file.h"
@@ -22,6 +22,8 @@ void run_mounts_fini(struct run_mounts *m)
 		fd_close(&m->fds.at[i]);
 	vec_fini(&m->fds);
 	vec_fini(&m->list);
+	vec_fini(&m->caches);
+	vec_fini(&m->staged);
 	arena_fini(&m->arena);
 }
 
@@ -53,50 +55,109 @@ static const char *cache_name(struct run_mounts *m, const char *id, enum sandbox
 	return arena_printf(&m->arena, "cache/%s", digest_hex(&d, hex));
 }
 
-/* Locked ones wait for their turn; private ones take a copy of their own that nobody else has; shared ones are
- * held so that gc leaves them. */
-static int lock_cache(struct run_mounts *m, struct store *s, const struct run_cache *c,
-                      enum sandbox_users users, const char **dir, struct err *e)
+/* A copy of its own, that nobody else has. */
+static int lock_private(struct run_mounts *m, struct store *s, const char *id, enum sandbox_users users,
+                        const char **dir, struct err *e)
 {
 	int fd = -1;
 
-	for (int i = 0; fd < 0 && i < PRIVATE_MAX; i++) {
-		const char *lock;
-
-		*dir = cache_name(m, c->id, users, i);
-		lock = arena_printf(&m->arena, "%s.lock", *dir);
-		if (c->sharing != CACHE_PRIVATE) {
-			fd = lock_take(s->dir, lock, c->sharing == CACHE_LOCKED, e);
-			break;
-		}
-		fd = lock_try(s->dir, lock, true, e);
+	for (int i = 1; fd < 0 && i <= PRIVATE_MAX; i++) {
+		*dir = cache_name(m, id, users, i);
+		fd = lock_try(s->dir, arena_printf(&m->arena, "%s.lock", *dir), true, e);
 		if (fd < 0 && e->code != ERR_EXISTS)
 			break;
 	}
-	if (fd < 0)
-		return err_wrap(e, "cache %s", c->id);
-	vec_push(&m->fds, fd);
+	return fd;
+}
+
+/* Locked ones wait for their turn; shared ones are held so that gc leaves them. */
+static int open_cache(struct run_mounts *m, struct store *s, const struct run_cache *c,
+                      enum sandbox_users users, struct err *e)
+{
+	struct used_cache used = { .dir = cache_name(m, c->id, users, 0) };
+	int lock;
+
+	if (c->sharing == CACHE_PRIVATE)
+		lock = lock_private(m, s, c->id, users, &used.dir, e);
+	else
+		lock = lock_take(s->dir, arena_printf(&m->arena, "%s.lock", used.dir),
+		                 c->sharing == CACHE_LOCKED, e);
+	if (lock < 0)
+		return -1;
+	vec_push(&m->fds, lock);
+	if (file_mkdirs(s->dir, used.dir, 0755, e) < 0)
+		return -1;
+	used.fd = openat(s->dir, used.dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (used.fd < 0)
+		return err_sys(e, "open it");
+	vec_push(&m->fds, used.fd);
+	vec_push(&m->caches, used);
 	return 0;
 }
 
-static int add_cache(struct run_mounts *m, struct work *w, const struct run_cache *c,
-                     enum sandbox_users users, struct err *e)
+/* A cache of a step, and which of those in use it is. */
+struct asked_cache {
+	const struct run_cache *c;
+	size_t index, used;
+};
+
+/* Of one id, those that need it most come first: the lock is taken once. */
+static int by_id(const void *a, const void *b)
+{
+	const struct asked_cache *x = a, *y = b;
+	int order = strcmp(x->c->id, y->c->id);
+
+	return order ? order : (int)y->c->sharing - (int)x->c->sharing;
+}
+
+static int by_index(const void *a, const void *b)
+{
+	const struct asked_cache *x = a, *y = b;
+
+	return x->index < y->index ? -1 : 1;
+}
+
+/* In the same order by everyone, so that no two wait for each other. */
+static int lock_caches(struct run_mounts *m, struct store *s, struct asked_cache *all, size_t n,
+                       enum sandbox_users users, struct err *e)
+{
+	qsort(all, n, sizeof(*all), by_id);
+	for (size_t i = 0; i < n; i++) {
+		bool again = i && all[i].c->sharing != CACHE_PRIVATE &&
+		             !strcmp(all[i].c->id, all[i - 1].c->id);
+
+		if (!again && open_cache(m, s, all[i].c, users, e) < 0)
+			return err_wrap(e, "cache %s", all[i].c->id);
+		all[i].used = m->caches.len - 1;
+	}
+	qsort(all, n, sizeof(*all), by_index);
+	return 0;
+}
+
+static int add_caches(struct run_mounts *m, struct work *w, const struct step_run *r,
+                      enum sandbox_users users, struct err *e)
 {
 	struct store *s = w->node->build->o.store;
-	const char *dir;
-	int fd;
+	AUTO_FREE struct asked_cache *all = mem_alloc((r->n_caches + 1) * sizeof(*all));
 
-	if (file_mkdirs(s->dir, "cache", 0700, e) < 0 || lock_cache(m, s, c, users, &dir, e) < 0 ||
-	    file_mkdirs(s->dir, dir, 0755, e) < 0)
+	if (!r->n_caches)
+		return 0;
+	for (size_t i = 0; i < r->n_caches; i++)
+		all[i] = (struct asked_cache){ &r->caches[i], i, 0 };
+	if (file_mkdirs(s->dir, "cache", 0700, e) < 0 ||
+	    lock_caches(m, s, all, r->n_caches, users, e) < 0)
 		return -1;
-	fd = openat(s->dir, dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return err_sys(e, "cache %s", c->id);
-	add(m, SANDBOX_BIND, c->path, fd, true);
+	for (size_t i = 0; i < r->n_caches; i++) {
+		struct sandbox_mount mount = { .kind = SANDBOX_BIND, .target = r->caches[i].path,
+			                       .source = m->caches.at[all[i].used].fd,
+			                       .writable = true };
+
+		vec_push(&m->list, mount);
+	}
 	return 0;
 }
 
-static int add_mount(struct run_mounts *m, struct work *w, const struct run_mount *x,
+static int add_mount(struct run_mounts *m, struct work *w, const struct run_mount *x, size_t index,
                      struct err *e)
 {
 	int fd;
@@ -105,10 +166,12 @@ static int add_mount(struct run_mounts *m, struct work *w, const struct run_moun
 		add(m, SANDBOX_TMPFS, x->path, -1, true);
 		return 0;
 	}
-	if (x->from)
-		return err_set(e, ERR_INVALID,
-		               "mount: from a target is not possible yet; copy { from = } what the "
-		               "step needs");
+	if (x->from) {
+		if (run_from(m, w, x, index, &fd, e) < 0)
+			return err_wrap(e, "mount %s", x->source);
+		add(m, SANDBOX_BIND, x->path, fd, false);
+		return 0;
+	}
 	fd = file_open_beneath(w->node->context->fd, x->source, O_PATH, 0);
 	if (fd < 0)
 		return err_sys(e, "mount: open %s", x->source);
@@ -142,6 +205,7 @@ static int stage_input(struct run_mounts *m, struct work *w, const struct projec
 	const char *name = arena_printf(&m->arena, "%s/input.%zu", m->dir, i);
 	AUTO_FREE char *chunk = mem_alloc(CHUNK);
 	int dir = w->node->build->o.store->dir;
+	const struct timespec time = { .tv_sec = build_epoch(w->node->build) };
 	struct digest got;
 	struct hasher h;
 	ssize_t n = -1;
@@ -164,7 +228,8 @@ static int stage_input(struct run_mounts *m, struct work *w, const struct projec
 		return -1;
 	if (!digest_equal(&got, &f->digest))
 		return err_set(e, ERR_CHANGED, "%s changed while it was used", f->path);
-	if (fchmod(*out, f->executable ? 0755 : 0644) < 0)
+	if (fchmod(*out, f->executable ? 0755 : 0644) < 0 ||
+	    futimens(*out, (struct timespec[]){ time, time }) < 0)
 		return err_sys(e, "stage %s", f->path);
 	return 0;
 }
@@ -184,6 +249,9 @@ static int add_inputs(struct run_mounts *m, struct work *w, const struct fileset
 			return -1;
 		}
 		path_join(&target, workdir, f->path);
+		run_times_stage(m, w, target.s, arena_printf(&m->arena, "%s/input.%zu", m->dir, i),
+		                &(struct toc_entry){ .digest = f->digest,
+		                                     .mtime = build_epoch(w->node->build) });
 		add(m, SANDBOX_BIND, arena_strdup(&m->arena, target.s), fd, false);
 	}
 	return 0;
@@ -207,11 +275,10 @@ int run_mounts_make(struct run_mounts *m, struct work *w, const struct step_run 
 {
 	*m = (struct run_mounts){ .arena = ARENA_INIT, .dir = at->staging };
 	for (size_t i = 0; i < r->n_mounts; i++)
-		if (add_mount(m, w, &r->mounts[i], e) < 0)
+		if (add_mount(m, w, &r->mounts[i], i, e) < 0)
 			return -1;
-	for (size_t i = 0; i < r->n_caches; i++)
-		if (add_cache(m, w, &r->caches[i], at->users, e) < 0)
-			return -1;
+	if (add_caches(m, w, r, at->users, e) < 0)
+		return -1;
 	if (add_inputs(m, w, p->files, at->workdir, e) < 0)
 		return -1;
 	for (size_t i = 0; i < r->n_secrets; i++)

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/path.h"
+#include "build/run_times.h"
 #include "build/secrets.h"
 #include "os/file.h"
 
@@ -249,7 +250,8 @@ int runner_run(struct runner *x, struct sandbox_result *res, struct err *e)
 {
 	x->at.workdir = workdir_of(x);
 	if (find_user(x, e) < 0 || open_layers(x, e) < 0 || make_staging(x, e) < 0 ||
-	    run_mounts_make(&x->mounts, x->w, x->r, x->p, &x->at, e) < 0)
+	    run_mounts_make(&x->mounts, x->w, x->r, x->p, &x->at, e) < 0 ||
+	    run_times_show(&x->mounts, x->w, &x->layers, x->upper, e) < 0)
 		return -1;
 	return run_command(x, res, e);
 }
