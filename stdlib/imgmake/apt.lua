@@ -6,8 +6,10 @@ local apt = {}
 -- Lists and archives are in a directory of a cache, one for each set of sources: apt deletes the lists of
 -- sources that are not its own, and tells archives apart by name and size only. APT::Sandbox::User is root
 -- since the step's user namespace may know no other. What differs between two builds of the same is not
--- written (logs) or taken away (*-old, machine ids, ldconfig's inode numbers). Daemons are not started.
+-- written (logs) or taken away (*-old, machine ids, ldconfig's inode numbers). Daemons are not started. dpkg
+-- insists on sbin, which an image's PATH need not have.
 local script = [[
+PATH=$PATH:/usr/sbin:/sbin
 cache=/var/cache/apt/$({ cat /etc/os-release /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null; dpkg --print-architecture; } | sha256sum | cut -c1-32)
 rm -rf "$cache/log"
 mkdir -p "$cache/archives/partial" "$cache/lists/partial" "$cache/log"

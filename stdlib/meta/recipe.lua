@@ -127,6 +127,15 @@ function read(path) end
 ---@return string[]
 function glob(body) end
 
+---@module "imgmake.apt"
+apt = {}
+
+---@module "imgmake.apk"
+apk = {}
+
+---@module "imgmake.dnf"
+dnf = {}
+
 ---@module "imgmake.path"
 path = {}
 

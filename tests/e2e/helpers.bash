@@ -6,6 +6,7 @@ IMGMAKE=${IMGMAKE:-$REPO_ROOT/build/release/imgmake}
 PREPARED=$REPO_ROOT/build/tests
 BUSYBOX=oci:$PREPARED/busybox:1
 DEBIAN=oci:$PREPARED/debian:12
+DEBIAN_APT=oci:$PREPARED/debian-apt:12
 E2E_USER=imgmake-test
 
 # --- Life cycle -------------------------------------------------------------------------------------

@@ -1,0 +1,245 @@
+load helpers
+
+# Packages of the distribution: from Debian's real archive, where that can be reached.
+
+teardown() {
+	[ ! -e "$DIR/pid" ] || kill "$(cat "$DIR/pid")" 2>/dev/null || true
+	teardown_test
+}
+
+# The base is unpacked and the lists are fetched once for all tests that do not ask for more.
+shared_store() {
+	export IMGMAKE_STORE=$BATS_FILE_TMPDIR/store
+}
+
+needs_mirror() {
+	local proxy
+	read -r MIRROR SUITE <"$PREPARED/mirror"
+	proxy=$(apt-config dump Acquire::http::Proxy 2>/dev/null | sed -nE 's/.*"(.*)";/\1/p' | head -1)
+	curl -sfI --max-time 5 ${proxy:+-x "$proxy"} -o /dev/null "$MIRROR/dists/$SUITE/InRelease" ||
+		skip "$MIRROR cannot be reached"
+}
+
+needs_user_with_debian() {
+	needs_user
+	cp -r "$PREPARED/debian-apt" "$DIR/debian-apt"
+	chmod -R a+rX "$DIR/debian-apt"
+	DEBIAN_APT=oci:$DIR/debian-apt:12
+}
+
+# As the ordinary user, who has no ids but its own.
+as_user_without_range() {
+	unshare --mount --propagation private sh -c '
+		mount --bind /dev/null /etc/subuid
+		mount --bind /dev/null /etc/subgid
+		user=$1
+		shift
+		exec setpriv --reuid "$user" --regid "$user" --init-groups --inh-caps=-all --bounding-set=-all "$@"
+	' sh "$E2E_USER" "$@"
+}
+
+# In a directory and with a store of that user's own.
+become_user() {
+	mkdir "$DIR/user"
+	cp Imagefile "$DIR/user/"
+	chown -R "$E2E_USER" "$DIR/user"
+	cd "$DIR/user" || return 1
+	export HOME=$DIR/user IMGMAKE_STORE=$DIR/user/store
+}
+
+apt_recipe() {   # ARGUMENTS…: installs into an image whose configuration is for something else
+	needs_mirror
+	shared_store
+	recipe <<-LUA
+		image "x" {
+		  from = base "$DEBIAN_APT",
+		  env { PATH = "/usr/local/bin:/usr/bin:/bin" },
+		  user "1234:1234",
+		  workdir "/no/where",
+		  apt.install { $1 },
+		}
+	LUA
+}
+
+@test "a package is installed, whatever user, directory and PATH the image has" {
+	apt_recipe '"hello"'
+	ok imgmake
+	ok imgmake -q
+	ok imgmake export x oci:out
+	local names
+	names=$(last_layer out)
+	contains "$names" '^usr/bin/hello$'
+	contains "$names" '^var/lib/dpkg/status$'
+	# What apt fetches, logs and leaves is in no layer.
+	lacks "$(grep -v '\.wh\.' <<<"$names")" '^var/(log|cache/apt|lib/apt/lists|cache/ldconfig)|-old$'
+	lacks "$names" 'policy-rc|machine-id|/lock|^no|^(etc|tmp|run|proc|dev)/'
+	# It is what dpkg knows, and it runs.
+	recipe <<-LUA
+		local x = stage "x" { from = base "$DEBIAN_APT", apt.install "hello" }
+		image "y" { from = x, run { "dpkg -s hello | grep -q 'ok installed'; dpkg --verify; hello" } }
+	LUA
+	ok imgmake --progress=plain y
+	contains "$stderr" '^y: Hello'
+}
+
+@test "two builds give the same bytes" {
+	apt_recipe '"python3-minimal"'
+	local first
+	first=$(exported x)
+	export IMGMAKE_STORE=$DIR/store
+	equal "$(exported x)" "$first"
+}
+
+@test "archives are kept between builds, and give the same bytes" {
+	apt_recipe '"hello"'
+	local first
+	first=$(exported x)
+	go imgmake -B --progress=plain
+	contains "$stderr" 'Need to get 0 B/'
+	equal "$(exported x)" "$first"
+}
+
+@test "an ordinary user installs the same bytes" {
+	needs_user_with_debian
+	apt_recipe '"hello"'
+	local root
+	root=$(exported x)
+	become_user
+	ok as_user "$IMGMAKE" export x oci:out
+	equal "$(jq -r '.manifests[0].digest' out/index.json)" "$root"
+}
+
+@test "so does one without a range of ids" {
+	needs_user_with_debian
+	apt_recipe '"hello"'
+	local root
+	root=$(exported x)
+	become_user
+	ok as_user_without_range "$IMGMAKE" export x oci:out
+	equal "$(jq -r '.manifests[0].digest' out/index.json)" "$root"
+}
+
+@test "compiled where gcc is, run where it is not" {
+	shared_store
+	needs_mirror
+	echo 'int main(void) { return __builtin_puts("made here") < 0; }' >main.c
+	recipe <<-LUA
+		local made = stage "made" {
+		  from = base "$DEBIAN_APT",
+		  apt.install { "gcc", "libc6-dev" },
+		  run { "gcc -O2 -o /usr/local/bin/prog main.c", inputs = { "main.c" }, workdir = "/src" },
+		}
+		image "slim" {
+		  from = base "$DEBIAN",
+		  copy { "/usr/local/bin/prog", from = made, to = "/usr/local/bin/" },
+		  run { "prog", "! command -v gcc" },
+		}
+	LUA
+	ok imgmake --progress=plain slim
+	contains "$stderr" '^slim: made here$'
+	# Another source does not install the compiler again.
+	sed -i 's/made here/made again/' main.c
+	ok imgmake --progress=plain slim
+	contains "$stderr" '^slim: made again$'
+	lacks "$stderr" 'Get:|Unpacking'
+}
+
+@test "a virtual environment made in a stage works in an image that has Python" {
+	shared_store
+	needs_mirror
+	recipe <<-LUA
+		local debian = base "$DEBIAN_APT"
+		local python = stage "python" { from = debian, apt.install { "python3-minimal" } }
+		local deps = stage "deps" {
+		  from = python,
+		  apt.install { "python3-venv" },
+		  run { "python3 -m venv --without-pip /venv",
+		        "echo 'said = 42' >\$(echo /venv/lib/python3*/site-packages)/answer.py" },
+		}
+		image "app" {
+		  from = python,
+		  copy { "/venv", from = deps, to = "/venv" },
+		  env { PATH = "/venv/bin:\${PATH}" },
+		  run { "python3 -c 'import answer, sys; print(answer.said, sys.prefix)'" },
+		}
+	LUA
+	ok imgmake --progress=plain app
+	contains "$stderr" '^app: 42 /venv$'
+}
+
+@test "a package that does not exist fails the step, and apt says why" {
+	apt_recipe '"no-such-package-of-debian"'
+	go imgmake
+	equal "$status" 2
+	contains "$stderr" 'Unable to locate package no-such-package-of-debian'
+	contains "$stderr" "^imgmake: Imagefile:6: image 'x': run: its command failed with status 100"
+}
+
+@test "a snapshot: packages come from the archive as it was" {
+	needs_mirror
+	[ "${MIRROR#http://*.debian.org/}" = debian ] || skip "$MIRROR is not Debian's own"
+	python3 "$REPO_ROOT/tests/servers/snapshot_proxy.py" --mirror "$MIRROR" --port-file "$DIR/port" \
+		>"$DIR/requests" 2>/dev/null 3>&- &
+	echo $! >"$DIR/pid"
+	wait_until test -s "$DIR/port"
+	apt_recipe '"hello", snapshot = "20260102T030405Z"'
+	export IMGMAKE_STORE=$DIR/store   # without the archive from elsewhere
+	http_proxy=http://127.0.0.1:$(cat "$DIR/port") go imgmake export x dir:d
+	equal "$status" 0
+	[ -x d/usr/bin/hello ]
+	contains "$(cat "$DIR/requests")" '/archive/debian/20260102T030405Z/pool/main/h/hello/hello_'
+	lacks "$(cat "$DIR/requests")" '//deb\.debian'
+	# The image's own sources are as they were.
+	lacks "$(cat d/etc/apt/sources.list)" snapshot
+}
+
+@test "a snapshot of what Debian does not have is refused" {
+	shared_store
+	recipe <<-LUA
+		image "x" {
+		  from = base "$DEBIAN_APT",
+		  write { "/etc/apt/sources.list", "deb http://packages.example.com/x stable main\n" },
+		  apt.install { "hello", snapshot = "20260102" },
+		}
+	LUA
+	go imgmake
+	equal "$status" 2
+	contains "$stderr" 'no source of this image is on debian.org'
+}
+
+# A stand-in that writes down how it was called: these distributions are not at hand here.
+pretender() {   # NAME STEP
+	recipe <<-LUA
+		image "x" {
+		  from = base "$BUSYBOX",
+		  write { "/usr/bin/$1", "#!/bin/sh\nprintf '%s\\\\n' \"\$@\" >/args\necho >/var/cache/$1/f\necho >/var/log/$1.log\n", mode = "0755" },
+		  mkdir "/var/log",
+		  user "1234",
+		  $2,
+		}
+	LUA
+	ok imgmake export x dir:d
+	[ ! -e "d/var/cache/$1/f" ] && [ ! -e "d/var/log/$1.log" ]
+	paste -sd' ' d/args
+}
+
+@test "apk is called with the packages as written, and its cache is in no layer" {
+	local args
+	args=$(pretender apk 'apk.add { "curl>8", "nodejs~20", "tini" }' | tail -1)
+	equal "$args" "add --no-progress --update-cache --cache-dir /var/cache/apk curl>8 nodejs~20 tini"
+}
+
+@test "dnf is called without weak dependencies, and microdnf where there is no dnf" {
+	local args
+	args=$(pretender dnf 'dnf.install { "curl", "python3*" }' | tail -1)
+	equal "$args" "-y install --setopt=install_weak_deps=0 --setopt=keepcache=1 curl python3*"
+	recipe <<-LUA
+		image "x" {
+		  from = base "$BUSYBOX",
+		  write { "/usr/bin/microdnf", "#!/bin/sh\necho \"\$@\" >/args\n", mode = "0755" },
+		  dnf.install { "curl", recommends = true },
+		}
+	LUA
+	ok imgmake export x dir:e
+	equal "$(cat e/args)" "-y install --setopt=install_weak_deps=1 --setopt=keepcache=1 curl"
+}
