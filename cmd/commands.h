@@ -20,6 +20,9 @@ int cmd_push(const struct options *o, struct terminal *t);
 int cmd_copy(const struct options *o, struct terminal *t);
 int cmd_tags(const struct options *o, struct terminal *t);
 int cmd_promote(const struct options *o, struct terminal *t);
+int cmd_run(const struct options *o, struct terminal *t);
+int cmd_shell(const struct options *o, struct terminal *t);
+int cmd_doctor(const struct options *o, struct terminal *t);
 int cmd_help(const struct options *o, struct terminal *t);
 int cmd_version(const struct options *o, struct terminal *t);
 
