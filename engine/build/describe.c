@@ -45,6 +45,21 @@ static void describe_config(const json_t *config, struct buf *out)
 	buf_add_printable(out, text.s, text.len);
 }
 
+/* A script that begins with a comment has a title, as those of the standard library do. */
+static void describe_run(const struct step_run *r, struct buf *out)
+{
+	if (r->lines.n && !strncmp(r->lines.at[0], "# ", 2)) {
+		AUTO_FREE char *title = mem_strndup(r->lines.at[0] + 2,
+		                                    strcspn(r->lines.at[0] + 2, "\n"));
+
+		word(out, " ", title);
+		return;
+	}
+	for (size_t i = 0; i < r->lines.n; i++)
+		word(out, i ? "; " : " ", r->lines.at[i]);
+	words(out, &r->exec);
+}
+
 void step_describe(const struct step *s, struct buf *out)
 {
 	buf_adds(out, step_kind_text(s->kind));
@@ -80,9 +95,7 @@ void step_describe(const struct step *s, struct buf *out)
 		}
 		break;
 	case STEP_RUN:
-		for (size_t i = 0; i < s->run.lines.n; i++)
-			word(out, i ? "; " : " ", s->run.lines.at[i]);
-		words(out, &s->run.exec);
+		describe_run(&s->run, out);
 		break;
 	case STEP_ENV:
 		describe_pairs(&s->env, out);
