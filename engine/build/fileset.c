@@ -1,6 +1,5 @@
 #include "build/fileset.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -11,6 +10,7 @@
 #include "base/path.h"
 #include "os/fd.h"
 #include "os/file.h"
+#include "os/walk.h"
 
 /* One collection under way. */
 struct finder {
@@ -107,91 +107,63 @@ static int add(struct finder *f, const char *path, const char *dest, const struc
 	return 0;
 }
 
-struct child {
-	char *name;
-	struct stat st;
+/* A walk below one directory of the context. */
+struct walking {
+	struct finder *f;
+	const char *dir;
+	/* Returns 1 to go into a directory, 0 not to, -1 to fail. */
+	int (*visit)(struct finder *f, const char *path, const struct stat *st, struct err *e);
+	struct buf path;             /* of the entry, relative to the context */
 };
 
-static int by_name(const void *a, const void *b)
+static const char *path_of(struct walking *w, const char *below)
 {
-	return strcmp(((const struct child *)a)->name, ((const struct child *)b)->name);
+	buf_reset(&w->path);
+	if (strcmp(w->dir, ".") != 0)
+		buf_addf(&w->path, "%s/", w->dir);
+	buf_adds(&w->path, below);
+	return w->path.s;
 }
 
-/* The children of a directory, sorted, with their stat. The directory is not kept open: trees may be
- * deeper than the limit of open files. */
-static int list(const struct context *c, const char *dir, struct child **out, size_t *n,
-                struct err *e)
+/* An ignored directory is entered all the same where an exception may bring something below it back. */
+static bool want(void *self, const char *below, bool is_dir)
 {
-	int fd = file_open_beneath(c->fd, dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-	VEC(struct child) all = { 0 };
-	struct dirent *ent;
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	int rc = 0;
+	struct walking *w = self;
+	const char *path = path_of(w, below);
 
-	if (!d) {
-		err_sys(e, "list %s", dir);
-		fd_close(&fd);
-		return -1;
-	}
-	while (rc == 0 && (errno = 0, ent = readdir(d))) {
-		struct child x;
-
-		if (!strcmp(ent->d_name, ".") || !strcmp(ent->d_name, ".."))
-			continue;
-		if (fstatat(fd, ent->d_name, &x.st, AT_SYMLINK_NOFOLLOW) < 0) {
-			if (errno != ENOENT)   /* removed since it was listed: not there */
-				rc = err_sys(e, "stat %s/%s", dir, ent->d_name);
-			continue;
-		}
-		x.name = mem_strdup(ent->d_name);
-		vec_push(&all, x);
-	}
-	if (rc == 0 && errno)
-		rc = err_sys(e, "list %s", dir);
-	closedir(d);
-	if (all.len)
-		qsort(all.at, all.len, sizeof(*all.at), by_name);
-	*out = all.at;
-	*n = all.len;
-	return rc;
+	return !ignored(w->f->context, path) || (is_dir && !skipped_directory(w->f->context, path));
 }
 
-static void free_children(struct child *all, size_t n)
+static enum walk_next visit_entry(void *self, const struct walk_entry *entry, struct err *e)
 {
-	for (size_t i = 0; i < n; i++)
-		free(all[i].name);
-	free(all);
+	struct walking *w = self;
+	const char *path = path_of(w, entry->path);
+	int into;
+
+	if (ignored(w->f->context, path))
+		return WALK_ON;
+	into = w->visit(w->f, path, &entry->st, e);
+	return into < 0 ? WALK_ERROR : into ? WALK_ON : WALK_SKIP;
 }
 
-/* Calls visit for everything below `dir` that the ignore file leaves, a directory before its content. A
- * visitor returns 1 to go into a directory, 0 not to, -1 to fail. */
-static int walk(struct finder *f, const char *dir,
-                int (*visit)(struct finder *f, const char *path, const struct stat *st,
-                             struct err *e),
-                struct err *e)
+/* Calls visit for everything below `dir` that the ignore file leaves, a directory before its content. */
+static int walk_below(struct finder *f, const char *dir,
+                      int (*visit)(struct finder *f, const char *path, const struct stat *st,
+                                   struct err *e),
+                      struct err *e)
 {
-	struct child *all = NULL;
-	size_t n = 0;
-	int rc = list(f->context, dir, &all, &n, e);
+	struct walking w = { .f = f, .dir = dir, .visit = visit, .path = BUF_INIT };
+	struct walk_options o = { .visit = visit_entry, .self = &w };
+	AUTO_CLOSE int fd = file_open_beneath(f->context->fd, dir,
+	                                      O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	int rc;
 
-	for (size_t i = 0; rc == 0 && i < n; i++) {
-		AUTO_BUF path = BUF_INIT;
-		bool is_dir = S_ISDIR(all[i].st.st_mode);
-		int into = is_dir;
-
-		path_join(&path, dir, all[i].name);
-		if (ignored(f->context, path.s)) {
-			if (!is_dir || skipped_directory(f->context, path.s))
-				continue;
-			/* An exception may bring something below it back. */
-		} else {
-			into = visit(f, path.s, &all[i].st, e);
-		}
-		rc = into < 0 ? -1 : 0;
-		if (into > 0 && is_dir)
-			rc = walk(f, path.s, visit, e);
-	}
-	free_children(all, n);
+	if (fd < 0)
+		return err_sys(e, "list %s", dir);
+	if (f->context->ignore)
+		o.want = want;
+	rc = walk(fd, ".", &o, e);
+	buf_fini(&w.path);
 	return rc;
 }
 
@@ -217,7 +189,7 @@ static int add_directory(struct finder *f, const char *path, const struct stat *
 	else
 		rc = add(f, path, ".", st, e);
 	if (rc == 0)
-		rc = walk(f, path, visit_all, e);
+		rc = walk_below(f, path, visit_all, e);
 	f->keep = before;
 	return rc;
 }
@@ -249,7 +221,7 @@ static int find_pattern(struct finder *f, const char *text, struct err *e)
 	f->deep = strstr(text, "**") != NULL;
 	if (n)
 		dir[n - 1] = '\0';
-	rc = file_exists(f->context->fd, n ? dir : ".") ? walk(f, n ? dir : ".", visit_match, e)
+	rc = file_exists(f->context->fd, n ? dir : ".") ? walk_below(f, n ? dir : ".", visit_match, e)
 	                                                : 0;
 	pattern_free(f->pattern);
 	f->pattern = NULL;
