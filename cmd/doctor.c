@@ -23,16 +23,18 @@
 #include "os/file.h"
 #include "sandbox/sandbox.h"
 
-/* --- The store ----------------------------------------------------------------------------------- */
+/* --- The store
+ * ----------------------------------------------------------------------------------- */
 
 struct store_place {
-	const char *path;            /* NULL: no store, and `error` says why */
+	const char *path; /* NULL: no store, and `error` says why */
 	struct buf file_system;
-	int64_t free;                /* bytes that we may use; -1: not known */
+	int64_t free; /* bytes that we may use; -1: not known */
 	struct err error;
 };
 
-/* The type of the mount with this id: "36 35 98:0 / /mnt rw shared:1 - ext4 /dev/sda1 rw". */
+/* The type of the mount with this id: "36 35 98:0 / /mnt rw shared:1 - ext4 /dev/sda1
+ * rw". */
 static void find_mount(uint64_t id, const char *mounts, struct buf *out)
 {
 	for (const char *line = mounts; line && *line;) {
@@ -58,13 +60,15 @@ static void look_at_store(const struct store *s, struct store_place *out)
 	out->path = s->path;
 	out->free = fstatvfs(s->dir, &fs) < 0 ? -1 : (int64_t)(fs.f_bavail * fs.f_frsize);
 	if (statx(s->dir, "", AT_EMPTY_PATH, STATX_MNT_ID, &st) == 0 &&
-	    file_read(AT_FDCWD, "/proc/self/mountinfo", &mounts, MOUNTS_MAX, &ignored) == 0)
+	    file_read(AT_FDCWD, "/proc/self/mountinfo", &mounts, MOUNTS_MAX, &ignored) ==
+	            0)
 		find_mount(st.stx_mnt_id, mounts.s, &out->file_system);
 	if (!out->file_system.len)
 		buf_adds(&out->file_system, "a file system of unknown type");
 }
 
-/* --- Libraries ----------------------------------------------------------------------------------- */
+/* --- Libraries
+ * ----------------------------------------------------------------------------------- */
 
 static void add_version(json_t *all, const char *name, unsigned a, unsigned b, unsigned c)
 {
@@ -82,8 +86,10 @@ static json_t *libraries(void)
 	json_t *all = json_object();
 	int major, minor, patch;
 
-	add_version(all, "libarchive", archive / 1000000, archive / 1000 % 1000, archive % 1000);
-	json_object_set_new(all, "openssl", json_string(OpenSSL_version(OPENSSL_VERSION_STRING)));
+	add_version(all, "libarchive", archive / 1000000, archive / 1000 % 1000,
+	            archive % 1000);
+	json_object_set_new(all, "openssl",
+	                    json_string(OpenSSL_version(OPENSSL_VERSION_STRING)));
 	json_object_set_new(all, "libcurl",
 	                    json_string(curl_version_info(CURLVERSION_NOW)->version));
 	json_object_set_new(all, "zlib", json_string(zlibVersion()));
@@ -94,16 +100,19 @@ static json_t *libraries(void)
 	add_version(all, "lmdb", (unsigned)major, (unsigned)minor, (unsigned)patch);
 	add_version(all, "libseccomp", seccomp->major, seccomp->minor, seccomp->micro);
 #ifdef HAVE_ISAL
-	add_version(all, "isa-l", ISAL_MAJOR_VERSION, ISAL_MINOR_VERSION, ISAL_PATCH_VERSION);
+	add_version(all, "isa-l", ISAL_MAJOR_VERSION, ISAL_MINOR_VERSION,
+	            ISAL_PATCH_VERSION);
 #endif
 	return all;
 }
 
-/* --- All of it ----------------------------------------------------------------------------------- */
+/* --- All of it
+ * ----------------------------------------------------------------------------------- */
 
 static bool steps_work(const struct sandbox_probe *p, const struct store_place *store)
 {
-	return store->path && p->users != SANDBOX_NOBODY && p->rootfs != SANDBOX_NO_ROOTFS;
+	return store->path && p->users != SANDBOX_NOBODY &&
+	       p->rootfs != SANDBOX_NO_ROOTFS;
 }
 
 static json_t *to_json(const struct sandbox_probe *p, const struct store_place *store)
@@ -112,8 +121,8 @@ static json_t *to_json(const struct sandbox_probe *p, const struct store_place *
 
 	for (size_t i = 0; i < p->n_findings; i++) {
 		const struct sandbox_finding *f = &p->findings[i];
-		json_t *j = json_pack("{s:s,s:b,s:b,s:s}", "what", f->what, "ok", f->ok, "needed",
-		                      f->needed, "found", f->said);
+		json_t *j = json_pack("{s:s,s:b,s:b,s:s}", "what", f->what, "ok", f->ok,
+		                      "needed", f->needed, "found", f->said);
 
 		if (*f->remedy)
 			json_object_set_new(j, "remedy", json_string(f->remedy));
@@ -121,14 +130,15 @@ static json_t *to_json(const struct sandbox_probe *p, const struct store_place *
 	}
 	if (store->path) {
 		json_object_set_new(place, "path", json_string(store->path));
-		json_object_set_new(place, "file_system", json_string(store->file_system.s));
+		json_object_set_new(place, "file_system",
+		                    json_string(store->file_system.s));
 		json_object_set_new(place, "free", json_integer(store->free));
 	} else {
 		json_object_set_new(place, "error", json_string(store->error.msg));
 	}
 	return json_pack("{s:s,s:b,s:o,s:o,s:o}", "version", IMGMAKE_VERSION, "run_steps",
-	                 steps_work(p, store), "findings", findings, "store", place, "libraries",
-	                 libraries());
+	                 steps_work(p, store), "findings", findings, "store", place,
+	                 "libraries", libraries());
 }
 
 static void add_store(struct table *table, const struct store_place *store)
@@ -142,7 +152,8 @@ static void add_store(struct table *table, const struct store_place *store)
 		return;
 	}
 	human_size(&free_text, store->free);
-	table_addf(table, "%s, %s, %s free", store->path, store->file_system.s, free_text.s);
+	table_addf(table, "%s, %s, %s free", store->path, store->file_system.s,
+	           free_text.s);
 }
 
 static void add_libraries(struct buf *out)
@@ -152,14 +163,16 @@ static void add_libraries(struct buf *out)
 	json_t *version;
 
 	buf_adds(out, "imgmake " IMGMAKE_VERSION ", with ");
-	json_object_foreach(all, name, version) {
+	json_object_foreach(all, name, version)
+	{
 		buf_addf(out, "%s%s %s", between, name, json_string_value(version));
 		between = ", ";
 	}
 	buf_addc(out, '\n');
 }
 
-static void to_text(const struct sandbox_probe *p, const struct store_place *store, struct buf *out)
+static void to_text(const struct sandbox_probe *p, const struct store_place *store,
+                    struct buf *out)
 {
 	static const char *const columns[] = { "WHAT", "STATE", "FOUND", NULL };
 	struct table *table = table_new(columns);

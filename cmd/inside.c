@@ -14,7 +14,8 @@ static int find_place(struct session *s, struct target **out, struct err *e)
 	               (*out)->name, target_kind_text((*out)->kind));
 }
 
-/* The exit status that a shell would have given; -1 if it was not the command that ended it. */
+/* The exit status that a shell would have given; -1 if it was not the command that ended
+ * it. */
 static int status_of(const struct sandbox_result *res, struct err *e)
 {
 	switch (res->end) {
@@ -30,7 +31,8 @@ static int status_of(const struct sandbox_result *res, struct err *e)
 	return err_set(e, ERR_CANCELLED, "interrupted");
 }
 
-static int run_in(struct session *s, const struct inside_command *c, int *status, struct err *e)
+static int run_in(struct session *s, const struct inside_command *c, int *status,
+                  struct err *e)
 {
 	struct sandbox_result res;
 	struct target *t;
@@ -38,7 +40,7 @@ static int run_in(struct session *s, const struct inside_command *c, int *status
 
 	if (find_place(s, &t, e) < 0 || session_build(s, &t, 1, e) < 0)
 		return -1;
-	terminal_print(s->terminal, "", 0);   /* takes the status line away */
+	terminal_print(s->terminal, "", 0); /* takes the status line away */
 	rc = build_inside(s->build, t, c, &res, e);
 	if (rc == 0)
 		rc = *status = status_of(&res, e);
@@ -46,14 +48,16 @@ static int run_in(struct session *s, const struct inside_command *c, int *status
 	return rc < 0 ? -1 : 0;
 }
 
-static int enter(const struct options *o, struct terminal *t, const struct inside_command *c)
+static int enter(const struct options *o, struct terminal *t,
+                 const struct inside_command *c)
 {
 	struct session s;
 	struct err e;
 	int status = 0;
 
 	if (session_open(&s, o, t,
-	                 SESSION_RECIPE | SESSION_STORE | SESSION_REGISTRY | SESSION_BUILD,
+	                 SESSION_RECIPE | SESSION_STORE | SESSION_REGISTRY |
+	                         SESSION_BUILD,
 	                 &e) < 0 ||
 	    run_in(&s, c, &status, &e) < 0)
 		return session_fail(&s, &e);

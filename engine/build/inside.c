@@ -5,8 +5,8 @@
 
 #include "build/runner.h"
 
-int build_inside_platform(const struct build *b, const struct target *t, struct platform *out,
-                          struct err *e)
+int build_inside_platform(const struct build *b, const struct target *t,
+                          struct platform *out, struct err *e)
 {
 	AUTO_FREE struct platform *all = NULL;
 	struct platform host;
@@ -28,10 +28,11 @@ int build_inside_platform(const struct build *b, const struct target *t, struct 
 		if (run_can_execute(out, e) == 0)
 			return 0;
 	}
-	return -1;   /* as the last one said; there is one at least */
+	return -1; /* as the last one said; there is one at least */
 }
 
-static int find_node(struct build *b, const struct target *t, struct node **out, struct err *e)
+static int find_node(struct build *b, const struct target *t, struct node **out,
+                     struct err *e)
 {
 	struct platform p;
 
@@ -41,22 +42,23 @@ static int find_node(struct build *b, const struct target *t, struct node **out,
 	if (*out && (*out)->has_result &&
 	    ((*out)->status == STATUS_CURRENT || (*out)->status == STATUS_MADE))
 		return 0;
-	return err_set(e, ERR_FAILED, "%s '%s' was not built", target_kind_text(t->kind), t->name);
+	return err_set(e, ERR_FAILED, "%s '%s' was not built", target_kind_text(t->kind),
+	               t->name);
 }
 
 static void add_words(struct arena *a, struct strings *argv, const struct image_config *c,
                       const char *key)
 {
 	json_t *list = config_get(c, key), *word;
-	const char **longer = arena_alloc(a, (argv->n + json_array_size(list) + 1) * sizeof(*longer));
+	const char **longer =
+		arena_alloc(a, (argv->n + json_array_size(list) + 1) * sizeof(*longer));
 	size_t i;
 
 	for (i = 0; i < argv->n; i++)
 		longer[i] = argv->at[i];
 	argv->at = longer;
-	json_array_foreach(list, i, word)
-		if (json_is_string(word))
-			longer[argv->n++] = json_string_value(word);
+	json_array_foreach(list, i, word) if (json_is_string(word)) longer[argv->n++] =
+		json_string_value(word);
 }
 
 /* The image's shell, without the options that make it take a script. */
@@ -101,8 +103,8 @@ static void pass_terminal(struct work *w, struct pairs *env)
 	env->n = 1;
 }
 
-static int run_in(struct work *w, const struct inside_command *c, struct sandbox_result *res,
-                  struct err *e)
+static int run_in(struct work *w, const struct inside_command *c,
+                  struct sandbox_result *res, struct err *e)
 {
 	struct runner *x = arena_alloc(&w->arena, sizeof(*x));
 	struct step_run *r = arena_alloc(&w->arena, sizeof(*r));

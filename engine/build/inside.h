@@ -6,22 +6,25 @@
 #include "sandbox/sandbox.h"
 
 struct inside_command {
-	struct strings script;  /* lines of one script, for the image's shell */
-	struct strings argv;    /* or a program; neither: the image's entrypoint and command */
-	bool shell;             /* or a shell for people */
-	bool interactive;       /* it has our standard input and outputs; else they are told as `name`'s */
+	struct strings script; /* lines of one script, for the image's shell */
+	struct strings
+		argv;     /* or a program; neither: the image's entrypoint and command */
+	bool shell;       /* or a shell for people */
+	bool interactive; /* it has our standard input and outputs; else they are told as
+	                     `name`'s */
 	const char *name;
 };
 
-/* Runs it in the files of an image or stage that is made, as its user, in its working directory and
- * environment; of several platforms in this machine's. -1: it could not be started. *res, which is the
- * caller's to sandbox_result_fini in any case, is how it ended. */
+/* Runs it in the files of an image or stage that is made, as its user, in its working
+ * directory and environment; of several platforms in this machine's. -1: it could not be
+ * started. *res, which is the caller's to sandbox_result_fini in any case, is how it
+ * ended. */
 MUST_CHECK int build_inside(struct build *b, const struct target *t,
                             const struct inside_command *c, struct sandbox_result *res,
                             struct err *e);
 
-/* The platform that build_inside takes, of those that the target is made for. ERR_INVALID if the programs
- * of none can be run here. */
+/* The platform that build_inside takes, of those that the target is made for. ERR_INVALID
+ * if the programs of none can be run here. */
 MUST_CHECK int build_inside_platform(const struct build *b, const struct target *t,
                                      struct platform *out, struct err *e);
 

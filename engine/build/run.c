@@ -5,11 +5,13 @@
 
 static int read_difference(struct runner *x, struct err *e)
 {
-	struct diff_options o = { .upper = x->upper, .lower = layers_view(&x->layers),
+	struct diff_options o = { .upper = x->upper,
+		                  .lower = layers_view(&x->layers),
 		                  .kind = x->probe->rootfs == SANDBOX_FUSE_OVERLAY
 		                                  ? DIFF_FUSE_OVERLAY
-		                          : x->probe->users == SANDBOX_ROOT ? DIFF_OVERLAY
-		                                                            : DIFF_OVERLAY_USER,
+		                          : x->probe->users == SANDBOX_ROOT
+		                                  ? DIFF_OVERLAY
+		                                  : DIFF_OVERLAY_USER,
 		                  .stubs = &x->stubs,
 		                  .mtime = build_epoch(x->w->node->build),
 		                  .flat = x->probe->users == SANDBOX_SINGLE,
@@ -35,7 +37,8 @@ static int take_difference(struct runner *x, struct err *e)
 
 		entry.path = work_keep(x->w, entry.path);
 		if (entry.type == TOC_FILE)
-			c = (struct content){ .kind = CONTENT_PATH, .fd = x->upper,
+			c = (struct content){ .kind = CONTENT_PATH,
+				              .fd = x->upper,
 				              .path = entry.path };
 		if (tree_put(t, &entry, &c, 0755, e) < 0)
 			return -1;
@@ -43,7 +46,8 @@ static int take_difference(struct runner *x, struct err *e)
 	return 0;
 }
 
-int work_run(struct work *w, const struct step_run *r, const struct step_plan *p, struct err *e)
+int work_run(struct work *w, const struct step_run *r, const struct step_plan *p,
+             struct err *e)
 {
 	struct runner *x = arena_alloc(&w->arena, sizeof(*x));
 	struct sandbox_result res = { 0 };

@@ -1,4 +1,5 @@
-/* A command in the files of a result: its layers unpacked, the sandbox around it, its output passed on. */
+/* A command in the files of a result: its layers unpacked, the sandbox around it, its
+ * output passed on. */
 #include "build/runner.h"
 #include "sandbox/idmap.h"
 
@@ -35,7 +36,8 @@ static int refuse_without_namespaces(const struct sandbox_probe *p, struct err *
 		return 0;
 	for (size_t i = 0; i < p->n_findings; i++)
 		if (!p->findings[i].ok && *p->findings[i].remedy)
-			return err_set(e, ERR_DENIED, "nothing can be run here: %s: %s; try: %s",
+			return err_set(e, ERR_DENIED,
+			               "nothing can be run here: %s: %s; try: %s",
 			               p->findings[i].what, p->findings[i].said,
 			               p->findings[i].remedy);
 	return err_set(e, ERR_DENIED, "nothing can be run here; imgmake doctor says why");
@@ -56,7 +58,9 @@ int runner_open(struct runner *x, struct err *e)
 	return run_can_execute(&x->w->node->platform, e);
 }
 
-/* --- Files --------------------------------------------------------------------------------------- */
+/* --- Files
+ * ---------------------------------------------------------------------------------------
+ */
 
 /* Whose ids the owners of unpacked files are: those of another range cannot be used. */
 static const char *map_name(struct arena *a, enum sandbox_users u)
@@ -98,7 +102,8 @@ static int open_layers(struct runner *x, struct err *e)
 		                    .threads = x->w->node->build->o.jobs };
 
 	if (!o.n)
-		return err_set(e, ERR_INVALID, "there is nothing to run: the image is empty");
+		return err_set(e, ERR_INVALID,
+		               "there is nothing to run: the image is empty");
 	if (fetch_layers(x, &items, e) < 0)
 		return -1;
 	o.items = items;
@@ -117,7 +122,8 @@ static int make_staging(struct runner *x, struct err *e)
 	                             atomic_fetch_add(&b->runs, 1));
 	upper = arena_printf(a, "%s/upper", x->at.staging);
 	if (file_mkdirs(b->o.store->dir, upper, 0755, e) < 0 ||
-	    file_mkdirs(b->o.store->dir, arena_printf(a, "%s/work", x->at.staging), 0755, e) < 0)
+	    file_mkdirs(b->o.store->dir, arena_printf(a, "%s/work", x->at.staging), 0755,
+	                e) < 0)
 		return -1;
 	x->upper = openat(b->o.store->dir, upper, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (x->upper < 0)
@@ -149,7 +155,8 @@ void work_run_fini(struct work *w)
 	w->run = NULL;
 }
 
-/* --- The command --------------------------------------------------------------------------------- */
+/* --- The command
+ * --------------------------------------------------------------------------------- */
 
 static int find_user(struct runner *x, struct err *e)
 {
@@ -170,7 +177,8 @@ static const char *workdir_of(struct runner *x)
 	return work_keep(x->w, path.s);
 }
 
-/* `/bin/sh -ec SCRIPT`, or the image's SHELL with the script behind it, or the vector as it is. */
+/* `/bin/sh -ec SCRIPT`, or the image's SHELL with the script behind it, or the vector as
+ * it is. */
 static const char *const *command_of(struct runner *x)
 {
 	json_t *shell = config_get(&x->w->below->config, "Shell"), *word;
@@ -182,9 +190,8 @@ static const char *const *command_of(struct runner *x)
 	for (i = 0; i < x->r->exec.n; i++)
 		vec_push(&argv, x->r->exec.at[i]);
 	if (!x->r->exec.n) {
-		json_array_foreach(shell, i, word)
-			if (json_is_string(word))
-				vec_push(&argv, json_string_value(word));
+		json_array_foreach(shell, i, word) if (json_is_string(word))
+			vec_push(&argv, json_string_value(word));
 		if (!argv.len) {
 			vec_push(&argv, "/bin/sh");
 			vec_push(&argv, "-ec");
@@ -228,12 +235,20 @@ static int run_command(struct runner *x, struct sandbox_result *res, struct err 
 {
 	struct strings env;
 	struct sandbox_spec spec = {
-		.lower = (const char *const *)x->layers.paths.at, .n_lower = x->layers.paths.len,
-		.upper = in_store(x, "upper"), .work = in_store(x, "work"),
-		.argv = command_of(x), .workdir = x->at.workdir, .uid = x->at.user.uid,
-		.gid = x->at.user.gid, .mounts = x->mounts.list.at,
-		.n_mounts = x->mounts.list.len, .network = network_of(x), .line = print_line,
-		.line_self = x, .interactive = x->interactive,
+		.lower = (const char *const *)x->layers.paths.at,
+		.n_lower = x->layers.paths.len,
+		.upper = in_store(x, "upper"),
+		.work = in_store(x, "work"),
+		.argv = command_of(x),
+		.workdir = x->at.workdir,
+		.uid = x->at.user.uid,
+		.gid = x->at.user.gid,
+		.mounts = x->mounts.list.at,
+		.n_mounts = x->mounts.list.len,
+		.network = network_of(x),
+		.line = print_line,
+		.line_self = x,
+		.interactive = x->interactive,
 	};
 	int rc;
 

@@ -1,8 +1,8 @@
 #ifndef BUILD_RUNNER_H
 #define BUILD_RUNNER_H
 
-/* A command in the files of a result, sandboxed: what run steps, checks, and commands of people have in
- * common. Private to build/. */
+/* A command in the files of a result, sandboxed: what run steps, checks, and commands of
+ * people have in common. Private to build/. */
 #include "build/run.h"
 #include "sandbox/diff.h"
 #include "sandbox/layers.h"
@@ -12,9 +12,9 @@ struct runner {
 	struct work *w;
 	const struct step_run *r;
 	const struct step_plan *p;
-	const char *name;            /* whose output it is */
-	bool finished;               /* in a finished image: it sees nothing of how that was made */
-	bool interactive;            /* it has our standard input and outputs */
+	const char *name; /* whose output it is */
+	bool finished;    /* in a finished image: it sees nothing of how that was made */
+	bool interactive; /* it has our standard input and outputs */
 
 	struct sandbox *sandbox;
 	const struct sandbox_probe *probe;
@@ -22,20 +22,23 @@ struct runner {
 	struct run_place at;
 	struct run_mounts mounts;
 	struct layers layers;
-	int upper;                   /* fd; closed by the work, since its tree may read from it */
-	struct strlist stubs;        /* made for mounts alone */
-	struct diff diff;            /* of a run step; its tree borrows from it */
+	int upper; /* fd; closed by the work, since its tree may read from it */
+	struct strlist stubs; /* made for mounts alone */
+	struct diff diff;     /* of a run step; its tree borrows from it */
 };
 
-/* Finds out what can be done here, or refuses. From here on work_fini takes down what was set up. */
+/* Finds out what can be done here, or refuses. From here on work_fini takes down what was
+ * set up. */
 MUST_CHECK int runner_open(struct runner *x, struct err *e);
-/* -1 if it could not be started. What it changed is in `upper`. *res is to be finished in any case. */
+/* -1 if it could not be started. What it changed is in `upper`. *res is to be finished in
+ * any case. */
 MUST_CHECK int runner_run(struct runner *x, struct sandbox_result *res, struct err *e);
 
 /* ERR_FAILED, unless it ended with status 0, and how it ended. */
 MUST_CHECK int runner_judge(const struct sandbox_result *res, struct err *e);
 
-/* run_env.c: the command's environment, built from nothing. Strings are in the work's arena. */
+/* run_env.c: the command's environment, built from nothing. Strings are in the work's
+ * arena. */
 MUST_CHECK int run_environment(struct runner *x, struct strings *out, struct err *e);
 
 #endif
