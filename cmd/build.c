@@ -51,8 +51,9 @@ static void plan_json(void *self, const struct target *t, enum status status)
 		return;
 	l->stale += status == STATUS_STALE;
 	l->rc = why_json(l->s, t, &reasons, l->e);
-	j = json_pack("{s:s,s:s,s:s,s:o}", "target", t->name, "kind", target_kind_text(t->kind),
-	              "status", status_text(status), "reasons", reasons);
+	j = json_pack("{s:s,s:s,s:s,s:o}", "target", t->name, "kind",
+	              target_kind_text(t->kind), "status", status_text(status), "reasons",
+	              reasons);
 	if (root)
 		json_object_set_new(j, "digest", json_string(DIGEST_STR(&root->digest)));
 	json_array_append_new(l->json, j);
@@ -68,9 +69,11 @@ static int look(const struct options *o, struct terminal *t)
 	size_t n;
 
 	if (session_open(&s, o, t,
-	                 SESSION_RECIPE | SESSION_STORE_READ | SESSION_REGISTRY | SESSION_BUILD,
+	                 SESSION_RECIPE | SESSION_STORE_READ | SESSION_REGISTRY |
+	                         SESSION_BUILD,
 	                 &e) < 0 ||
-	    session_targets(&s, &targets, &n, &e) < 0 || session_plan(&s, targets, n, &e) < 0)
+	    session_targets(&s, &targets, &n, &e) < 0 ||
+	    session_plan(&s, targets, n, &e) < 0)
 		return session_fail(&s, &e);
 	if (o->json)
 		l.json = json_array();
@@ -140,7 +143,8 @@ int cmd_build(const struct options *o, struct terminal *t)
 	if (o->dry_run || o->question)
 		return look(o, t);
 	if (session_open(&s, o, t,
-	                 SESSION_RECIPE | SESSION_STORE | SESSION_REGISTRY | SESSION_BUILD,
+	                 SESSION_RECIPE | SESSION_STORE | SESSION_REGISTRY |
+	                         SESSION_BUILD,
 	                 &e) < 0 ||
 	    session_targets(&s, &targets, &n, &e) < 0 || make(&s, targets, n, &e) < 0)
 		return session_fail(&s, &e);
@@ -166,9 +170,11 @@ int cmd_check(const struct options *o, struct terminal *t)
 	size_t n;
 
 	if (session_open(&s, o, t,
-	                 SESSION_RECIPE | SESSION_STORE | SESSION_REGISTRY | SESSION_BUILD,
+	                 SESSION_RECIPE | SESSION_STORE | SESSION_REGISTRY |
+	                         SESSION_BUILD,
 	                 &e) < 0 ||
-	    session_targets(&s, &targets, &n, &e) < 0 || session_build(&s, targets, n, &e) < 0 ||
+	    session_targets(&s, &targets, &n, &e) < 0 ||
+	    session_build(&s, targets, n, &e) < 0 ||
 	    build_check(s.build, targets, n, &e) < 0)
 		return session_fail(&s, &e);
 	return session_end(&s, 0);

@@ -26,11 +26,13 @@ int cmd_doctor(const struct options *o, struct terminal *t);
 int cmd_help(const struct options *o, struct terminal *t);
 int cmd_version(const struct options *o, struct terminal *t);
 
-/* why.c: the reasons for a target, at most `most` lines; or all as a JSON list (new reference). */
-MUST_CHECK int why_text(struct session *s, const struct target *t, size_t most, struct buf *out,
+/* why.c: the reasons for a target, at most `most` lines; or all as a JSON list (new
+ * reference). */
+MUST_CHECK int why_text(struct session *s, const struct target *t, size_t most,
+                        struct buf *out, struct err *e);
+MUST_CHECK int why_json(struct session *s, const struct target *t, json_t **out,
                         struct err *e);
-MUST_CHECK int why_json(struct session *s, const struct target *t, json_t **out, struct err *e);
 
-const char *status_text(enum status s);   /* build.c: "up to date" */
+const char *status_text(enum status s); /* build.c: "up to date" */
 
 #endif

@@ -19,7 +19,8 @@ static void add_once(struct target **list, size_t *n, struct target *t)
 	list[(*n)++] = t;
 }
 
-/* The published images of the recipe; or those named, and with --with-parents what they stand on. */
+/* The published images of the recipe; or those named, and with --with-parents what they
+ * stand on. */
 static int choose(struct session *s, struct target ***out, size_t *n, struct err *e)
 {
 	AUTO_FREE struct target **named = NULL;
@@ -32,10 +33,12 @@ static int choose(struct session *s, struct target ***out, size_t *n, struct err
 		return -1;
 	for (size_t i = 0; i < n_named; i++) {
 		if (!published(named[i]))
-			return err_set(e, ERR_INVALID,
-			               "'%s' is not published; give the image publish = { \"REPO\" }",
-			               named[i]->name);
-		for (struct target *t = named[i]->from; t && s->options->with_parents; t = t->from)
+			return err_set(
+				e, ERR_INVALID,
+				"'%s' is not published; give the image publish = { \"REPO\" }",
+				named[i]->name);
+		for (struct target *t = named[i]->from; t && s->options->with_parents;
+		     t = t->from)
 			if (published(t))
 				add_once(*out, n, t);
 		add_once(*out, n, named[i]);
@@ -44,27 +47,37 @@ static int choose(struct session *s, struct target ***out, size_t *n, struct err
 		if (published(r->targets[i]))
 			add_once(*out, n, r->targets[i]);
 	if (!*n)
-		return err_set(e, ERR_INVALID,
-		               "no image of the Imagefile is published; give one publish = { \"REPO\", "
-		               "version = … }");
+		return err_set(
+			e, ERR_INVALID,
+			"no image of the Imagefile is published; give one publish = { \"REPO\", "
+			"version = … }");
 	return 0;
 }
 
 /* Whether git knows of changes that are not committed. No git, or no repository: no. */
 static bool dirty(const struct recipe *r)
 {
-	static const char *const argv[] = { "git", "-c", "core.fsmonitor=false", "-c",
-		                            "core.hooksPath=/dev/null", "status", "--porcelain",
-		                            "--untracked-files=no", NULL };
+	static const char *const argv[] = { "git",
+		                            "-c",
+		                            "core.fsmonitor=false",
+		                            "-c",
+		                            "core.hooksPath=/dev/null",
+		                            "status",
+		                            "--porcelain",
+		                            "--untracked-files=no",
+		                            NULL };
 	AUTO_BUF out = BUF_INIT, err = BUF_INIT;
-	struct process_options p = { .argv = argv, .cwd = r->root_fd, .out = &out, .err = &err };
+	struct process_options p = {
+		.argv = argv, .cwd = r->root_fd, .out = &out, .err = &err
+	};
 	struct err ignored;
 	int status;
 
 	return process_run(&p, &status, &ignored) == 0 && status == 0 && out.len > 0;
 }
 
-static int refuse_dirty(struct session *s, struct target *const *images, size_t n, struct err *e)
+static int refuse_dirty(struct session *s, struct target *const *images, size_t n,
+                        struct err *e)
 {
 	if (s->options->dirty)
 		return 0;
@@ -73,10 +86,11 @@ static int refuse_dirty(struct session *s, struct target *const *images, size_t 
 			continue;
 		if (!dirty(s->recipe))
 			return 0;
-		return err_set(e, ERR_INVALID,
-		               "release %s from a working tree with changes; commit them, or say "
-		               "--dirty",
-		               images[i]->publish->version);
+		return err_set(
+			e, ERR_INVALID,
+			"release %s from a working tree with changes; commit them, or say "
+			"--dirty",
+			images[i]->publish->version);
 	}
 	return 0;
 }
@@ -86,17 +100,19 @@ static int refuse_flat_owners(struct session *s, struct target *const *images, s
                               struct err *e)
 {
 	for (size_t i = 0; i < n; i++)
-		if (build_has_flat_owners(s->build, images[i]) && !s->options->allow_flat_owners)
-			return err_set(e, ERR_INVALID,
-			               "image '%s': all files of its run steps have one owner, since "
-			               "you have no range of ids; add one to /etc/subuid and "
-			               "/etc/subgid, or say --allow-flat-owners",
-			               images[i]->name);
+		if (build_has_flat_owners(s->build, images[i]) &&
+		    !s->options->allow_flat_owners)
+			return err_set(
+				e, ERR_INVALID,
+				"image '%s': all files of its run steps have one owner, since "
+				"you have no range of ids; add one to /etc/subuid and "
+				"/etc/subgid, or say --allow-flat-owners",
+				images[i]->name);
 	return 0;
 }
 
-static int ship_images(struct session *s, struct target *const *images, size_t n, bool plan_only,
-                       struct err *e)
+static int ship_images(struct session *s, struct target *const *images, size_t n,
+                       bool plan_only, struct err *e)
 {
 	AUTO_FREE struct deploy_image *list = mem_alloc(n * sizeof(*list));
 	struct deploy_result result;
@@ -112,25 +128,31 @@ static int ship_images(struct session *s, struct target *const *images, size_t n
 	return 0;
 }
 
-static int build_and_ship(struct session *s, struct target **images, size_t n, struct err *e)
+static int build_and_ship(struct session *s, struct target **images, size_t n,
+                          struct err *e)
 {
-	if (session_build(s, images, n, e) < 0 || refuse_flat_owners(s, images, n, e) < 0 ||
+	if (session_build(s, images, n, e) < 0 ||
+	    refuse_flat_owners(s, images, n, e) < 0 ||
 	    build_check(s->build, images, n, e) < 0)
 		return -1;
 	return ship_images(s, images, n, false, e);
 }
 
-static int deploy_images(struct session *s, struct target **images, size_t n, struct err *e)
+static int deploy_images(struct session *s, struct target **images, size_t n,
+                         struct err *e)
 {
 	if (refuse_dirty(s, images, n, e) < 0)
 		return -1;
 	if (s->options->dry_run)
-		return session_plan(s, images, n, e) < 0 ? -1 : ship_images(s, images, n, true, e);
+		return session_plan(s, images, n, e) < 0
+		               ? -1
+		               : ship_images(s, images, n, true, e);
 	if (build_and_ship(s, images, n, e) == 0)
 		return 0;
 	if (e->code != ERR_CORRUPT)
 		return -1;
-	/* A damaged blob was put aside when it was noticed, on its way out: now it is made anew. */
+	/* A damaged blob was put aside when it was noticed, on its way out: now it is
+	 * made anew. */
 	progress_warning(terminal_progress(s->terminal), "%s; once more", e->msg);
 	return session_rebuild(s, e) < 0 ? -1 : build_and_ship(s, images, n, e);
 }

@@ -21,7 +21,8 @@ static int unknown(const char *name, struct err *e)
 		names[n++] = c->name;
 	near = nearest_name(name, names, n);
 	if (near)
-		return err_set(e, ERR_INVALID, "no command '%s', did you mean '%s'?", name, near);
+		return err_set(e, ERR_INVALID, "no command '%s', did you mean '%s'?",
+		               name, near);
 	return err_set(e, ERR_INVALID, "no command '%s'; imgmake help lists them", name);
 }
 

@@ -20,13 +20,10 @@ static int status_of(const struct sandbox_result *res, struct err *e)
 {
 	switch (res->end) {
 	case SANDBOX_EXITED:
-	case SANDBOX_SIGNALLED:
-		return res->status;
-	case SANDBOX_OUT_OF_MEMORY:
-		return 128 + SIGKILL;
+	case SANDBOX_SIGNALLED: return res->status;
+	case SANDBOX_OUT_OF_MEMORY: return 128 + SIGKILL;
 	case SANDBOX_TIMED_OUT:
-	case SANDBOX_INTERRUPTED:
-		break;
+	case SANDBOX_INTERRUPTED: break;
 	}
 	return err_set(e, ERR_CANCELLED, "interrupted");
 }

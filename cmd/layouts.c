@@ -8,7 +8,10 @@
 #include "image/reference.h"
 #include "image/unpack.h"
 
-enum { MOVES_IMAGES = SESSION_RECIPE_IF_ANY | SESSION_STORE | SESSION_REGISTRY | SESSION_BUILD };
+enum {
+	MOVES_IMAGES =
+		SESSION_RECIPE_IF_ANY | SESSION_STORE | SESSION_REGISTRY | SESSION_BUILD
+};
 
 static bool has_prefix(const char *s, const char *prefix, const char **rest)
 {
@@ -27,12 +30,14 @@ static int export_files(struct session *s, const struct descriptor *root, const 
 	const char *path;
 	int rc;
 
-	if (session_platform(s, &p, e) < 0 || image_open(&im, s->store.blobs, root, &p, e) < 0)
+	if (session_platform(s, &p, e) < 0 ||
+	    image_open(&im, s->store.blobs, root, &p, e) < 0)
 		return -1;
 	if (has_prefix(to, "tar:", &path))
 		rc = unpack_tar(s->store.blobs, &im, AT_FDCWD, path, e);
 	else
-		rc = unpack_dir(s->store.blobs, &im, AT_FDCWD, to + strlen("dir:"), &report, e);
+		rc = unpack_dir(s->store.blobs, &im, AT_FDCWD, to + strlen("dir:"),
+		                &report, e);
 	image_fini(&im);
 	if (rc == 0 && report.owners_skipped)
 		terminal_note(s->terminal,
@@ -42,8 +47,10 @@ static int export_files(struct session *s, const struct descriptor *root, const 
 		terminal_note(s->terminal, "not root: %zu devices were left out",
 		              report.devices_skipped);
 	if (rc == 0 && report.xattrs_skipped)
-		terminal_note(s->terminal, "%zu files lack extended attributes that cannot be set here",
-		              report.xattrs_skipped);
+		terminal_note(
+			s->terminal,
+			"%zu files lack extended attributes that cannot be set here",
+			report.xattrs_skipped);
 	return rc;
 }
 
@@ -65,10 +72,11 @@ static int export_to(struct session *s, const char *name, const char *to, struct
 	bool files = has_prefix(to, "tar:", &rest) || has_prefix(to, "dir:", &rest);
 
 	if (!files && !layout_parse(to, &kind, &path, &tag))
-		return err_set(e, ERR_INVALID,
-		               "'%s' is no place to export to; write oci:DIR, oci-archive:FILE, "
-		               "docker-archive:FILE, tar:FILE or dir:DIR",
-		               to);
+		return err_set(
+			e, ERR_INVALID,
+			"'%s' is no place to export to; write oci:DIR, oci-archive:FILE, "
+			"docker-archive:FILE, tar:FILE or dir:DIR",
+			to);
 	if (session_image(s, name, true, &root, e) < 0)
 		return -1;
 	if (files)

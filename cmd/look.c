@@ -15,8 +15,8 @@ static json_t *list_json(const struct recipe *r)
 	for (size_t i = 0; i < r->n_targets; i++) {
 		const struct target *t = r->targets[i];
 		json_t *j = json_pack("{s:s,s:s,s:s,s:i}", "name", t->name, "kind",
-		                      target_kind_text(t->kind), "file", t->place.file, "line",
-		                      t->place.line);
+		                      target_kind_text(t->kind), "file", t->place.file,
+		                      "line", t->place.line);
 
 		if (t->from)
 			json_object_set_new(j, "from", json_string(t->from->name));
@@ -29,10 +29,10 @@ static json_t *list_json(const struct recipe *r)
 		json_array_append_new(targets, j);
 	}
 	for (size_t i = 0; i < r->n_variables; i++)
-		json_array_append_new(variables,
-		                      json_pack("{s:s,s:s?,s:s?}", "name", r->variables[i].name,
-		                                "value", r->variables[i].value, "help",
-		                                r->variables[i].help));
+		json_array_append_new(variables, json_pack("{s:s,s:s?,s:s?}", "name",
+		                                           r->variables[i].name, "value",
+		                                           r->variables[i].value, "help",
+		                                           r->variables[i].help));
 	return json_pack("{s:o,s:o}", "targets", targets, "variables", variables);
 }
 
@@ -46,7 +46,8 @@ static bool is_default(const struct recipe *r, const struct target *t)
 
 static void list_targets(const struct recipe *r, struct buf *out)
 {
-	static const char *const columns[] = { "TARGET", "KIND", "FROM", "PUBLISHED AS", NULL };
+	static const char *const columns[] = { "TARGET", "KIND", "FROM", "PUBLISHED AS",
+		                               NULL };
 	struct table *table = table_new(columns);
 
 	for (size_t i = 0; i < r->n_targets; i++) {
@@ -55,7 +56,9 @@ static void list_targets(const struct recipe *r, struct buf *out)
 		table_addf(table, "%s%s", t->name, is_default(r, t) ? " *" : "");
 		table_add(table, target_kind_text(t->kind));
 		table_add(table, t->from ? t->from->name : "");
-		table_add(table, t->publish && t->publish->repos.n ? t->publish->repos.at[0] : "");
+		table_add(table, t->publish && t->publish->repos.n
+		                         ? t->publish->repos.at[0]
+		                         : "");
 	}
 	table_write(table, out);
 	table_free(table);
@@ -71,7 +74,8 @@ static void list_variables(const struct recipe *r, struct buf *out)
 	table = table_new(columns);
 	for (size_t i = 0; i < r->n_variables; i++) {
 		table_add(table, r->variables[i].name);
-		table_add(table, r->variables[i].value ? r->variables[i].value : "(none)");
+		table_add(table,
+		          r->variables[i].value ? r->variables[i].value : "(none)");
 		table_add(table, r->variables[i].help ? r->variables[i].help : "");
 	}
 	buf_addc(out, '\n');
@@ -97,16 +101,20 @@ int cmd_list(const struct options *o, struct terminal *t)
 	return session_end(&s, 0);
 }
 
-enum { LOOKS_AT_IMAGES = SESSION_RECIPE_IF_ANY | SESSION_STORE | SESSION_REGISTRY |
-	                 SESSION_BUILD };
+enum {
+	LOOKS_AT_IMAGES =
+		SESSION_RECIPE_IF_ANY | SESSION_STORE | SESSION_REGISTRY | SESSION_BUILD
+};
 
 /* A layer for each history entry that made one; -1 where the history says nothing. */
 static json_t *history_json(const struct image *im)
 {
-	json_t *entries = json_object_get(im->config.root, "history"), *entry, *all = json_array();
+	json_t *entries = json_object_get(im->config.root, "history"), *entry,
+	       *all = json_array();
 	size_t i, layer = 0;
 
-	json_array_foreach(entries, i, entry) {
+	json_array_foreach(entries, i, entry)
+	{
 		json_t *j = json_object();
 		const char *by = NULL;
 		struct err e;
@@ -117,16 +125,18 @@ static json_t *history_json(const struct image *im)
 		    layer < im->manifest.n_layers) {
 			const struct descriptor *d = &im->manifest.layers[layer++];
 
-			json_object_set_new(j, "layer", json_string(DIGEST_STR(&d->digest)));
+			json_object_set_new(j, "layer",
+			                    json_string(DIGEST_STR(&d->digest)));
 			json_object_set_new(j, "size", json_integer(d->size));
 		}
 		json_array_append_new(all, j);
 	}
 	for (; layer < im->manifest.n_layers; layer++)
 		json_array_append_new(
-			all, json_pack("{s:s,s:I}", "layer",
-		                       DIGEST_STR(&im->manifest.layers[layer].digest), "size",
-		                       (json_int_t)im->manifest.layers[layer].size));
+			all,
+			json_pack("{s:s,s:I}", "layer",
+		                  DIGEST_STR(&im->manifest.layers[layer].digest), "size",
+		                  (json_int_t)im->manifest.layers[layer].size));
 	return all;
 }
 
@@ -137,14 +147,16 @@ static void history_text(json_t *history, struct buf *out)
 	json_t *entry;
 	size_t i;
 
-	json_array_foreach(history, i, entry) {
+	json_array_foreach(history, i, entry)
+	{
 		const char *layer = json_string_value(json_object_get(entry, "layer"));
 		const char *step = json_string_value(json_object_get(entry, "step"));
 		AUTO_BUF size = BUF_INIT;
 
 		table_addf(table, "%.12s", layer ? layer + 7 : "");
 		if (layer)
-			human_size(&size, json_integer_value(json_object_get(entry, "size")));
+			human_size(&size,
+			           json_integer_value(json_object_get(entry, "size")));
 		table_add(table, size.s);
 		table_addf(table, "%.200s", step ? step : "");
 	}
@@ -152,7 +164,8 @@ static void history_text(json_t *history, struct buf *out)
 	table_free(table);
 }
 
-static int open_image(struct session *s, struct image *im, struct descriptor *root, struct err *e)
+static int open_image(struct session *s, struct image *im, struct descriptor *root,
+                      struct err *e)
 {
 	struct platform p;
 
@@ -171,7 +184,8 @@ int cmd_history(const struct options *o, struct terminal *t)
 	struct err e;
 	json_t *history;
 
-	if (session_open(&s, o, t, LOOKS_AT_IMAGES, &e) < 0 || open_image(&s, &im, &root, &e) < 0)
+	if (session_open(&s, o, t, LOOKS_AT_IMAGES, &e) < 0 ||
+	    open_image(&s, &im, &root, &e) < 0)
 		return session_fail(&s, &e);
 	history = history_json(&im);
 	image_fini(&im);
@@ -185,7 +199,8 @@ int cmd_history(const struct options *o, struct terminal *t)
 	return session_end(&s, 0);
 }
 
-static int read_document(struct session *s, const struct digest *d, json_t **out, struct err *e)
+static int read_document(struct session *s, const struct digest *d, json_t **out,
+                         struct err *e)
 {
 	AUTO_BUF body = BUF_INIT;
 

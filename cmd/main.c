@@ -11,38 +11,57 @@
 #include "cmd/commands.h"
 
 enum {
-	TAKES_ALL_BUILD = TAKES_PROJECT | TAKES_BUILD | TAKES_NETWORK | TAKES_STORE | TAKES_JSON,
-	TAKES_LOOK = TAKES_PROJECT | TAKES_BUILD | TAKES_NETWORK | TAKES_STORE | TAKES_JSON,
+	TAKES_ALL_BUILD =
+		TAKES_PROJECT | TAKES_BUILD | TAKES_NETWORK | TAKES_STORE | TAKES_JSON,
+	TAKES_LOOK =
+		TAKES_PROJECT | TAKES_BUILD | TAKES_NETWORK | TAKES_STORE | TAKES_JSON,
 };
 
 static const struct opt deploy_options[] = {
-	{ 0, "with-parents", NULL, "also the published images that the named ones stand on",
-	  FLAG(with_parents), 0 },
-	{ 0, "allow-flat-owners", NULL, "deploy files that have one owner for want of others",
-	  FLAG(allow_flat_owners), 0 },
+	{ 0, "with-parents", NULL,
+	  "also the published images that the named ones stand on", FLAG(with_parents),
+	  0 },
+	{ 0, "allow-flat-owners", NULL,
+	  "deploy files that have one owner for want of others", FLAG(allow_flat_owners),
+	  0 },
 	{ 0 },
 };
 
 /* How a family is spelt, where no recipe says it. */
-#define FAMILY_OPTIONS                                                                             \
-	{ 0, "prefix", "TEXT", "in front of each numbered tag", TEXT(tag_prefix), 0 },             \
-	{ 0, "variant", "NAME", "suffix of this image's tags", TEXT(tag_variant), 0 },             \
-	{ 0, "alias", "NAME", "another spelling of the variant (may be repeated)",                 \
-	  LIST(tag_aliases), 0 },                                                                  \
-	{ 0, "other-variant", "NAME", "suffix of other images there (may be repeated)",            \
-	  LIST(tag_variants), 0 },                                                                 \
-	{ 0, "zero-major", NULL, "0.x has a major tag, too", FLAG(zero_major), 0 },                \
-	{ 0, "channels", NULL, "prereleases move 2.0-rc 2-rc rc", FLAG(channels), 0 }
+#define FAMILY_OPTIONS                                                                      \
+	{ 0, "prefix", "TEXT", "in front of each numbered tag", TEXT(tag_prefix), 0 },      \
+		{ 0, "variant", "NAME", "suffix of this image's tags", TEXT(tag_variant),   \
+		  0 },                                                                      \
+		{ 0,                                                                        \
+		  "alias",                                                                  \
+		  "NAME",                                                                   \
+		  "another spelling of the variant (may be repeated)",                      \
+		  LIST(tag_aliases),                                                        \
+		  0 },                                                                      \
+		{ 0,                                                                        \
+		  "other-variant",                                                          \
+		  "NAME",                                                                   \
+		  "suffix of other images there (may be repeated)",                         \
+		  LIST(tag_variants),                                                       \
+		  0 },                                                                      \
+		{ 0, "zero-major", NULL, "0.x has a major tag, too", FLAG(zero_major), 0 }, \
+	{                                                                                   \
+		0, "channels", NULL, "prereleases move 2.0-rc 2-rc rc", FLAG(channels),     \
+			0                                                                   \
+	}
 
 static const struct opt tag_options[] = {
-	{ 0, "version", "VERSION", "the version whose family is meant", TEXT(tag_version), 0 },
+	{ 0, "version", "VERSION", "the version whose family is meant", TEXT(tag_version),
+	  0 },
 	FAMILY_OPTIONS,
 	{ 0 },
 };
 
 static const struct opt promote_options[] = {
-	{ 0, "version", "VERSION", "what it is to be called, such as 1.2.3", TEXT(tag_version), 0 },
-	{ 0, "to", "REPO", "into this repository instead of its own", TEXT(promote_to), 0 },
+	{ 0, "version", "VERSION", "what it is to be called, such as 1.2.3",
+	  TEXT(tag_version), 0 },
+	{ 0, "to", "REPO", "into this repository instead of its own", TEXT(promote_to),
+	  0 },
 	FAMILY_OPTIONS,
 	{ 0 },
 };
@@ -53,7 +72,8 @@ const struct command commands[] = {
 	  "output unless --json.",
 	  "imgmake\nimgmake build web MODE=debug", NULL,
 	  TAKES_ALL_BUILD | TAKES_DRY_RUN | TAKES_QUESTION, 0, -1, cmd_build },
-	{ "deploy", "[IMAGE...] [NAME=VALUE...]", "build, check, push and tag what is published",
+	{ "deploy", "[IMAGE...] [NAME=VALUE...]",
+	  "build, check, push and tag what is published",
 	  "Nothing is tagged before everything is up. A deploy that was stopped is finished by "
 	  "running it again.",
 	  "imgmake deploy VERSION=1.2.3\nimgmake -n deploy VERSION=1.2.3", deploy_options,
@@ -63,10 +83,10 @@ const struct command commands[] = {
 	{ "clean", "", "remove what host rules made", NULL, "imgmake clean", NULL,
 	  TAKES_PROJECT | TAKES_DRY_RUN, 0, 0, cmd_clean },
 	{ "plan", "[TARGET...] [NAME=VALUE...]", "say what a build would make, and why",
-	  "The same as imgmake -n. Writes nothing.", "imgmake plan", NULL, TAKES_ALL_BUILD, 0, -1,
-	  cmd_plan },
-	{ "why", "[TARGET...] [NAME=VALUE...]", "which input makes a target out of date", NULL,
-	  "imgmake why web", NULL, TAKES_ALL_BUILD, 0, -1, cmd_why },
+	  "The same as imgmake -n. Writes nothing.", "imgmake plan", NULL,
+	  TAKES_ALL_BUILD, 0, -1, cmd_plan },
+	{ "why", "[TARGET...] [NAME=VALUE...]", "which input makes a target out of date",
+	  NULL, "imgmake why web", NULL, TAKES_ALL_BUILD, 0, -1, cmd_why },
 	{ "list", "[NAME=VALUE...]", "the targets and variables of the Imagefile", NULL,
 	  "imgmake list", NULL, TAKES_PROJECT | TAKES_JSON, 0, 0, cmd_list },
 	{ "history", "IMAGE", "an image's layers and what made each",
@@ -77,9 +97,11 @@ const struct command commands[] = {
 	{ "export", "IMAGE PLACE", "write an image into a file or directory",
 	  "PLACE is oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME], or of its "
 	  "files only: tar:FILE, dir:DIR.",
-	  "imgmake export web docker-archive:web.tar", NULL, TAKES_LOOK, 2, 2, cmd_export },
-	{ "import", "PLACE", "read an image from a file or directory into the store", NULL,
-	  "imgmake import oci-archive:web.tar", NULL, TAKES_STORE | TAKES_JSON, 1, 1, cmd_import },
+	  "imgmake export web docker-archive:web.tar", NULL, TAKES_LOOK, 2, 2,
+	  cmd_export },
+	{ "import", "PLACE", "read an image from a file or directory into the store",
+	  NULL, "imgmake import oci-archive:web.tar", NULL, TAKES_STORE | TAKES_JSON, 1,
+	  1, cmd_import },
 	{ "pull", "REFERENCE", "bring an image from a registry into the store", NULL,
 	  "imgmake pull docker.io/library/debian:12-slim", NULL,
 	  TAKES_PLATFORM | TAKES_NETWORK | TAKES_STORE | TAKES_JSON, 1, 1, cmd_pull },
@@ -87,31 +109,35 @@ const struct command commands[] = {
 	  "imgmake push web registry.example.com/team/web:test", NULL,
 	  TAKES_LOOK | TAKES_DRY_RUN, 2, 2, cmd_push },
 	{ "copy", "FROM TO", "copy an image from registry to registry", NULL,
-	  "imgmake copy docker.io/library/debian:12 registry.example.com/base/debian:12", NULL,
-	  TAKES_PLATFORM | TAKES_NETWORK | TAKES_STORE | TAKES_JSON | TAKES_DRY_RUN, 2, 2,
-	  cmd_copy },
-	{ "tags", "REPOSITORY|TARGET [NAME=VALUE...]", "a tag family, and what a version would move",
-	  NULL, "imgmake tags registry.example.com/team/web --version 1.2.4", tag_options,
+	  "imgmake copy docker.io/library/debian:12 registry.example.com/base/debian:12",
+	  NULL, TAKES_PLATFORM | TAKES_NETWORK | TAKES_STORE | TAKES_JSON | TAKES_DRY_RUN,
+	  2, 2, cmd_copy },
+	{ "tags", "REPOSITORY|TARGET [NAME=VALUE...]",
+	  "a tag family, and what a version would move", NULL,
+	  "imgmake tags registry.example.com/team/web --version 1.2.4", tag_options,
 	  TAKES_LOOK, 1, 1, cmd_tags },
-	{ "promote", "REPOSITORY@DIGEST|REPOSITORY:TAG", "give a published image a family of tags",
-	  NULL, "imgmake promote registry.example.com/team/web:candidate --version 1.2.3",
+	{ "promote", "REPOSITORY@DIGEST|REPOSITORY:TAG",
+	  "give a published image a family of tags", NULL,
+	  "imgmake promote registry.example.com/team/web:candidate --version 1.2.3",
 	  promote_options, TAKES_NETWORK | TAKES_STORE | TAKES_JSON | TAKES_DRY_RUN, 1, 1,
 	  cmd_promote },
-	{ "run", "TARGET [-- COMMAND [ARG...]] [NAME=VALUE...]", "run a command in an image or stage",
+	{ "run", "TARGET [-- COMMAND [ARG...]] [NAME=VALUE...]",
+	  "run a command in an image or stage",
 	  "TARGET is made first, if it is out of date. Without COMMAND, runs the image's entrypoint "
 	  "and command. The exit status is that of the command, or 128 and the signal that ended "
 	  "it; 2 also if it could not be started. What it changes is thrown away.",
 	  "imgmake run web -- ls -l /app", NULL,
-	  TAKES_PROJECT | TAKES_BUILD | TAKES_NETWORK | TAKES_STORE | TAKES_REST, 1, 1, cmd_run },
+	  TAKES_PROJECT | TAKES_BUILD | TAKES_NETWORK | TAKES_STORE | TAKES_REST, 1, 1,
+	  cmd_run },
 	{ "shell", "TARGET [NAME=VALUE...]", "an interactive shell in an image or stage",
 	  "The image's own shell, or /bin/sh. What is done there is thrown away.",
-	  "imgmake shell web", NULL, TAKES_PROJECT | TAKES_BUILD | TAKES_NETWORK | TAKES_STORE, 1, 1,
-	  cmd_shell },
+	  "imgmake shell web", NULL,
+	  TAKES_PROJECT | TAKES_BUILD | TAKES_NETWORK | TAKES_STORE, 1, 1, cmd_shell },
 	{ "doctor", "", "what this machine lacks for run steps, and how to get it",
 	  "Exits 0 if run steps work here, 1 if not.", "imgmake doctor", NULL,
 	  TAKES_STORE | TAKES_JSON, 0, 0, cmd_doctor },
-	{ "help", "[COMMAND|all]", "this, or all about a command", NULL, "imgmake help deploy",
-	  NULL, 0, 0, 1, cmd_help },
+	{ "help", "[COMMAND|all]", "this, or all about a command", NULL,
+	  "imgmake help deploy", NULL, 0, 0, 1, cmd_help },
 	{ "version", "", "print the version", NULL, "imgmake version", NULL, 0, 0, 0,
 	  cmd_version },
 	{ 0 },
@@ -119,8 +145,8 @@ const struct command commands[] = {
 
 static atomic_int caught;
 
-/* Signals are waited for on a thread of their own, so that winding down is ordinary code: work stops, children
- * end, nothing half-made stays. The second one ends at once. */
+/* Signals are waited for on a thread of their own, so that winding down is ordinary code:
+ * work stops, children end, nothing half-made stays. The second one ends at once. */
 static void *watch_signals(void *arg)
 {
 	sigset_t *set = arg;
@@ -171,14 +197,10 @@ static enum terminal_mode mode_of(const struct options *o)
 	if (o->silent)
 		return TERMINAL_SILENT;
 	switch (o->progress) {
-	case SHOW_TTY:
-		return TERMINAL_TTY;
-	case SHOW_PLAIN:
-		return TERMINAL_PLAIN;
-	case SHOW_JSON:
-		return TERMINAL_JSON;
-	default:
-		return terminal_mode_for(STDERR_FILENO);
+	case SHOW_TTY: return TERMINAL_TTY;
+	case SHOW_PLAIN: return TERMINAL_PLAIN;
+	case SHOW_JSON: return TERMINAL_JSON;
+	default: return terminal_mode_for(STDERR_FILENO);
 	}
 }
 
@@ -233,7 +255,8 @@ static void open_standard_fds(void)
 		close(fd);
 }
 
-/* Every layer read and every connection is a descriptor; the usual soft limit of 1,024 is historical. */
+/* Every layer read and every connection is a descriptor; the usual soft limit of 1,024 is
+ * historical. */
 static void raise_file_limit(void)
 {
 	struct rlimit l;
@@ -257,7 +280,8 @@ int main(int argc, char **argv)
 	raise_file_limit();
 	start_watching(&set);
 	if (options_parse(&o, commands, argv, &e) < 0) {
-		t = terminal_new(terminal_mode_for(STDERR_FILENO), STDOUT_FILENO, STDERR_FILENO);
+		t = terminal_new(terminal_mode_for(STDERR_FILENO), STDOUT_FILENO,
+		                 STDERR_FILENO);
 		terminal_error(t, &e);
 		status = 2;
 	} else {

@@ -28,7 +28,9 @@ void ongoing_begin(struct ongoing_list *l, const struct progress_event *ev, int6
 	struct ongoing o = {
 		.target = ev->target ? mem_strdup(ev->target) : NULL,
 		.what = mem_strdup(ev->what),
-		.total = ev->total, .began = now, .said = now,
+		.total = ev->total,
+		.began = now,
+		.said = now,
 	};
 
 	vec_push(&l->works, o);
@@ -94,7 +96,8 @@ static void fit(struct buf *b, size_t start, size_t width)
 	}
 }
 
-void ongoing_add_status(struct buf *b, const struct ongoing_list *l, size_t width, int64_t now)
+void ongoing_add_status(struct buf *b, const struct ongoing_list *l, size_t width,
+                        int64_t now)
 {
 	const struct ongoing *o = l->works.at;
 	AUTO_BUF tail = BUF_INIT;

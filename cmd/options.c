@@ -15,7 +15,8 @@ static const char *const debug_modes[] = { "explain", NULL };
 
 static const struct opt common[] = {
 	{ 'C', "directory", "DIR", "change to DIR first", LIST(directories), 0 },
-	{ 'f', "file", "FILE", "read FILE instead of ./Imagefile", TEXT(file), TAKES_PROJECT },
+	{ 'f', "file", "FILE", "read FILE instead of ./Imagefile", TEXT(file),
+	  TAKES_PROJECT },
 	{ 0, "platform", "OS/ARCH", "build for this platform (may be repeated)",
 	  LIST(platforms), TAKES_PROJECT | TAKES_PLATFORM },
 	{ 0, "lock", "MODE", "move the pins to today's digests, or refuse what has none",
@@ -31,22 +32,25 @@ static const struct opt common[] = {
 	  FLAG(question), TAKES_QUESTION },
 	{ 'B', "always-make", NULL, "rebuild even what is up to date", FLAG(always),
 	  TAKES_BUILD },
-	{ 'W', "what-if", "FILE", "take FILE for changed (may be repeated)", LIST(touched),
+	{ 'W', "what-if", "FILE", "take FILE for changed (may be repeated)",
+	  LIST(touched), TAKES_BUILD },
+	{ 0, "secret", "ID=FILE",
+	  "give a run step a secret; also ID=env:NAME (may be repeated)", PAIRS(secrets),
 	  TAKES_BUILD },
-	{ 0, "secret", "ID=FILE", "give a run step a secret; also ID=env:NAME (may be repeated)",
-	  PAIRS(secrets), TAKES_BUILD },
-	{ 'd', "debug", "WHAT", "say why each target is rebuilt", CHOICE(debug, debug_modes),
-	  TAKES_BUILD },
-	{ 0, "dirty", NULL, "deploy a release from a working tree with changes", FLAG(dirty),
-	  TAKES_DEPLOY },
-	{ 0, "registry-mirror", "HOST=MIRROR", "pull from MIRROR what is at HOST (may be "
-	  "repeated)", PAIRS(mirrors), TAKES_NETWORK },
+	{ 'd', "debug", "WHAT", "say why each target is rebuilt",
+	  CHOICE(debug, debug_modes), TAKES_BUILD },
+	{ 0, "dirty", NULL, "deploy a release from a working tree with changes",
+	  FLAG(dirty), TAKES_DEPLOY },
+	{ 0, "registry-mirror", "HOST=MIRROR",
+	  "pull from MIRROR what is at HOST (may be "
+	  "repeated)",
+	  PAIRS(mirrors), TAKES_NETWORK },
 	{ 0, "insecure-registry", "HOST", "speak plain HTTP with HOST (may be repeated)",
 	  LIST(insecure), TAKES_NETWORK },
 	{ 0, "store", "DIR", "keep images and results in DIR", TEXT(store), TAKES_STORE },
 	{ 0, "json", NULL, "print facts as JSON", FLAG(json), TAKES_JSON },
-	{ 0, "progress", "MODE", "how to show what is going on", CHOICE(progress,
-	  progress_modes), 0 },
+	{ 0, "progress", "MODE", "how to show what is going on",
+	  CHOICE(progress, progress_modes), 0 },
 	{ 's', "silent", NULL, "show errors and warnings only", FLAG(silent), 0 },
 	{ 'h', "help", NULL, "print this and exit", FLAG(help), 0 },
 	{ 'v', "version", NULL, "print the version and exit", FLAG(version), 0 },
@@ -65,7 +69,7 @@ bool options_apply(const struct opt *opt, const struct command *c)
 
 /* One use of an option. */
 struct use {
-	const char *name;    /* behind the dashes */
+	const char *name; /* behind the dashes */
 	size_t len;
 	bool is_long;
 	const char *value;
@@ -74,8 +78,8 @@ struct use {
 struct parser {
 	struct options *o;
 	const struct command *commands;
-	char **next;         /* the argument after the current one */
-	bool words_only;     /* `--` was seen */
+	char **next;     /* the argument after the current one */
+	bool words_only; /* `--` was seen */
 };
 
 static void *member(struct options *o, const struct opt *opt)
@@ -107,8 +111,8 @@ static const char *shown(const struct use *u, char out[64])
 	return out;
 }
 
-/* An option of any command: the command that is meant may come later, and one that does not
- * take the option says so by name. */
+/* An option of any command: the command that is meant may come later, and one that does
+ * not take the option says so by name. */
 static const struct opt *find_anywhere(const struct parser *p, const struct use *u)
 {
 	const struct opt *opt = find_in(p->o->command->options, u);
@@ -120,8 +124,8 @@ static const struct opt *find_anywhere(const struct parser *p, const struct use 
 	return opt;
 }
 
-static void add_names(const struct opt *table, const struct command *c, const char **names,
-                      size_t *n, size_t max)
+static void add_names(const struct opt *table, const struct command *c,
+                      const char **names, size_t *n, size_t max)
 {
 	for (; table && table->name && *n < max; table++)
 		if (*table->name && options_apply(table, c))
@@ -137,7 +141,8 @@ static int unknown_option(const struct parser *p, const struct use *u, struct er
 	add_names(common, p->o->command, names, &n, ARRAY_LEN(names));
 	add_names(p->o->command->options, p->o->command, names, &n, ARRAY_LEN(names));
 	if (u->is_long) {
-		snprintf(typed, sizeof(typed), "%.*s", u->len > 40 ? 40 : (int)u->len, u->name);
+		snprintf(typed, sizeof(typed), "%.*s", u->len > 40 ? 40 : (int)u->len,
+		         u->name);
 		hint = nearest_name(typed, names, n);
 	}
 	if (hint)
@@ -198,20 +203,16 @@ static int set_text(struct options *o, const struct opt *opt, const struct use *
 	return 0;
 }
 
-static int apply(struct options *o, const struct opt *opt, const struct use *u, struct err *e)
+static int apply(struct options *o, const struct opt *opt, const struct use *u,
+                 struct err *e)
 {
 	switch (opt->kind) {
-	case OPT_FLAG:
-		*(bool *)member(o, opt) = true;
-		return 0;
-	case OPT_COUNT:
-		return set_count(o, opt, u, e);
-	case OPT_CHOICE:
-		return set_choice(o, opt, u, e);
+	case OPT_FLAG: *(bool *)member(o, opt) = true; return 0;
+	case OPT_COUNT: return set_count(o, opt, u, e);
+	case OPT_CHOICE: return set_choice(o, opt, u, e);
 	case OPT_TEXT:
 	case OPT_LIST:
-	case OPT_PAIRS:
-		return set_text(o, opt, u, e);
+	case OPT_PAIRS: return set_text(o, opt, u, e);
 	}
 	return 0;
 }
@@ -239,12 +240,13 @@ static int use_option(struct parser *p, struct use *u, const char *rest, struct 
 		               p->o->command->name, shown(u, text));
 	if (opt->kind == OPT_FLAG) {
 		if (rest && u->is_long)
-			return err_set(e, ERR_INVALID, "%s takes no value", shown(u, text));
+			return err_set(e, ERR_INVALID, "%s takes no value",
+			               shown(u, text));
 	} else {
 		u->value = rest ? rest : *p->next;
 		if (!u->value)
-			return err_set(e, ERR_INVALID, "%s needs a value: %s", shown(u, text),
-			               opt->value);
+			return err_set(e, ERR_INVALID, "%s needs a value: %s",
+			               shown(u, text), opt->value);
 		if (!rest)
 			p->next++;
 	}
@@ -267,7 +269,7 @@ static int use_letters(struct parser *p, const char *s, struct err *e)
 		if (use_option(p, &u, s[1] ? s + 1 : NULL, e) < 0)
 			return -1;
 		if (u.value)
-			break;   /* the rest was its value */
+			break; /* the rest was its value */
 	}
 	return 0;
 }
@@ -290,14 +292,14 @@ static const struct command *find_command(const struct command *c, const char *n
 	return NULL;
 }
 
-/* Finds the command: the first argument that is neither an option, nor an option's value, nor
- * NAME=VALUE. Its position in argv is put into *at, NULL if it was not said. */
+/* Finds the command: the first argument that is neither an option, nor an option's value,
+ * nor NAME=VALUE. Its position in argv is put into *at, NULL if it was not said. */
 static void find_said(struct parser *p, char **argv, char ***at)
 {
 	*at = NULL;
 	for (char **a = argv + 1; *a && strcmp(*a, "--"); a++) {
 		const struct opt *opt = NULL;
-		bool inside = false;   /* the value is in the same argument */
+		bool inside = false; /* the value is in the same argument */
 
 		if ((*a)[0] != '-' || !(*a)[1]) {
 			if (variable_name(*a))
@@ -329,7 +331,8 @@ static void take_word(struct parser *p, const char *word)
 
 	if (p->words_only && (o->command->takes & TAKES_REST))
 		strlist_add(&o->rest, word);
-	else if (!p->words_only && (o->command->takes & TAKES_PROJECT) && variable_name(word))
+	else if (!p->words_only && (o->command->takes & TAKES_PROJECT) &&
+	         variable_name(word))
 		strlist_add(&o->variables, word);
 	else
 		strlist_add(&o->words, word);
@@ -344,9 +347,10 @@ static int check_words(const struct options *o, struct err *e)
 	if (o->words.len < (size_t)c->min_words)
 		return err_set(e, ERR_INVALID, "usage: imgmake %s %s", c->name, c->args);
 	if (c->max_words >= 0 && o->words.len > (size_t)c->max_words)
-		return err_set(e, ERR_INVALID, "%s: unexpected '%s' (usage: imgmake %s%s%s)",
-		               c->name, o->words.at[c->max_words], c->name,
-		               *c->args ? " " : "", c->args);
+		return err_set(e, ERR_INVALID,
+		               "%s: unexpected '%s' (usage: imgmake %s%s%s)", c->name,
+		               o->words.at[c->max_words], c->name, *c->args ? " " : "",
+		               c->args);
 	return 0;
 }
 

@@ -4,11 +4,11 @@
 
 enum {
 	COLUMNS = 80,
-	HELP_COLUMN = 30,   /* where the text of an option starts */
+	HELP_COLUMN = 30, /* where the text of an option starts */
 };
 
-/* Appends `s` wrapped, continuing in `column`, where following lines start too. Newlines in it
- * are kept. */
+/* Appends `s` wrapped, continuing in `column`, where following lines start too. Newlines
+ * in it are kept. */
 static void add_wrapped(struct buf *out, const char *s, size_t column)
 {
 	size_t at = column;
@@ -80,8 +80,9 @@ static void add_lines(struct buf *out, const char *lines)
 
 static void add_usage(struct buf *out, const struct command *c)
 {
-	buf_addf(out, "Usage: imgmake %s [OPTION...]%s%s%s\n", c->name, *c->args ? " " : "",
-	         c->args, c->takes & TAKES_PROJECT ? " [NAME=VALUE...]" : "");
+	buf_addf(out, "Usage: imgmake %s [OPTION...]%s%s%s\n", c->name,
+	         *c->args ? " " : "", c->args,
+	         c->takes & TAKES_PROJECT ? " [NAME=VALUE...]" : "");
 }
 
 void options_help(struct buf *out, const struct command *c)
@@ -107,15 +108,18 @@ void options_help(struct buf *out, const struct command *c)
 
 void options_overview(struct buf *out, const struct command *commands)
 {
-	buf_adds(out, "Usage: imgmake [OPTION...] [COMMAND] [TARGET...] [NAME=VALUE...]\n\n"
-	              "imgmake builds container images from an Imagefile, as make builds files"
-	              "\nfrom a Makefile, and only what is out of date.\n\nCommands:\n");
+	buf_adds(out,
+	         "Usage: imgmake [OPTION...] [COMMAND] [TARGET...] [NAME=VALUE...]\n\n"
+	         "imgmake builds container images from an Imagefile, as make builds files"
+	         "\nfrom a Makefile, and only what is out of date.\n\nCommands:\n");
 	for (const struct command *c = commands; c->name; c++) {
 		buf_addf(out, "  %-12s", c->name);
 		add_wrapped(out, c->help, 14);
 	}
-	buf_addf(out, "\nWithout a command, it is %s. For its options: imgmake COMMAND --help\n",
-	         commands->name);
+	buf_addf(
+		out,
+		"\nWithout a command, it is %s. For its options: imgmake COMMAND --help\n",
+		commands->name);
 }
 
 void options_help_all(struct buf *out, const struct command *commands)

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/path.h"
 #include "base/nearest.h"
+#include "base/path.h"
 #include "lua/eval.h"
 #include "os/process.h"
 #include "publish/deploy.h"
@@ -44,7 +44,8 @@ static int read_recipe(struct session *s, struct err *e)
 	const struct options *o = s->options;
 	const char *names[64];
 	AUTO_FREE struct pair *pairs = mem_alloc((o->variables.len + 1) * sizeof(*pairs));
-	struct eval_options eval = { .file = o->file, .overrides = pairs,
+	struct eval_options eval = { .file = o->file,
+		                     .overrides = pairs,
 		                     .n_overrides = o->variables.len,
 		                     .progress = terminal_progress(s->terminal) };
 	size_t n = 0;
@@ -53,7 +54,7 @@ static int read_recipe(struct session *s, struct err *e)
 	for (size_t i = 0; i < o->variables.len; i++) {
 		char *eq = strchr(o->variables.at[i], '=');
 
-		*eq = '\0';   /* the list is ours; put back below */
+		*eq = '\0'; /* the list is ours; put back below */
 		pairs[i] = (struct pair){ o->variables.at[i], eq + 1 };
 	}
 	rc = eval_recipe(&s->recipe, &eval, e);
@@ -72,7 +73,8 @@ static int read_recipe(struct session *s, struct err *e)
 static int open_registry(struct session *s, struct err *e)
 {
 	const struct options *o = s->options;
-	struct registry_options r = { .insecure = o->insecure, .mirrors = o->mirrors,
+	struct registry_options r = { .insecure = o->insecure,
+		                      .mirrors = o->mirrors,
 		                      .progress = terminal_progress(s->terminal) };
 
 	if (registry_new(&s->registry, &r, e) < 0)
@@ -99,8 +101,10 @@ static int read_epoch(struct build_options *o, struct err *e)
 		return 0;
 	o->epoch = strtoll(text, &end, 10);
 	if (*end || o->epoch < 0 || o->epoch > UINT32_MAX)
-		return err_set(e, ERR_INVALID,
-		               "SOURCE_DATE_EPOCH is '%s', not a number of seconds since 1970", text);
+		return err_set(
+			e, ERR_INVALID,
+			"SOURCE_DATE_EPOCH is '%s', not a number of seconds since 1970",
+			text);
 	o->has_epoch = true;
 	return 0;
 }
@@ -116,7 +120,8 @@ static int read_platforms(struct session *s, struct platform **out, struct err *
 	return 0;
 }
 
-/* -W FILE as the user types it, relative to where they are, becomes relative to the root. */
+/* -W FILE as the user types it, relative to where they are, becomes relative to the root.
+ */
 static void read_touched(struct session *s, struct strlist *out)
 {
 	const struct recipe *r = s->recipe;
@@ -140,17 +145,25 @@ static int open_build(struct session *s, struct err *e)
 	const struct options *o = s->options;
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	struct build_options b = {
-		.store = &s->store, .registry = s->registry, .lock = &s->lock,
+		.store = &s->store,
+		.registry = s->registry,
+		.lock = &s->lock,
 		.progress = terminal_progress(s->terminal),
-		.jobs = o->jobs ? o->jobs : cpus > 0 ? (int)cpus : 1,
-		.always = o->always, .keep_going = o->keep_going,
+		.jobs = o->jobs    ? o->jobs
+		        : cpus > 0 ? (int)cpus
+		                   : 1,
+		.always = o->always,
+		.keep_going = o->keep_going,
 		.dry_run = s->store.read_only,
-		.lock_update = o->lock == LOCK_UPDATE, .lock_strict = lock_strict(s),
-		.no_host = o->no_host, .n_platforms = o->platforms.len,
+		.lock_update = o->lock == LOCK_UPDATE,
+		.lock_strict = lock_strict(s),
+		.no_host = o->no_host,
+		.n_platforms = o->platforms.len,
 	};
 	AUTO_FREE struct platform *platforms = NULL;
 
-	if (secrets_load(&s->secrets, &o->secrets, e) < 0 || read_epoch(&b, e) < 0 || read_platforms(s, &platforms, e) < 0)
+	if (secrets_load(&s->secrets, &o->secrets, e) < 0 || read_epoch(&b, e) < 0 ||
+	    read_platforms(s, &platforms, e) < 0)
 		return -1;
 	read_touched(s, &s->touched);
 	b.platforms = platforms;
@@ -169,8 +182,8 @@ static bool has_imagefile(const struct options *o)
 	return o->file || access("Imagefile", F_OK) == 0;
 }
 
-int session_open(struct session *s, const struct options *o, struct terminal *t, unsigned parts,
-                 struct err *e)
+int session_open(struct session *s, const struct options *o, struct terminal *t,
+                 unsigned parts, struct err *e)
 {
 	*s = (struct session){ .options = o, .terminal = t };
 	s->store.dir = s->store.lease = -1;
@@ -243,11 +256,12 @@ static void hint_command(const char *word, struct err *e)
 		names[n++] = c->name;
 	near = strstr(e->msg, "did you mean") ? NULL : nearest_name(word, names, n);
 	if (near)
-		err_set(e, ERR_NOT_FOUND, "no target '%s'; did you mean the command '%s'?", word,
-		        near);
+		err_set(e, ERR_NOT_FOUND,
+		        "no target '%s'; did you mean the command '%s'?", word, near);
 }
 
-int session_find_target(struct session *s, const char *word, struct target **out, struct err *e)
+int session_find_target(struct session *s, const char *word, struct target **out,
+                        struct err *e)
 {
 	const struct recipe *r = s->recipe;
 	AUTO_BUF below = BUF_INIT;
@@ -289,7 +303,8 @@ int session_targets(struct session *s, struct target ***out, size_t *n, struct e
 	return 0;
 }
 
-int session_plan(struct session *s, struct target *const *targets, size_t n, struct err *e)
+int session_plan(struct session *s, struct target *const *targets, size_t n,
+                 struct err *e)
 {
 	if (build_plan(s->build, targets, n, e) < 0)
 		return -1;
@@ -306,9 +321,10 @@ static void print_others(struct session *s, const struct err *first)
 			terminal_error(s->terminal, other);
 }
 
-/* With -k, what could be planned is made although something else could not; print_others tells all failures
- * but the first, which is in *e. */
-int session_build(struct session *s, struct target *const *targets, size_t n, struct err *e)
+/* With -k, what could be planned is made although something else could not; print_others
+ * tells all failures but the first, which is in *e. */
+int session_build(struct session *s, struct target *const *targets, size_t n,
+                  struct err *e)
 {
 	struct err more;
 	int planned = session_plan(s, targets, n, e), made = 0;

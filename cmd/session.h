@@ -1,8 +1,8 @@
 #ifndef CMD_SESSION_H
 #define CMD_SESSION_H
 
-/* What most commands need, opened in one place from the options: recipe, store, lock file, registry
- * client, build. */
+/* What most commands need, opened in one place from the options: recipe, store, lock
+ * file, registry client, build. */
 #include "build/build.h"
 #include "build/secrets.h"
 #include "cmd/options.h"
@@ -16,22 +16,23 @@ struct session {
 	struct lockfile lock;
 	struct registry *registry;
 	struct build *build;
-	struct strlist touched;          /* -W, relative to the root */
-	struct platform *platforms;      /* --platform */
-	struct secrets secrets;          /* --secret */
+	struct strlist touched;     /* -W, relative to the root */
+	struct platform *platforms; /* --platform */
+	struct secrets secrets;     /* --secret */
 };
 
 enum {
-	SESSION_RECIPE = 1 << 0,         /* the Imagefile must be there and right */
-	SESSION_RECIPE_IF_ANY = 1 << 1,  /* it is read if there is one: words may name other things */
+	SESSION_RECIPE = 1 << 0,        /* the Imagefile must be there and right */
+	SESSION_RECIPE_IF_ANY = 1 << 1, /* it is read if there is one: words may name
+	                                   other things */
 	SESSION_STORE = 1 << 2,
-	SESSION_STORE_READ = 1 << 3,     /* opened for reading, as in a dry run */
+	SESSION_STORE_READ = 1 << 3, /* opened for reading, as in a dry run */
 	SESSION_REGISTRY = 1 << 4,
-	SESSION_BUILD = 1 << 5,          /* needs recipe, store and registry */
+	SESSION_BUILD = 1 << 5, /* needs recipe, store and registry */
 };
 
-MUST_CHECK int session_open(struct session *s, const struct options *o, struct terminal *t,
-                            unsigned parts, struct err *e);
+MUST_CHECK int session_open(struct session *s, const struct options *o,
+                            struct terminal *t, unsigned parts, struct err *e);
 void session_close(struct session *s);
 
 /* Prints the error, closes, and gives the exit status for it. */
@@ -39,11 +40,14 @@ int session_fail(struct session *s, const struct err *e);
 /* Closes, and gives `status`, or 2 if standard output could not be written. */
 int session_end(struct session *s, int status);
 
-/* "x" is what the Imagefile that was read calls x, also where the project's root is further up. */
-MUST_CHECK int session_find_target(struct session *s, const char *word, struct target **out,
-                                   struct err *e);
-/* The targets that the words name; without words the default ones. *out is the caller's. */
-MUST_CHECK int session_targets(struct session *s, struct target ***out, size_t *n, struct err *e);
+/* "x" is what the Imagefile that was read calls x, also where the project's root is
+ * further up. */
+MUST_CHECK int session_find_target(struct session *s, const char *word,
+                                   struct target **out, struct err *e);
+/* The targets that the words name; without words the default ones. *out is the caller's.
+ */
+MUST_CHECK int session_targets(struct session *s, struct target ***out, size_t *n,
+                               struct err *e);
 
 /* Plans the targets and writes the lock file if it grew. */
 MUST_CHECK int session_plan(struct session *s, struct target *const *targets, size_t n,
@@ -55,20 +59,22 @@ MUST_CHECK int session_build(struct session *s, struct target *const *targets, s
 /* Forgets what was planned, since the store has changed under it. */
 MUST_CHECK int session_rebuild(struct session *s, struct err *e);
 
-/* An image by whatever name people have for it: a target (built first, if it is out of date), a layout or
- * archive ("oci:DIR"), a reference (pulled). Its root is in the store then; with `layers`, they are too. */
+/* An image by whatever name people have for it: a target (built first, if it is out of
+ * date), a layout or archive ("oci:DIR"), a reference (pulled). Its root is in the store
+ * then; with `layers`, they are too. */
 MUST_CHECK int session_image(struct session *s, const char *name, bool layers,
                              struct descriptor *root, struct err *e);
 
 /* The platform of --platform, or this machine's. */
-MUST_CHECK int session_platform(const struct session *s, struct platform *out, struct err *e);
+MUST_CHECK int session_platform(const struct session *s, struct platform *out,
+                                struct err *e);
 
 /* The build that a signal has to stop; NULL: none. From the signal thread in main.c. */
 void session_interrupt(void);
 
 /* Standard output. */
 void session_print(struct session *s, const struct buf *text);
-void session_print_json(struct session *s, json_t *j);   /* steals j */
+void session_print_json(struct session *s, json_t *j); /* steals j */
 /* What an image was found to be: its digest, or with --json its descriptor. */
 void session_print_root(struct session *s, const struct descriptor *root);
 

@@ -41,7 +41,8 @@ static int peek_reference(struct session *s, const char *name, struct descriptor
 		rc = blobs_put(s->store.blobs, d->body, (size_t)d->d.size, NULL, e);
 	}
 	for (size_t i = 0; rc == 0 && i < c.configs.len; i++)
-		rc = registry_fetch_blob(s->registry, &ref, &c.configs.at[i], s->store.blobs, e);
+		rc = registry_fetch_blob(s->registry, &ref, &c.configs.at[i],
+		                         s->store.blobs, e);
 	closure_fini(&c);
 	return rc;
 }
@@ -49,17 +50,19 @@ static int peek_reference(struct session *s, const char *name, struct descriptor
 static int image_of_reference(struct session *s, const char *name, bool layers,
                               struct descriptor *root, struct err *e)
 {
-	struct ship_options o = { .store = &s->store, .registry = s->registry,
+	struct ship_options o = { .store = &s->store,
+		                  .registry = s->registry,
 		                  .progress = terminal_progress(s->terminal) };
 	int known = image_name_get(&s->store, name, root, e);
 
 	if (known)
 		return known < 0 ? -1 : 0;
-	return layers ? image_pull(root, name, NULL, &o, e) : peek_reference(s, name, root, e);
+	return layers ? image_pull(root, name, NULL, &o, e)
+	              : peek_reference(s, name, root, e);
 }
 
-int session_image(struct session *s, const char *name, bool layers, struct descriptor *root,
-                  struct err *e)
+int session_image(struct session *s, const char *name, bool layers,
+                  struct descriptor *root, struct err *e)
 {
 	AUTO_FREE char *path = NULL, *tag = NULL;
 	enum layout_kind kind;
@@ -70,7 +73,8 @@ int session_image(struct session *s, const char *name, bool layers, struct descr
 		return image_of_target(s, t, layers, root, e);
 	if (layout_parse(name, &kind, &path, &tag))
 		return layout_import(s->store.blobs, AT_FDCWD, kind, path, tag, root, e);
-	if (s->recipe && !strpbrk(name, "/:@")) {   /* a mistyped target rather than a reference */
+	if (s->recipe && !strpbrk(name, "/:@")) { /* a mistyped target rather than a
+		                                     reference */
 		*e = no_target;
 		return -1;
 	}

@@ -5,14 +5,10 @@
 static const char *action_text(enum tag_action a, bool planned)
 {
 	switch (a) {
-	case TAG_CREATE:
-		return planned ? "would be created" : "created";
-	case TAG_MOVE:
-		return planned ? "would move" : "moved";
-	case TAG_SAME:
-		return "unchanged";
-	case TAG_KEEP:
-		return "kept back";
+	case TAG_CREATE: return planned ? "would be created" : "created";
+	case TAG_MOVE: return planned ? "would move" : "moved";
+	case TAG_SAME: return "unchanged";
+	case TAG_KEEP: return "kept back";
 	}
 	return "";
 }
@@ -20,7 +16,9 @@ static const char *action_text(enum tag_action a, bool planned)
 static const char *action_word(enum tag_action a)
 {
 	static const char *const words[] = {
-		[TAG_CREATE] = "create", [TAG_MOVE] = "move", [TAG_SAME] = "same",
+		[TAG_CREATE] = "create",
+		[TAG_MOVE] = "move",
+		[TAG_SAME] = "same",
 		[TAG_KEEP] = "keep",
 	};
 
@@ -34,7 +32,8 @@ static json_t *digest_or_null(bool has, const struct digest *d)
 
 static json_t *amount_json(const struct deploy_amount *a)
 {
-	return json_pack("{s:I,s:I}", "blobs", (json_int_t)a->blobs, "bytes", (json_int_t)a->bytes);
+	return json_pack("{s:I,s:I}", "blobs", (json_int_t)a->blobs, "bytes",
+	                 (json_int_t)a->bytes);
 }
 
 static json_t *repo_json(const struct deploy_repo *r, bool planned)
@@ -45,17 +44,18 @@ static json_t *repo_json(const struct deploy_repo *r, bool planned)
 		const struct deploy_tag *t = &r->tags[i];
 
 		json_array_append_new(
-			tags, json_pack("{s:s,s:s,s:o,s:o,s:s,s:b}", "tag", t->tag, "action",
-		                        action_word(t->action), "old",
+			tags, json_pack("{s:s,s:s,s:o,s:o,s:s,s:b}", "tag", t->tag,
+		                        "action", action_word(t->action), "old",
 		                        digest_or_null(t->has_old, &t->old), "new",
-		                        digest_or_null(t->has_now, &t->now), "reason", t->reason,
-		                        "floating", t->floating));
+		                        digest_or_null(t->has_now, &t->now), "reason",
+		                        t->reason, "floating", t->floating));
 	}
-	return json_pack("{s:s,s:s,s:o,s:b,s:o,s:o,s:o,s:o}", "image", r->image, "repository",
-	                 r->repo, "digest", digest_or_null(r->has_root, &r->root.digest), "planned",
-	                 planned, "sent", amount_json(&r->sent), "mounted",
-	                 amount_json(&r->mounted), "present", amount_json(&r->present), "tags",
-	                 tags);
+	return json_pack("{s:s,s:s,s:o,s:b,s:o,s:o,s:o,s:o}", "image", r->image,
+	                 "repository", r->repo, "digest",
+	                 digest_or_null(r->has_root, &r->root.digest), "planned", planned,
+	                 "sent", amount_json(&r->sent), "mounted",
+	                 amount_json(&r->mounted), "present", amount_json(&r->present),
+	                 "tags", tags);
 }
 
 static void size_cell(struct table *table, const struct deploy_repo *r,
@@ -72,10 +72,12 @@ static void size_cell(struct table *table, const struct deploy_repo *r,
 
 static void images_table(const struct deploy_result *r, bool planned, struct buf *out)
 {
-	static const char *const done[] = { "IMAGE",    "REPOSITORY",     "DIGEST", ">SENT",
-		                            ">MOUNTED", ">ALREADY THERE", NULL };
-	static const char *const plan[] = { "IMAGE",    "REPOSITORY",     "DIGEST", ">TO SEND",
-		                            ">TO MOUNT", ">ALREADY THERE", NULL };
+	static const char *const done[] = { "IMAGE", "REPOSITORY", "DIGEST",
+		                            ">SENT", ">MOUNTED",   ">ALREADY THERE",
+		                            NULL };
+	static const char *const plan[] = { "IMAGE",    "REPOSITORY", "DIGEST",
+		                            ">TO SEND", ">TO MOUNT",  ">ALREADY THERE",
+		                            NULL };
 	struct table *table = table_new(planned ? plan : done);
 
 	for (size_t i = 0; i < r->n; i++) {
@@ -83,7 +85,8 @@ static void images_table(const struct deploy_result *r, bool planned, struct buf
 
 		table_add(table, x->image);
 		table_add(table, x->repo);
-		table_addf(table, "%.19s", x->has_root ? DIGEST_STR(&x->root.digest) : "not built yet");
+		table_addf(table, "%.19s",
+		           x->has_root ? DIGEST_STR(&x->root.digest) : "not built yet");
 		size_cell(table, x, &x->sent);
 		size_cell(table, x, &x->mounted);
 		size_cell(table, x, &x->present);
@@ -94,7 +97,9 @@ static void images_table(const struct deploy_result *r, bool planned, struct buf
 
 static void tags_table(const struct deploy_result *r, bool planned, struct buf *out)
 {
-	static const char *const columns[] = { "REPOSITORY:TAG", "OLD", "NEW", "", "", NULL };
+	static const char *const columns[] = {
+		"REPOSITORY:TAG", "OLD", "NEW", "", "", NULL
+	};
 	struct table *table = table_new(columns);
 
 	for (size_t i = 0; i < r->n; i++) {
@@ -104,8 +109,10 @@ static void tags_table(const struct deploy_result *r, bool planned, struct buf *
 			const struct deploy_tag *t = &x->tags[k];
 
 			table_addf(table, "%s:%s", x->repo, t->tag);
-			table_addf(table, "%.19s", t->has_old ? DIGEST_STR(&t->old) : "-");
-			table_addf(table, "%.19s", t->has_now ? DIGEST_STR(&t->now) : "-");
+			table_addf(table, "%.19s",
+			           t->has_old ? DIGEST_STR(&t->old) : "-");
+			table_addf(table, "%.19s",
+			           t->has_now ? DIGEST_STR(&t->now) : "-");
 			table_add(table, action_text(t->action, planned));
 			table_add(table, t->reason);
 		}
@@ -140,7 +147,8 @@ void shipped_print(struct session *s, struct deploy_result *r, bool planned)
 
 void ship_options_of(struct session *s, bool plan_only, struct ship_options *out)
 {
-	*out = (struct ship_options){ .store = &s->store, .registry = s->registry,
+	*out = (struct ship_options){ .store = &s->store,
+		                      .registry = s->registry,
 		                      .progress = terminal_progress(s->terminal),
 		                      .plan_only = plan_only };
 }

@@ -1,7 +1,8 @@
 #ifndef CMD_SHIPPED_H
 #define CMD_SHIPPED_H
 
-/* What a deploy, push, copy or promote did, or would do: the closing table, and its JSON. */
+/* What a deploy, push, copy or promote did, or would do: the closing table, and its JSON.
+ */
 #include "cmd/session.h"
 #include "publish/ship.h"
 

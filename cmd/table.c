@@ -8,7 +8,7 @@
 struct table {
 	const char *const *columns;
 	size_t n_columns;
-	struct strlist cells;   /* row by row */
+	struct strlist cells; /* row by row */
 };
 
 struct table *table_new(const char *const *columns)
@@ -51,10 +51,13 @@ void table_addf(struct table *t, const char *fmt, ...)
 /* Combining marks take no column, East Asian wide characters and emoji take two. */
 static size_t char_width(uint32_t c)
 {
-	static const struct { uint32_t lo, hi; } wide[] = {
-		{ 0x1100, 0x115f }, { 0x2e80, 0x303e }, { 0x3041, 0xa4cf }, { 0xac00, 0xd7a3 },
-		{ 0xf900, 0xfaff }, { 0xfe30, 0xfe6f }, { 0xff00, 0xff60 }, { 0xffe0, 0xffe6 },
-		{ 0x1f300, 0x1f64f }, { 0x1f900, 0x1f9ff }, { 0x20000, 0x3fffd },
+	static const struct {
+		uint32_t lo, hi;
+	} wide[] = {
+		{ 0x1100, 0x115f },   { 0x2e80, 0x303e },   { 0x3041, 0xa4cf },
+		{ 0xac00, 0xd7a3 },   { 0xf900, 0xfaff },   { 0xfe30, 0xfe6f },
+		{ 0xff00, 0xff60 },   { 0xffe0, 0xffe6 },   { 0x1f300, 0x1f64f },
+		{ 0x1f900, 0x1f9ff }, { 0x20000, 0x3fffd },
 	};
 
 	if ((c >= 0x300 && c <= 0x36f) || (c >= 0x200b && c <= 0x200f) ||

@@ -1,4 +1,5 @@
-/* imgmake tags, promote: families of tags as the registry holds them, and new ones for what is there. */
+/* imgmake tags, promote: families of tags as the registry holds them, and new ones for
+ * what is there. */
 #include <string.h>
 
 #include "cmd/commands.h"
@@ -11,7 +12,9 @@
 static const char *kind_text(enum tag_kind k)
 {
 	static const char *const texts[] = {
-		[TAG_RELEASE] = "release", [TAG_PRERELEASE] = "prerelease", [TAG_FLOAT] = "float",
+		[TAG_RELEASE] = "release",
+		[TAG_PRERELEASE] = "prerelease",
+		[TAG_FLOAT] = "float",
 		[TAG_OTHER] = "",
 	};
 
@@ -37,7 +40,8 @@ static json_t *list_json(const struct tag_list *l)
 
 static void list_text(const struct tag_list *l, struct buf *out)
 {
-	static const char *const columns[] = { "TAG", "KIND", "DIGEST", "POINTS AT", NULL };
+	static const char *const columns[] = { "TAG", "KIND", "DIGEST", "POINTS AT",
+		                               NULL };
 	struct table *table = table_new(columns);
 
 	for (size_t i = 0; i < l->n; i++) {
@@ -52,7 +56,8 @@ static void list_text(const struct tag_list *l, struct buf *out)
 	table_free(table);
 }
 
-/* The options of `promote` and `tags` that spell a family, as `publish` spells it in a recipe. */
+/* The options of `promote` and `tags` that spell a family, as `publish` spells it in a
+ * recipe. */
 static void family_of(const struct options *o, struct family_options *f)
 {
 	*f = (struct family_options){
@@ -138,7 +143,8 @@ int cmd_tags(const struct options *o, struct terminal *t)
 	struct err e;
 
 	if (session_open(&s, o, t,
-	                 SESSION_RECIPE_IF_ANY | SESSION_STORE_READ | SESSION_REGISTRY, &e) < 0 ||
+	                 SESSION_RECIPE_IF_ANY | SESSION_STORE_READ | SESSION_REGISTRY,
+	                 &e) < 0 ||
 	    show_tags(&s, o->words.at[0], &e) < 0)
 		return session_fail(&s, &e);
 	return session_end(&s, 0);
@@ -154,11 +160,13 @@ int cmd_promote(const struct options *o, struct terminal *t)
 
 	family_of(o, &family);
 	if (session_open(&s, o, t,
-	                 SESSION_REGISTRY | (o->dry_run ? SESSION_STORE_READ : SESSION_STORE),
+	                 SESSION_REGISTRY |
+	                         (o->dry_run ? SESSION_STORE_READ : SESSION_STORE),
 	                 &e) < 0)
 		return session_fail(&s, &e);
 	if (!o->tag_version) {
-		err_set(&e, ERR_INVALID, "promote needs --version, such as --version 1.2.3");
+		err_set(&e, ERR_INVALID,
+		        "promote needs --version, such as --version 1.2.3");
 		return session_fail(&s, &e);
 	}
 	ship_options_of(&s, o->dry_run, &ship);

@@ -13,18 +13,18 @@
 #include "os/clock.h"
 
 static const int64_t second = 1000000000;
-static const int64_t say_every = 2000000000;     /* of one piece of work, in plain mode */
+static const int64_t say_every = 2000000000; /* of one piece of work, in plain mode */
 static const int64_t draw_every = 100000000;
 enum { COLUMNS_DEFAULT = 80, COLUMNS_MIN = 20 };
 
 struct terminal {
-	struct progress progress;   /* first: the sink is found from it */
+	struct progress progress; /* first: the sink is found from it */
 	pthread_mutex_t lock;
 	enum terminal_mode mode;
 	bool colour;
 	int out_fd, err_fd;
-	int out_errno;              /* of the first failed write to out_fd, or 0 */
-	bool drawn;                 /* a status line stands on the terminal */
+	int out_errno; /* of the first failed write to out_fd, or 0 */
+	bool drawn;    /* a status line stands on the terminal */
 	int64_t drawn_at;
 	struct ongoing_list ongoing;
 };
@@ -34,7 +34,7 @@ enum terminal_mode terminal_mode_for(int fd)
 	const char *term = getenv("TERM");
 
 	return isatty(fd) && term && *term && strcmp(term, "dumb") ? TERMINAL_TTY
-	                                                            : TERMINAL_PLAIN;
+	                                                           : TERMINAL_PLAIN;
 }
 
 /* Returns 0 or the errno. Waits where somebody made the descriptor non-blocking. */
@@ -86,7 +86,8 @@ static void add_status(struct terminal *t, struct buf *b, int64_t now)
 	if (t->mode != TERMINAL_TTY || !t->ongoing.works.len)
 		return;
 	buf_addc(b, '\r');
-	ongoing_add_status(b, &t->ongoing, columns(t) - 1, now);   /* the last one would wrap */
+	ongoing_add_status(b, &t->ongoing, columns(t) - 1, now); /* the last one would
+	                                                            wrap */
 	buf_adds(b, "\x1b[K");
 	t->drawn = true;
 }
@@ -121,7 +122,8 @@ static json_t *json_text(const char *s)
 	if (j)
 		return j;
 	for (; *s; s++)
-		buf_addf(&b, (unsigned char)*s < 0x80 ? "%c" : "\\x%02x", (unsigned char)*s);
+		buf_addf(&b, (unsigned char)*s < 0x80 ? "%c" : "\\x%02x",
+		         (unsigned char)*s);
 	return json_string(b.s);
 }
 
@@ -164,7 +166,8 @@ static void end_work(struct terminal *t, struct ongoing *w, int64_t done, int64_
 	struct ongoing over = ongoing_take(&t->ongoing, w);
 
 	over.done = done;
-	/* A short piece of work has no line of its own; one that got lines gets a last one. */
+	/* A short piece of work has no line of its own; one that got lines gets a last
+	 * one. */
 	if (t->mode == TERMINAL_PLAIN && over.said > over.began)
 		say_amount(t, &over, true, now);
 	ongoing_fini(&over);
@@ -194,7 +197,8 @@ static void on_work(struct terminal *t, const struct progress_event *ev)
 		if (ev->kind == PROGRESS_BYTES)
 			w->said = now;
 	}
-	if (t->mode == TERMINAL_TTY && (now - t->drawn_at >= draw_every || !t->ongoing.works.len))
+	if (t->mode == TERMINAL_TTY &&
+	    (now - t->drawn_at >= draw_every || !t->ongoing.works.len))
 		redraw(t, now);
 }
 
@@ -250,7 +254,7 @@ static void emit(struct progress *self, const struct progress_event *ev)
 	else if (ev->kind == PROGRESS_WARNING)
 		put_message(t, "\x1b[33m", " warning:", ev->what);
 	else if (ev->kind == PROGRESS_OUTPUT)
-		on_output(t, ev);   /* as make -s: what commands say is theirs */
+		on_output(t, ev); /* as make -s: what commands say is theirs */
 	else if (t->mode == TERMINAL_SILENT)
 		;
 	else if (ev->kind == PROGRESS_STEP)

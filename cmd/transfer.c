@@ -38,7 +38,8 @@ int cmd_push(const struct options *o, struct terminal *t)
 	struct err e;
 
 	if (session_open(&s, o, t,
-	                 SESSION_RECIPE_IF_ANY | SESSION_STORE | SESSION_REGISTRY | SESSION_BUILD,
+	                 SESSION_RECIPE_IF_ANY | SESSION_STORE | SESSION_REGISTRY |
+	                         SESSION_BUILD,
 	                 &e) < 0 ||
 	    session_image(&s, o->words.at[0], false, &root, &e) < 0)
 		return session_fail(&s, &e);

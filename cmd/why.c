@@ -1,18 +1,19 @@
-/* imgmake why: which input makes a target out of date. Also the reasons that a dry run prints. */
+/* imgmake why: which input makes a target out of date. Also the reasons that a dry run
+ * prints. */
 #include <string.h>
 
 #include "cmd/commands.h"
 
 struct reasons {
-	struct buf *text;       /* or NULL */
-	json_t *list;           /* or NULL */
+	struct buf *text; /* or NULL */
+	json_t *list;     /* or NULL */
 	size_t n, most;
 };
 
 static void add_value(struct buf *out, const char *s)
 {
 	if (!strncmp(s, "sha256:", 7))
-		buf_addf(out, "%.19s", s);   /* as many digits as tell them apart */
+		buf_addf(out, "%.19s", s); /* as many digits as tell them apart */
 	else
 		buf_add_printable(out, s, strlen(s));
 }
@@ -45,8 +46,8 @@ static void add_reason(void *self, const char *name, const char *was, const char
 	struct reasons *r = self;
 
 	if (r->list)
-		json_array_append_new(r->list, json_pack("{s:s,s:o,s:o}", "input", name, "was",
-		                                         text_or_null(was), "is",
+		json_array_append_new(r->list, json_pack("{s:s,s:o,s:o}", "input", name,
+		                                         "was", text_or_null(was), "is",
 		                                         text_or_null(is)));
 	if (r->text && r->n < r->most) {
 		buf_adds(r->text, "  ");
@@ -77,10 +78,12 @@ int why_json(struct session *s, const struct target *t, json_t **out, struct err
 
 static bool has_reasons(const struct target *t)
 {
-	return t->kind == TARGET_IMAGE || t->kind == TARGET_STAGE || t->kind == TARGET_FILE;
+	return t->kind == TARGET_IMAGE || t->kind == TARGET_STAGE ||
+	       t->kind == TARGET_FILE;
 }
 
-static int explain(struct session *s, const struct target *t, struct buf *out, struct err *e)
+static int explain(struct session *s, const struct target *t, struct buf *out,
+                   struct err *e)
 {
 	if (build_status(s->build, t) == STATUS_CURRENT) {
 		buf_addf(out, "%s is up to date", t->name);
@@ -90,7 +93,8 @@ static int explain(struct session *s, const struct target *t, struct buf *out, s
 	return why_text(s, t, SIZE_MAX, out, e);
 }
 
-static int explain_all(struct session *s, struct target *const *targets, size_t n, struct err *e)
+static int explain_all(struct session *s, struct target *const *targets, size_t n,
+                       struct err *e)
 {
 	AUTO_BUF out = BUF_INIT;
 
@@ -101,7 +105,8 @@ static int explain_all(struct session *s, struct target *const *targets, size_t 
 	return 0;
 }
 
-static int explain_json(struct session *s, struct target *const *targets, size_t n, struct err *e)
+static int explain_json(struct session *s, struct target *const *targets, size_t n,
+                        struct err *e)
 {
 	json_t *all = json_array(), *reasons;
 
@@ -111,9 +116,10 @@ static int explain_json(struct session *s, struct target *const *targets, size_t
 			return -1;
 		}
 		json_array_append_new(
-			all, json_pack("{s:s,s:b,s:o}", "target", targets[i]->name, "current",
-		                       build_status(s->build, targets[i]) == STATUS_CURRENT,
-		                       "reasons", reasons));
+			all,
+			json_pack("{s:s,s:b,s:o}", "target", targets[i]->name, "current",
+		                  build_status(s->build, targets[i]) == STATUS_CURRENT,
+		                  "reasons", reasons));
 	}
 	session_print_json(s, all);
 	return 0;
@@ -126,10 +132,14 @@ int cmd_why(const struct options *o, struct terminal *t)
 	struct err e;
 	size_t n;
 
-	if (session_open(&s, o, t, SESSION_RECIPE | SESSION_STORE_READ | SESSION_REGISTRY |
-	                 SESSION_BUILD, &e) < 0 ||
-	    session_targets(&s, &targets, &n, &e) < 0 || session_plan(&s, targets, n, &e) < 0 ||
-	    (o->json ? explain_json(&s, targets, n, &e) : explain_all(&s, targets, n, &e)) < 0)
+	if (session_open(&s, o, t,
+	                 SESSION_RECIPE | SESSION_STORE_READ | SESSION_REGISTRY |
+	                         SESSION_BUILD,
+	                 &e) < 0 ||
+	    session_targets(&s, &targets, &n, &e) < 0 ||
+	    session_plan(&s, targets, n, &e) < 0 ||
+	    (o->json ? explain_json(&s, targets, n, &e)
+	             : explain_all(&s, targets, n, &e)) < 0)
 		return session_fail(&s, &e);
 	return session_end(&s, 0);
 }

@@ -145,28 +145,16 @@ static void push_json(lua_State *L, json_t *j)
 {
 	luaL_checkstack(L, 4, "JSON");
 	switch (json_typeof(j)) {
-	case JSON_OBJECT:
-		push_object(L, j);
-		break;
-	case JSON_ARRAY:
-		push_array(L, j);
-		break;
+	case JSON_OBJECT: push_object(L, j); break;
+	case JSON_ARRAY: push_array(L, j); break;
 	case JSON_STRING:
 		lua_pushlstring(L, json_string_value(j), json_string_length(j));
 		break;
-	case JSON_INTEGER:
-		lua_pushinteger(L, json_integer_value(j));
-		break;
-	case JSON_REAL:
-		lua_pushnumber(L, json_real_value(j));
-		break;
+	case JSON_INTEGER: lua_pushinteger(L, json_integer_value(j)); break;
+	case JSON_REAL: lua_pushnumber(L, json_real_value(j)); break;
 	case JSON_TRUE:
-	case JSON_FALSE:
-		lua_pushboolean(L, json_is_true(j));
-		break;
-	case JSON_NULL:
-		lua_pushlightuserdata(L, NULL);
-		break;
+	case JSON_FALSE: lua_pushboolean(L, json_is_true(j)); break;
+	case JSON_NULL: lua_pushlightuserdata(L, NULL); break;
 	}
 }
 
@@ -320,21 +308,12 @@ static void encode(lua_State *L, int i, struct buf *out, int depth)
 		else
 			encode_object(L, i, out, depth + 1);
 		break;
-	case LUA_TSTRING:
-		encode_string(L, i, out);
-		break;
-	case LUA_TNUMBER:
-		encode_number(L, i, out);
-		break;
-	case LUA_TBOOLEAN:
-		buf_adds(out, lua_toboolean(L, i) ? "true" : "false");
-		break;
+	case LUA_TSTRING: encode_string(L, i, out); break;
+	case LUA_TNUMBER: encode_number(L, i, out); break;
+	case LUA_TBOOLEAN: buf_adds(out, lua_toboolean(L, i) ? "true" : "false"); break;
 	case LUA_TNIL:
-	case LUA_TLIGHTUSERDATA:
-		buf_adds(out, "null");
-		break;
-	default:
-		luaL_error(L, "json.encode: a %s has no JSON", luaL_typename(L, i));
+	case LUA_TLIGHTUSERDATA: buf_adds(out, "null"); break;
+	default: luaL_error(L, "json.encode: a %s has no JSON", luaL_typename(L, i));
 	}
 }
 

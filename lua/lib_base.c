@@ -19,10 +19,8 @@ const char *base_tostring(lua_State *L, int i)
 	case LUA_TNUMBER:
 	case LUA_TSTRING:
 	case LUA_TBOOLEAN:
-	case LUA_TNIL:
-		return luaL_tolstring(L, i, NULL);
-	default:
-		return lua_pushstring(L, luaL_typename(L, i));
+	case LUA_TNIL: return luaL_tolstring(L, i, NULL);
+	default: return lua_pushstring(L, luaL_typename(L, i));
 	}
 }
 
@@ -154,8 +152,7 @@ static struct key key_of(lua_State *L, int i)
 		k.rank = KEY_BOOLEAN;
 		k.integer = lua_toboolean(L, i);
 		break;
-	default:
-		break;
+	default: break;
 	}
 	return k;
 }

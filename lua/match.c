@@ -82,38 +82,17 @@ static bool in_class(int c, int class)
 	bool r;
 
 	switch (tolower(class)) {
-	case 'a':
-		r = isalpha(c);
-		break;
-	case 'c':
-		r = iscntrl(c);
-		break;
-	case 'd':
-		r = isdigit(c);
-		break;
-	case 'g':
-		r = isgraph(c);
-		break;
-	case 'l':
-		r = islower(c);
-		break;
-	case 'p':
-		r = ispunct(c);
-		break;
-	case 's':
-		r = isspace(c);
-		break;
-	case 'u':
-		r = isupper(c);
-		break;
-	case 'w':
-		r = isalnum(c);
-		break;
-	case 'x':
-		r = isxdigit(c);
-		break;
-	default:
-		return class == c;
+	case 'a': r = isalpha(c); break;
+	case 'c': r = iscntrl(c); break;
+	case 'd': r = isdigit(c); break;
+	case 'g': r = isgraph(c); break;
+	case 'l': r = islower(c); break;
+	case 'p': r = ispunct(c); break;
+	case 's': r = isspace(c); break;
+	case 'u': r = isupper(c); break;
+	case 'w': r = isalnum(c); break;
+	case 'x': r = isxdigit(c); break;
+	default: return class == c;
 	}
 	return isupper(class) ? !r : r;
 }
@@ -153,14 +132,10 @@ static bool matches_one(struct matcher *m, const char *s, const char *p, const c
 		return false;
 	c = (unsigned char)*s;
 	switch (*p) {
-	case '.':
-		return true;
-	case '%':
-		return in_class(c, (unsigned char)p[1]);
-	case '[':
-		return in_set(c, p, end - 1);
-	default:
-		return (unsigned char)*p == c;
+	case '.': return true;
+	case '%': return in_class(c, (unsigned char)p[1]);
+	case '[': return in_set(c, p, end - 1);
+	default: return (unsigned char)*p == c;
 	}
 }
 
@@ -291,12 +266,8 @@ static void match_item(struct matcher *m, const char **s, const char **p)
 		*s = matches_one(m, *s, start, end) ? max_expand(m, *s + 1, start, end)
 		                                    : NULL;
 		return;
-	case '*':
-		*s = max_expand(m, *s, start, end);
-		return;
-	case '-':
-		*s = min_expand(m, *s, start, end);
-		return;
+	case '*': *s = max_expand(m, *s, start, end); return;
+	case '-': *s = min_expand(m, *s, start, end); return;
 	default:
 		if (matches_one(m, *s, start, end)) {
 			*s += 1;

@@ -152,44 +152,22 @@ static void read_field(const struct reader *r, const struct field *f, char *out)
 
 	switch (f->type) {
 	case TEXT:
-	case OPT_TEXT:
-		*(const char **)at = copy_text(r);
-		break;
+	case OPT_TEXT: *(const char **)at = copy_text(r); break;
 	case BYTES:
 		*(const void **)at = copy_text(r);
 		*count = lua_rawlen(r->L, -1);
 		break;
-	case TEXTS:
-		read_texts(r, (struct strings *)at);
-		break;
-	case PAIRS:
-		read_pairs(r, (struct pairs *)at);
-		break;
-	case BOOL:
-		*(bool *)at = lua_toboolean(r->L, -1);
-		break;
-	case MODE:
-		*(int *)at = (int)luaL_checkinteger(r->L, -1);
-		break;
+	case TEXTS: read_texts(r, (struct strings *)at); break;
+	case PAIRS: read_pairs(r, (struct pairs *)at); break;
+	case BOOL: *(bool *)at = lua_toboolean(r->L, -1); break;
+	case MODE: *(int *)at = (int)luaL_checkinteger(r->L, -1); break;
 	case INT64:
-	case TIME:
-		*(int64_t *)at = luaL_checkinteger(r->L, -1);
-		break;
-	case WORD:
-		*(unsigned *)at = read_word(r, f->more);
-		break;
-	case TARGET:
-		*(struct target **)at = read_target(r);
-		break;
-	case TARGETS:
-		*count = read_targets(r, (struct target ***)at);
-		break;
-	case JSON:
-		*(json_t **)at = read_json(r);
-		break;
-	case ROWS:
-		*count = read_rows(r, f->more, (void **)at);
-		break;
+	case TIME: *(int64_t *)at = luaL_checkinteger(r->L, -1); break;
+	case WORD: *(unsigned *)at = read_word(r, f->more); break;
+	case TARGET: *(struct target **)at = read_target(r); break;
+	case TARGETS: *count = read_targets(r, (struct target ***)at); break;
+	case JSON: *(json_t **)at = read_json(r); break;
+	case ROWS: *count = read_rows(r, f->more, (void **)at); break;
 	}
 }
 

@@ -38,8 +38,8 @@ extern const struct field model_place_fields[];
 extern const struct field model_publish_fields[];
 extern const struct field model_target_fields[];
 extern const struct field model_variable_fields[];
-extern const struct field
-	*const model_step_fields[]; /* by enum step_kind; none of `layer` */
+extern const struct field *const model_step_fields[]; /* by enum step_kind; none of
+                                                         `layer` */
 
 /* Names of enum target_kind and enum step_kind, in their order. */
 extern const char *const model_target_words[];

@@ -90,18 +90,13 @@ static void on_count(lua_State *L, lua_Debug *ar)
 const char *stop_text(const struct eval *ev)
 {
 	switch (ev->stop) {
-	case STOP_WORK:
-		return "stopped: the recipe runs too long (an endless loop?)";
-	case STOP_TIME:
-		return "stopped: the recipe needs too much processor time";
-	case STOP_MEMORY:
-		return "stopped: the recipe needs too much memory";
-	case STOP_STRING:
-		return "stopped: a string or list is too large";
+	case STOP_WORK: return "stopped: the recipe runs too long (an endless loop?)";
+	case STOP_TIME: return "stopped: the recipe needs too much processor time";
+	case STOP_MEMORY: return "stopped: the recipe needs too much memory";
+	case STOP_STRING: return "stopped: a string or list is too large";
 	case STOP_DEPTH:
 		return "stopped: functions call each other too deep (an endless recursion?)";
-	case STOP_NO:
-		break;
+	case STOP_NO: break;
 	}
 	return "stopped";
 }

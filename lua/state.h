@@ -36,9 +36,9 @@ struct eval {
 	lua_State *L;
 	VEC(struct chunk) chunks;
 	VEC(struct input) inputs;
-	struct map seen; /* their names */
-	struct strlist
-		outputs; /* of file rules, as far as known: globs do not see them */
+	struct map seen;        /* their names */
+	struct strlist outputs; /* of file rules, as far as known: globs do not see them
+	                         */
 	struct strlist globbed; /* paths that globs returned */
 	size_t used;            /* bytes of Lua's heap */
 	int64_t work, work_checked;

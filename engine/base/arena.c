@@ -39,7 +39,7 @@ static void *bump(struct arena *a, size_t n, size_t align)
 	b->next = a->head;
 	a->head = b;
 	if (size == n)
-		return b->bytes;   /* a large one of its own: the open block stays in use */
+		return b->bytes; /* a large one of its own: the open block stays in use */
 	a->next = b->bytes + n;
 	a->end = b->bytes + size;
 	return b->bytes;

@@ -11,10 +11,13 @@ struct arena {
 	char *next, *end;
 };
 
-#define ARENA_INIT { NULL, NULL, NULL }
+#define ARENA_INIT                                                                       \
+	{                                                                                \
+		NULL, NULL, NULL                                                         \
+	}
 
 void arena_fini(struct arena *a);
-void *arena_alloc(struct arena *a, size_t n);   /* zeroed, aligned for any type */
+void *arena_alloc(struct arena *a, size_t n); /* zeroed, aligned for any type */
 void *arena_memdup(struct arena *a, const void *p, size_t n);
 char *arena_strdup(struct arena *a, const char *s);
 char *arena_strndup(struct arena *a, const char *s, size_t n);

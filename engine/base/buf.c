@@ -96,12 +96,12 @@ static size_t control_at(const unsigned char *s, size_t n)
 	if (s[0] < 0x20 || s[0] == 0x7f)
 		return 1;
 	if (n >= 2 && s[0] == 0xc2 && s[1] >= 0x80 && s[1] <= 0x9f)
-		return 2;   /* C1 */
+		return 2; /* C1 */
 	if (n >= 3 && s[0] == 0xe2 && s[1] == 0x80 &&
 	    (s[2] == 0x8e || s[2] == 0x8f || (s[2] >= 0xa8 && s[2] <= 0xae)))
-		return 3;   /* LRM, RLM, line separators, LRE..RLO */
+		return 3; /* LRM, RLM, line separators, LRE..RLO */
 	if (n >= 3 && s[0] == 0xe2 && s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9)
-		return 3;   /* LRI..PDI */
+		return 3; /* LRI..PDI */
 	return 0;
 }
 

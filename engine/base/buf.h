@@ -12,15 +12,18 @@
 struct buf {
 	char *s;
 	size_t len;
-	size_t cap;   /* 0: `s` is the shared empty string */
+	size_t cap; /* 0: `s` is the shared empty string */
 };
 
 extern char buf_empty[1];
-#define BUF_INIT { buf_empty, 0, 0 }
+#define BUF_INIT                                                                         \
+	{                                                                                \
+		buf_empty, 0, 0                                                          \
+	}
 
 void buf_fini(struct buf *b);
-void buf_reset(struct buf *b);             /* empty, memory kept */
-char *buf_take(struct buf *b);             /* caller frees; b is empty again */
+void buf_reset(struct buf *b); /* empty, memory kept */
+char *buf_take(struct buf *b); /* caller frees; b is empty again */
 void buf_reserve(struct buf *b, size_t more);
 void buf_truncate(struct buf *b, size_t len);
 
@@ -35,7 +38,7 @@ void buf_add_printable(struct buf *b, const char *s, size_t n);
 /* Little-endian integers and length-prefixed strings, for our own file formats. */
 void buf_add_u32(struct buf *b, uint32_t v);
 void buf_add_u64(struct buf *b, uint64_t v);
-void buf_add_str(struct buf *b, const void *data, size_t n);   /* u32 length, bytes */
+void buf_add_str(struct buf *b, const void *data, size_t n); /* u32 length, bytes */
 
 #define AUTO_BUF AUTO(buf_fini) struct buf
 

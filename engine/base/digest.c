@@ -29,7 +29,8 @@ int digest_parse(struct digest *d, const char *text, struct err *e)
 	}
 	return 0;
 bad:
-	return err_set(e, ERR_INVALID, "'%.80s' is no digest (sha256: and 64 hex digits)", text);
+	return err_set(e, ERR_INVALID, "'%.80s' is no digest (sha256: and 64 hex digits)",
+	               text);
 }
 
 const char *digest_hex(const struct digest *d, char out[DIGEST_HEX + 1])

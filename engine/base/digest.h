@@ -12,7 +12,7 @@
 enum {
 	DIGEST_SIZE = 32,
 	DIGEST_HEX = 64,
-	DIGEST_TEXT = 7 + DIGEST_HEX + 1,   /* "sha256:" hex NUL */
+	DIGEST_TEXT = 7 + DIGEST_HEX + 1, /* "sha256:" hex NUL */
 };
 
 struct digest {
@@ -21,10 +21,10 @@ struct digest {
 
 /* Accepts exactly "sha256:" and 64 lower-case hex digits. */
 MUST_CHECK int digest_parse(struct digest *d, const char *text, struct err *e);
-const char *digest_text(const struct digest *d, char out[DIGEST_TEXT]);   /* "sha256:…" */
+const char *digest_text(const struct digest *d, char out[DIGEST_TEXT]); /* "sha256:…" */
 const char *digest_hex(const struct digest *d, char out[DIGEST_HEX + 1]);
 bool digest_equal(const struct digest *a, const struct digest *b);
-bool digest_is_zero(const struct digest *d);   /* all zero stands for "none" */
+bool digest_is_zero(const struct digest *d); /* all zero stands for "none" */
 void digest_of(struct digest *d, const void *data, size_t n);
 
 /* Text in a printf argument: DIGEST_STR(&d). Lives to the end of the block. */
@@ -40,11 +40,11 @@ void hasher_init(struct hasher *h);
 void hasher_add(struct hasher *h, const void *data, size_t n);
 void hasher_end(struct hasher *h, struct digest *out);
 void hasher_drop(struct hasher *h);
-void hasher_copy(struct hasher *out, const struct hasher *h);   /* an independent one */
+void hasher_copy(struct hasher *out, const struct hasher *h); /* an independent one */
 
 /* For keys: every field is length-prefixed, so that no two lists of fields collide. */
 void hasher_field(struct hasher *h, const void *data, size_t n);
-void hasher_str(struct hasher *h, const char *s);    /* NULL differs from "" */
+void hasher_str(struct hasher *h, const char *s); /* NULL differs from "" */
 void hasher_int(struct hasher *h, int64_t v);
 void hasher_digest(struct hasher *h, const struct digest *d);
 

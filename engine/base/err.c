@@ -58,6 +58,7 @@ int err_wrap(struct err *e, const char *fmt, ...)
 	}
 	/* Both ends matter: the place in front and the reason behind. */
 	size_t room = sizeof(e->msg) - strlen(context) - 8;
-	snprintf(e->msg, sizeof(e->msg), "%s: ... %s", context, inner + strlen(inner) - room);
+	snprintf(e->msg, sizeof(e->msg), "%s: ... %s", context,
+	         inner + strlen(inner) - room);
 	return -1;
 }

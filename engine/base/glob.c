@@ -11,8 +11,11 @@ size_t glob_decode(const char *s, size_t n, uint32_t *c)
 {
 	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
 	unsigned char b = (unsigned char)s[0];
-	size_t len = b < 0x80 ? 1 : b >= 0xc2 && b < 0xe0 ? 2 : b >= 0xe0 && b < 0xf0 ? 3
-	           : b >= 0xf0 && b < 0xf5 ? 4 : 0;
+	size_t len = b < 0x80                ? 1
+	             : b >= 0xc2 && b < 0xe0 ? 2
+	             : b >= 0xe0 && b < 0xf0 ? 3
+	             : b >= 0xf0 && b < 0xf5 ? 4
+	                                     : 0;
 	uint32_t v = len == 1 ? b : len == 2 ? b & 0x1fu : len == 3 ? b & 0xfu : b & 7u;
 
 	for (size_t i = 1; i < len; i++) {
@@ -151,13 +154,10 @@ static bool takes(const struct glob *g, const struct glob_item *it, uint32_t c)
 	bool in = false;
 
 	switch (it->kind) {
-	case GLOB_CHAR:
-		return c == it->c;
-	case GLOB_NOT_SLASH:
-		return c != '/';
+	case GLOB_CHAR: return c == it->c;
+	case GLOB_NOT_SLASH: return c != '/';
 	case GLOB_ANY:
-	case GLOB_DIRS:
-		return c != '\n' || !g->one_line;
+	case GLOB_DIRS: return c != '\n' || !g->one_line;
 	case GLOB_CLASS:
 	case GLOB_NAME_CLASS:
 		if (c == '/' && it->kind == GLOB_NAME_CLASS)
@@ -169,8 +169,7 @@ static bool takes(const struct glob *g, const struct glob_item *it, uint32_t c)
 		}
 		return in != it->negated;
 	case GLOB_FORK:
-	case GLOB_START:
-		break;
+	case GLOB_START: break;
 	}
 	return false;
 }
@@ -180,7 +179,7 @@ static bool takes(const struct glob *g, const struct glob_item *it, uint32_t c)
 struct states {
 	uint64_t *now, *next;
 	size_t words;
-	uint64_t few[8];   /* room for most patterns */
+	uint64_t few[8]; /* room for most patterns */
 	uint64_t *many;
 };
 
@@ -206,7 +205,8 @@ static bool has(const uint64_t *bits, size_t i)
 	return bits[i / 64] >> (i % 64) & 1;
 }
 
-/* Adds what is reached without reading: always a later state, so one ascending pass does. */
+/* Adds what is reached without reading: always a later state, so one ascending pass does.
+ */
 static void states_close(struct states *st, const struct glob *g, bool at_start)
 {
 	for (size_t i = 0; i < g->items.len; i++) {
@@ -218,7 +218,8 @@ static void states_close(struct states *st, const struct glob *g, bool at_start)
 		}
 		if (!has(st->now, i))
 			continue;
-		if (it->star || it->kind == GLOB_FORK || (it->kind == GLOB_START && at_start))
+		if (it->star || it->kind == GLOB_FORK ||
+		    (it->kind == GLOB_START && at_start))
 			set(st->now, i + 1);
 		if (it->kind == GLOB_FORK)
 			set(st->now, i + 2);
@@ -304,12 +305,9 @@ bool glob_match(const struct glob *g, const char *path, size_t n, bool or_parent
 	case GLOB_EXACT:
 		return starts(path, n, g->lit, len) &&
 		       (n == len || (or_parent && path[len] == '/'));
-	case GLOB_PREFIX:
-		return starts(path, n, g->lit, len);
-	case GLOB_SUFFIX:
-		return match_suffix(g, path, n, or_parent);
-	case GLOB_PROGRAM:
-		break;
+	case GLOB_PREFIX: return starts(path, n, g->lit, len);
+	case GLOB_SUFFIX: return match_suffix(g, path, n, or_parent);
+	case GLOB_PROGRAM: break;
 	}
 	if (len && !(g->lit_first ? starts(path, n, g->lit, len)
 	                          : memmem(path, n, g->lit, len) != NULL))
@@ -334,7 +332,7 @@ static bool run_below(const struct glob *g, const char *dir, size_t n)
 		}
 		alive = states_read(&st, g, c);
 	}
-	if (alive) {   /* something must be left to read */
+	if (alive) { /* something must be left to read */
 		states_close(&st, g, false);
 		st.now[g->items.len / 64] &= ~(UINT64_C(1) << (g->items.len % 64));
 		alive = false;

@@ -6,11 +6,11 @@
 #include "base/moby_pattern.h"
 #include "base/path.h"
 
-enum { LINE_BYTES_MAX = 64 * 1024 };   /* as moby's reader */
+enum { LINE_BYTES_MAX = 64 * 1024 }; /* as moby's reader */
 
 struct rule {
 	struct glob glob;
-	bool exception;   /* written with a `!` */
+	bool exception; /* written with a `!` */
 };
 
 struct ignore {
@@ -26,9 +26,12 @@ static size_t space_at(const char *s, size_t n)
 
 	if (!len)
 		return 0;
-	return (c >= '\t' && c <= '\r') || c == ' ' || c == 0x85 || c == 0xa0 || c == 0x1680 ||
-	       (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f ||
-	       c == 0x205f || c == 0x3000 ? len : 0;
+	return (c >= '\t' && c <= '\r') || c == ' ' || c == 0x85 || c == 0xa0 ||
+	                       c == 0x1680 || (c >= 0x2000 && c <= 0x200a) ||
+	                       c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f ||
+	                       c == 0x3000
+	               ? len
+	               : 0;
 }
 
 static void trim(const char **s, size_t *n)
@@ -67,8 +70,8 @@ static void read_line(struct buf *out, const char *s, size_t n)
 	buf_adds(out, clean.s + (clean.s[0] == '/' && clean.len > 1));
 }
 
-/* And as its matcher takes it from there: with the same steps once more, and only now is a `!`
- * looked at, so that "/ foo" is "foo" and "/!foo" an exception. */
+/* And as its matcher takes it from there: with the same steps once more, and only now is
+ * a `!` looked at, so that "/ foo" is "foo" and "/!foo" an exception. */
 static int compile_line(struct ignore *ig, const char *line, struct err *e)
 {
 	AUTO_BUF raw = BUF_INIT;
@@ -98,7 +101,8 @@ static int add_rule(struct ignore *ig, const char *s, size_t n, struct err *e)
 	AUTO_BUF line = BUF_INIT;
 
 	if (n > LINE_BYTES_MAX)
-		return err_set(e, ERR_LIMIT, "a pattern of more than %d bytes", LINE_BYTES_MAX);
+		return err_set(e, ERR_LIMIT, "a pattern of more than %d bytes",
+		               LINE_BYTES_MAX);
 	if (memchr(s, '\0', n))
 		return err_set(e, ERR_INVALID, "a NUL byte, which no path can hold");
 	read_line(&line, s, n);
@@ -153,15 +157,15 @@ void ignore_free(struct ignore *ig)
 	free(ig);
 }
 
-/* The last rule that matches decides; those that could not change the verdict are skipped.
- * *decider is the rule that excluded it. */
+/* The last rule that matches decides; those that could not change the verdict are
+ * skipped. *decider is the rule that excluded it. */
 static bool excluded(const struct ignore *ig, const char *path, size_t *decider)
 {
 	size_t n = strlen(path);
 	bool out = false;
 
 	if (n == 1 && path[0] == '.')
-		return false;   /* nobody means that */
+		return false; /* nobody means that */
 	for (size_t i = 0; i < ig->rules.len; i++) {
 		const struct rule *r = &ig->rules.at[i];
 
@@ -188,7 +192,8 @@ bool ignore_skips_directory(const struct ignore *ig, const char *dir)
 		return false;
 	if (!ig->exceptions)
 		return true;
-	/* What excluded the directory excludes all below it again after earlier exceptions. */
+	/* What excluded the directory excludes all below it again after earlier
+	 * exceptions. */
 	for (i++; i < ig->rules.len; i++)
 		if (ig->rules.at[i].exception &&
 		    glob_may_match_below(&ig->rules.at[i].glob, dir, n))

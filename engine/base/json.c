@@ -34,11 +34,12 @@ int json_read(json_t **out, const char *text, size_t n, struct err *e)
 	json_error_t why;
 
 	if (too_deep(text, n))
-		return err_set(e, ERR_LIMIT, "JSON nested deeper than %d", JSON_DEPTH_MAX);
+		return err_set(e, ERR_LIMIT, "JSON nested deeper than %d",
+		               JSON_DEPTH_MAX);
 	*out = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
 	if (!*out)
-		return err_set(e, ERR_INVALID, "not valid JSON: line %d, column %d: %s", why.line,
-		               why.column, why.text);
+		return err_set(e, ERR_INVALID, "not valid JSON: line %d, column %d: %s",
+		               why.line, why.column, why.text);
 	return 0;
 }
 
@@ -55,7 +56,8 @@ void json_write(struct buf *b, const json_t *j)
 
 void json_write_pretty(struct buf *b, const json_t *j)
 {
-	json_dump_callback(j, add_chunk, b, JSON_INDENT(2) | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+	json_dump_callback(j, add_chunk, b,
+	                   JSON_INDENT(2) | JSON_SORT_KEYS | JSON_ENCODE_ANY);
 	buf_addc(b, '\n');
 }
 
@@ -92,7 +94,8 @@ int json_member_str(const json_t *j, const char *key, bool need, const char **ou
 	return found < 0 ? -1 : 0;
 }
 
-int json_member_int(const json_t *j, const char *key, bool need, int64_t *out, struct err *e)
+int json_member_int(const json_t *j, const char *key, bool need, int64_t *out,
+                    struct err *e)
 {
 	json_t *m = NULL;
 	int found = member(j, key, need, JSON_INTEGER, "an integer", &m, e);
@@ -120,7 +123,8 @@ int json_member_object(const json_t *j, const char *key, bool need, json_t **out
 	return member(j, key, need, JSON_OBJECT, "an object", out, e) < 0 ? -1 : 0;
 }
 
-int json_member_array(const json_t *j, const char *key, bool need, json_t **out, struct err *e)
+int json_member_array(const json_t *j, const char *key, bool need, json_t **out,
+                      struct err *e)
 {
 	return member(j, key, need, JSON_ARRAY, "a list", out, e) < 0 ? -1 : 0;
 }

@@ -30,14 +30,15 @@ void json_write_pretty(struct buf *b, const json_t *j);
 
 /* Typed members of an object. Absent or null: *out untouched, returns 0 (unless `need`).
  * Another type is ERR_INVALID and names the member. Strings are borrowed from `j`. */
-MUST_CHECK int json_member_str(const json_t *j, const char *key, bool need, const char **out,
-                               struct err *e);
+MUST_CHECK int json_member_str(const json_t *j, const char *key, bool need,
+                               const char **out, struct err *e);
 MUST_CHECK int json_member_int(const json_t *j, const char *key, bool need, int64_t *out,
                                struct err *e);
-MUST_CHECK int json_member_bool(const json_t *j, const char *key, bool *out, struct err *e);
-MUST_CHECK int json_member_object(const json_t *j, const char *key, bool need, json_t **out,
-                                  struct err *e);
-MUST_CHECK int json_member_array(const json_t *j, const char *key, bool need, json_t **out,
-                                 struct err *e);
+MUST_CHECK int json_member_bool(const json_t *j, const char *key, bool *out,
+                                struct err *e);
+MUST_CHECK int json_member_object(const json_t *j, const char *key, bool need,
+                                  json_t **out, struct err *e);
+MUST_CHECK int json_member_array(const json_t *j, const char *key, bool need,
+                                 json_t **out, struct err *e);
 
 #endif

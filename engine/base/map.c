@@ -6,7 +6,7 @@
 
 static uint64_t hash_of(const char *s)
 {
-	uint64_t h = 1469598103934665603u;   /* FNV-1a */
+	uint64_t h = 1469598103934665603u; /* FNV-1a */
 
 	for (; *s; s++)
 		h = (h ^ (unsigned char)*s) * 1099511628211u;

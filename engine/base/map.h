@@ -15,14 +15,17 @@ struct map_entry {
 struct map {
 	struct map_entry *at;
 	size_t len, cap;
-	uint32_t *slots;   /* index + 1 into `at`, open addressing */
+	uint32_t *slots; /* index + 1 into `at`, open addressing */
 	size_t n_slots;
 };
 
-#define MAP_INIT { NULL, 0, 0, NULL, 0 }
+#define MAP_INIT                                                                         \
+	{                                                                                \
+		NULL, 0, 0, NULL, 0                                                      \
+	}
 
 void map_fini(struct map *m);
-void *map_get(const struct map *m, const char *key);          /* NULL: absent */
-void map_put(struct map *m, const char *key, void *value);    /* replaces */
+void *map_get(const struct map *m, const char *key);       /* NULL: absent */
+void map_put(struct map *m, const char *key, void *value); /* replaces */
 
 #endif

@@ -7,8 +7,8 @@
 #include <stddef.h>
 #include <stdlib.h>
 
-void *mem_alloc(size_t n);                            /* zeroed */
-void *mem_grow(void *p, size_t count, size_t size);   /* realloc, checked product */
+void *mem_alloc(size_t n);                          /* zeroed */
+void *mem_grow(void *p, size_t count, size_t size); /* realloc, checked product */
 char *mem_strdup(const char *s);
 char *mem_strndup(const char *s, size_t n);
 
@@ -20,7 +20,13 @@ static inline void mem_free_ptr(void *pp)
 #define AUTO_FREE __attribute__((cleanup(mem_free_ptr)))
 #define AUTO(fini) __attribute__((cleanup(fini)))
 
-#define STEAL(p) ({ __typeof__(p) *pp_ = &(p); __typeof__(p) v_ = *pp_; *pp_ = NULL; v_; })
+#define STEAL(p)                                                                         \
+	({                                                                               \
+		__typeof__(p) *pp_ = &(p);                                               \
+		__typeof__(p) v_ = *pp_;                                                 \
+		*pp_ = NULL;                                                             \
+		v_;                                                                      \
+	})
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 #define MUST_CHECK __attribute__((warn_unused_result))
 #define PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))

@@ -9,7 +9,7 @@
 struct translation {
 	struct buf regex;
 	enum glob_form form;
-	bool first;   /* nothing was read yet */
+	bool first; /* nothing was read yet */
 };
 
 static const char *translate_star(struct translation *t, const char *s)
@@ -47,7 +47,7 @@ static const char *translate_one(struct translation *t, const char *s)
 		buf_addc(&t->regex, '\\');
 		buf_addc(&t->regex, *s);
 	} else if (*s == '\\') {
-		buf_add(&t->regex, s++, 2);   /* never the last one: that was refused */
+		buf_add(&t->regex, s++, 2); /* never the last one: that was refused */
 		t->form = GLOB_PROGRAM;
 	} else {
 		buf_addc(&t->regex, *s);
@@ -99,7 +99,8 @@ static bool add_perl_ranges(struct glob *g, char c)
 	return pairs != NULL;
 }
 
-/* A class as Go's regular expressions have it: `]` may come first, `-` may stand anywhere. */
+/* A class as Go's regular expressions have it: `]` may come first, `-` may stand
+ * anywhere. */
 static int parse_class(struct glob *g, const char **s)
 {
 	bool first = true;
@@ -159,8 +160,9 @@ static bool skip(const char **s, const char *what)
 	return true;
 }
 
-/* Not all of the language, only what translate_one can have written. An unquoted `(` or `.`
- * is ours; a `*` behind a class is one whose `[` a class of the user's has swallowed. */
+/* Not all of the language, only what translate_one can have written. An unquoted `(` or
+ * `.` is ours; a `*` behind a class is one whose `[` a class of the user's has swallowed.
+ */
 static int parse_regex(struct glob *g, const char *s)
 {
 	uint32_t c;
@@ -214,21 +216,19 @@ int moby_pattern(struct glob *g, const char *text, struct err *e)
 	int rc = 0;
 
 	if (!well_formed(text))
-		return err_set(e, ERR_INVALID, "malformed pattern '%s' (a '[' without its ']', "
-		               "or a '\\' at the end)", text);
+		return err_set(e, ERR_INVALID,
+		               "malformed pattern '%s' (a '[' without its ']', "
+		               "or a '\\' at the end)",
+		               text);
 	for (const char *s = text; *s; t.first = false)
 		s = translate_one(&t, s);
 	switch (t.form) {
-	case GLOB_EXACT:
-		glob_literal(g, GLOB_EXACT, text);
-		break;
+	case GLOB_EXACT: glob_literal(g, GLOB_EXACT, text); break;
 	case GLOB_PREFIX:
 		glob_literal(g, GLOB_PREFIX, text);
 		g->lit_len -= strlen("**");
 		break;
-	case GLOB_SUFFIX:
-		glob_literal(g, GLOB_SUFFIX, text + strlen("**"));
-		break;
+	case GLOB_SUFFIX: glob_literal(g, GLOB_SUFFIX, text + strlen("**")); break;
 	case GLOB_PROGRAM:
 		g->one_line = true;
 		rc = parse_regex(g, t.regex.s);
@@ -237,7 +237,9 @@ int moby_pattern(struct glob *g, const char *text, struct err *e)
 	}
 	buf_fini(&t.regex);
 	if (rc < 0)
-		return err_set(e, ERR_INVALID, "malformed pattern '%s' (a range from high to "
-		               "low, or a quoted letter)", text);
+		return err_set(e, ERR_INVALID,
+		               "malformed pattern '%s' (a range from high to "
+		               "low, or a quoted letter)",
+		               text);
 	return 0;
 }

@@ -87,7 +87,7 @@ bool path_below(const char *path, const char *dir)
 
 	if (!*dir || !strcmp(dir, "."))
 		return *path != '/' && !path_escapes(path);
-	if (n && dir[n - 1] == '/')   /* the root */
+	if (n && dir[n - 1] == '/') /* the root */
 		return !strncmp(path, dir, n);
 	return !strncmp(path, dir, n) && (path[n] == '\0' || path[n] == '/');
 }

@@ -6,16 +6,17 @@
 
 #include "base/buf.h"
 
-/* Appends `path` without ".", "//" and trailing "/", with ".." folded; leading ".." stay in relative
- * paths and vanish in absolute ones. "" and "." give "." . */
+/* Appends `path` without ".", "//" and trailing "/", with ".." folded; leading ".." stay
+ * in relative paths and vanish in absolute ones. "" and "." give "." . */
 void path_clean(struct buf *out, const char *path);
 /* Appends `path` if absolute, else `base`/`path`; cleaned. */
 void path_join(struct buf *out, const char *base, const char *path);
-const char *path_base(const char *path);            /* after the last slash; borrowed */
-char *path_dir(const char *path);                   /* before it, "." if none; caller frees */
+const char *path_base(const char *path); /* after the last slash; borrowed */
+char *path_dir(const char *path);        /* before it, "." if none; caller frees */
 /* path is dir or below it; both cleaned, or dir "" for ".". */
 bool path_below(const char *path, const char *dir);
-bool path_escapes(const char *path);                /* cleaned relative path starts with ".." */
-const char *path_next(const char **cursor, size_t *len);   /* next component, NULL at the end */
+bool path_escapes(const char *path); /* cleaned relative path starts with ".." */
+const char *path_next(const char **cursor, size_t *len); /* next component, NULL at the
+                                                            end */
 
 #endif

@@ -16,7 +16,8 @@ bool pattern_is_literal(const char *text)
 	return !strpbrk(text, "*?[\\");
 }
 
-/* `**` as a whole component is any number of components; glued to a name it is any text. */
+/* `**` as a whole component is any number of components; glued to a name it is any text.
+ */
 static const char *add_stars(struct glob *g, const char *start, const char *s)
 {
 	bool whole = s == start || s[-1] == '/';
@@ -48,9 +49,11 @@ static int compile(struct glob *g, const char *text, struct err *e)
 		} else if (*s == '[') {
 			s++;
 			if (glob_parse_class(g, &s, true) < 0)
-				return err_set(e, ERR_INVALID,
-				               "pattern '%s': '[' without its end, or a "
-				               "malformed range (write \\[ for a bracket)", text);
+				return err_set(
+					e, ERR_INVALID,
+					"pattern '%s': '[' without its end, or a "
+					"malformed range (write \\[ for a bracket)",
+					text);
 		} else {
 			if (*s == '\\' && !*++s)
 				return err_set(e, ERR_INVALID,
@@ -69,8 +72,8 @@ int pattern_new(struct pattern **out, const char *text, struct err *e)
 	struct pattern *p;
 
 	if (strlen(text) > PATTERN_MAX)
-		return err_set(e, ERR_LIMIT, "pattern '%.40s...' is longer than %d bytes", text,
-		               PATTERN_MAX);
+		return err_set(e, ERR_LIMIT, "pattern '%.40s...' is longer than %d bytes",
+		               text, PATTERN_MAX);
 	path_clean(&clean, text);
 	p = mem_alloc(sizeof(*p));
 	if (pattern_is_literal(clean.s)) {

@@ -11,13 +11,14 @@ static void emit(struct progress *p, enum progress_kind kind, const char *target
 		p->emit(p, &ev);
 }
 
-void progress_begin(struct progress *p, const char *target, const char *what, int64_t total)
+void progress_begin(struct progress *p, const char *target, const char *what,
+                    int64_t total)
 {
 	emit(p, PROGRESS_BEGIN, target, what, 0, total);
 }
 
-void progress_bytes(struct progress *p, const char *target, const char *what, int64_t done,
-                    int64_t total)
+void progress_bytes(struct progress *p, const char *target, const char *what,
+                    int64_t done, int64_t total)
 {
 	emit(p, PROGRESS_BYTES, target, what, done, total);
 }

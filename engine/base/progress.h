@@ -1,25 +1,27 @@
 #ifndef BASE_PROGRESS_H
 #define BASE_PROGRESS_H
 
-/* How the engine tells what it is doing. It never prints: cmd/ gives it a sink. Calls come
- * from any thread; the sink locks. A NULL `struct progress *` says nothing. */
+/* How the engine tells what it is doing. It never prints: cmd/ gives it a sink. Calls
+ * come from any thread; the sink locks. A NULL `struct progress *` says nothing. */
 #include <stdint.h>
 
 #include "base/mem.h"
 
 enum progress_kind {
-	PROGRESS_BEGIN,    /* a piece of work that may take long: `what`, `total` bytes or -1 */
-	PROGRESS_BYTES,    /* `done` so far of the same `what` */
-	PROGRESS_END,      /* it is over; `done` bytes */
-	PROGRESS_STEP,     /* one line worth showing: a layer made, a blob mounted, a tag moved */
-	PROGRESS_OUTPUT,   /* output of a command that a target runs, whole lines */
+	PROGRESS_BEGIN, /* a piece of work that may take long: `what`, `total` bytes or -1
+	                 */
+	PROGRESS_BYTES, /* `done` so far of the same `what` */
+	PROGRESS_END,   /* it is over; `done` bytes */
+	PROGRESS_STEP,  /* one line worth showing: a layer made, a blob mounted, a tag
+	                   moved */
+	PROGRESS_OUTPUT, /* output of a command that a target runs, whole lines */
 	PROGRESS_WARNING,
 };
 
 struct progress_event {
 	enum progress_kind kind;
-	const char *target;   /* target it belongs to, or NULL */
-	const char *what;     /* for people: "push registry.example/x sha256:1234…" */
+	const char *target; /* target it belongs to, or NULL */
+	const char *what;   /* for people: "push registry.example/x sha256:1234…" */
 	int64_t done, total;
 };
 
@@ -27,11 +29,13 @@ struct progress {
 	void (*emit)(struct progress *self, const struct progress_event *ev);
 };
 
-void progress_begin(struct progress *p, const char *target, const char *what, int64_t total);
-void progress_bytes(struct progress *p, const char *target, const char *what, int64_t done,
+void progress_begin(struct progress *p, const char *target, const char *what,
                     int64_t total);
+void progress_bytes(struct progress *p, const char *target, const char *what,
+                    int64_t done, int64_t total);
 void progress_end(struct progress *p, const char *target, const char *what, int64_t done);
-void progress_step(struct progress *p, const char *target, const char *fmt, ...) PRINTF(3, 4);
+void progress_step(struct progress *p, const char *target, const char *fmt, ...)
+	PRINTF(3, 4);
 void progress_warning(struct progress *p, const char *fmt, ...) PRINTF(2, 3);
 void progress_output(struct progress *p, const char *target, const char *text);
 

@@ -3,7 +3,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#define ID_MAX 4294967294u   /* 2^32 - 1 means "leave it" to chown */
+#define ID_MAX 4294967294u /* 2^32 - 1 means "leave it" to chown */
 
 static bool read_id(const char *s, size_t n, uint32_t *out)
 {
@@ -41,8 +41,8 @@ static bool field(const char *line, size_t n, int i, const char **out, size_t *l
 }
 
 /* The line whose first field is `name`. */
-static bool find_line(const struct buf *text, const char *name, size_t n, const char **line,
-                      size_t *len)
+static bool find_line(const struct buf *text, const char *name, size_t n,
+                      const char **line, size_t *len)
 {
 	const char *p = text->s, *end = text->s + text->len;
 
@@ -61,9 +61,9 @@ static bool find_line(const struct buf *text, const char *name, size_t n, const 
 	return false;
 }
 
-static int look_up(const char *path, const char *what, const char *name, size_t n, int id_field,
-                   account_reader *read, void *self, uint32_t *id, uint32_t *group,
-                   struct err *e)
+static int look_up(const char *path, const char *what, const char *name, size_t n,
+                   int id_field, account_reader *read, void *self, uint32_t *id,
+                   uint32_t *group, struct err *e)
 {
 	AUTO_BUF text = BUF_INIT;
 	const char *line, *f;
@@ -72,15 +72,17 @@ static int look_up(const char *path, const char *what, const char *name, size_t 
 	if (read(self, path, &text, e) < 0)
 		return -1;
 	if (!find_line(&text, name, n, &line, &len))
-		return err_set(e, ERR_INVALID,
-		               "the image has no %s '%.*s' in %s; write a number, or add the %s first",
-		               what, (int)n, name, path, what);
+		return err_set(
+			e, ERR_INVALID,
+			"the image has no %s '%.*s' in %s; write a number, or add the %s first",
+			what, (int)n, name, path, what);
 	if (!field(line, len, id_field, &f, &flen) || !read_id(f, flen, id))
-		return err_set(e, ERR_INVALID, "%s '%.*s' has no valid number in %s", what, (int)n,
-		               name, path);
-	if (group && (!field(line, len, id_field + 1, &f, &flen) || !read_id(f, flen, group)))
-		return err_set(e, ERR_INVALID, "%s '%.*s' has no valid group in %s", what, (int)n,
-		               name, path);
+		return err_set(e, ERR_INVALID, "%s '%.*s' has no valid number in %s",
+		               what, (int)n, name, path);
+	if (group &&
+	    (!field(line, len, id_field + 1, &f, &flen) || !read_id(f, flen, group)))
+		return err_set(e, ERR_INVALID, "%s '%.*s' has no valid group in %s", what,
+		               (int)n, name, path);
 	return 0;
 }
 
@@ -91,10 +93,12 @@ int account_resolve(const char *spec, account_reader *read, void *self, struct o
 	size_t n = colon ? (size_t)(colon - spec) : strlen(spec);
 
 	if (!n || (colon && !colon[1]))
-		return err_set(e, ERR_INVALID, "owner '%s' is not USER or USER:GROUP", spec);
+		return err_set(e, ERR_INVALID, "owner '%s' is not USER or USER:GROUP",
+		               spec);
 	if (read_id(spec, n, &out->uid))
 		out->gid = out->uid;
-	else if (look_up("/etc/passwd", "user", spec, n, 2, read, self, &out->uid, &out->gid, e) < 0)
+	else if (look_up("/etc/passwd", "user", spec, n, 2, read, self, &out->uid,
+	                 &out->gid, e) < 0)
 		return -1;
 	if (!colon || read_id(colon + 1, strlen(colon + 1), &out->gid))
 		return 0;

@@ -1,12 +1,13 @@
-/* Manifests and indexes out of results. Cheap, and a function of the result and the recipe alone. */
+/* Manifests and indexes out of results. Cheap, and a function of the result and the
+ * recipe alone. */
 #include <string.h>
 
 #include "build/node.h"
 #include "image/manifest.h"
 #include "store/blobs.h"
 
-static int put(struct build *b, const struct buf *body, const char *media_type, bool write,
-               struct descriptor *out, struct err *e)
+static int put(struct build *b, const struct buf *body, const char *media_type,
+               bool write, struct descriptor *out, struct err *e)
 {
 	memset(out, 0, sizeof(*out));
 	strcpy(out->media_type, media_type);
@@ -21,22 +22,24 @@ static void annotate(json_t *a, const char *name, const char *value)
 		json_object_set_new(a, name, json_string(value));
 }
 
-/* Nothing here may change with a commit or a clock, or every push would be a new digest. What the recipe
- * asks for comes last and wins. */
+/* Nothing here may change with a commit or a clock, or every push would be a new digest.
+ * What the recipe asks for comes last and wins. */
 static json_t *annotations(const struct node *n)
 {
 	const struct target *t = n->target;
 	json_t *a = json_object();
 
 	if (n->base_name) {
-		annotate(a, "org.opencontainers.image.base.digest", DIGEST_STR(&n->base_digest));
+		annotate(a, "org.opencontainers.image.base.digest",
+		         DIGEST_STR(&n->base_digest));
 		annotate(a, "org.opencontainers.image.base.name", n->base_name);
 	}
 	if (t->publish)
 		annotate(a, "org.opencontainers.image.version", t->publish->version);
 	for (size_t i = 0; i < t->n_steps; i++)
 		if (t->steps[i].kind == STEP_CONFIG)
-			json_object_update(a, json_object_get(t->steps[i].config, "annotations"));
+			json_object_update(
+				a, json_object_get(t->steps[i].config, "annotations"));
 	if (t->annotations)
 		json_object_update(a, t->annotations);
 	return a;
@@ -65,8 +68,8 @@ int node_assemble(struct node *n, bool write, struct err *e)
 	return rc;
 }
 
-int assemble_index(struct build *b, const struct target *t, bool write, struct descriptor *out,
-                   struct err *e)
+int assemble_index(struct build *b, const struct target *t, bool write,
+                   struct descriptor *out, struct err *e)
 {
 	AUTO_FREE struct platform *platforms = NULL;
 	AUTO_FREE struct descriptor *entries = NULL;

@@ -1,5 +1,6 @@
-/* Bases: a reference, the lock file and a registry or layout come to one platform's configuration and
- * list of layers. Layers themselves stay where they are until someone needs their files. */
+/* Bases: a reference, the lock file and a registry or layout come to one platform's
+ * configuration and list of layers. Layers themselves stay where they are until someone
+ * needs their files. */
 #include <string.h>
 
 #include "build/fileset.h"
@@ -10,11 +11,11 @@
 #include "store/sources.h"
 
 struct where {
-	bool local;                  /* a layout or archive */
+	bool local; /* a layout or archive */
 	enum layout_kind kind;
 	char *path, *tag;
-	struct reference ref;        /* of a registry */
-	bool not_here;               /* a dry run would have to bring it first */
+	struct reference ref; /* of a registry */
+	bool not_here;        /* a dry run would have to bring it first */
 };
 
 static void where_fini(struct where *w)
@@ -35,7 +36,8 @@ static int where_read(struct where *w, const struct node *n, struct err *e)
 }
 
 /* With --lock=update, only what this very build has locked counts. */
-static int look_in_lock(struct build *b, const char *name, struct digest *out, struct err *e)
+static int look_in_lock(struct build *b, const char *name, struct digest *out,
+                        struct err *e)
 {
 	int locked = 0;
 
@@ -46,7 +48,8 @@ static int look_in_lock(struct build *b, const char *name, struct digest *out, s
 	return locked;
 }
 
-/* Two platforms may ask for one name at once, just while it changes: the first answer is everybody's. */
+/* Two platforms may ask for one name at once, just while it changes: the first answer is
+ * everybody's. */
 static struct digest lock_once(struct build *b, enum lock_section section,
                                const char *name, const struct digest *d)
 {
@@ -64,7 +67,8 @@ static struct digest lock_once(struct build *b, enum lock_section section,
 	return is;
 }
 
-/* The digest that the reference stands for: its own, the locked one, or (first use) today's. */
+/* The digest that the reference stands for: its own, the locked one, or (first use)
+ * today's. */
 static int resolve_digest(struct build *b, struct reference *ref, struct err *e)
 {
 	AUTO_FREE char *name = NULL;
@@ -78,9 +82,10 @@ static int resolve_digest(struct build *b, struct reference *ref, struct err *e)
 	if (locked < 0)
 		return -1;
 	if (!locked && b->o.lock_strict)
-		return err_set(e, ERR_INVALID,
-		               "it is not in Imagefile.lock; build once without --lock=strict and "
-		               "commit the lock file");
+		return err_set(
+			e, ERR_INVALID,
+			"it is not in Imagefile.lock; build once without --lock=strict and "
+			"commit the lock file");
 	if (!locked) {
 		if (registry_head_manifest(b->o.registry, ref, &d, e) < 0)
 			return -1;
@@ -91,8 +96,9 @@ static int resolve_digest(struct build *b, struct reference *ref, struct err *e)
 }
 
 /* A manifest into the store, under its digest. */
-static int fetch_manifest(struct build *b, const struct reference *ref, const struct digest *digest,
-                          struct descriptor *out, struct buf *body, struct err *e)
+static int fetch_manifest(struct build *b, const struct reference *ref,
+                          const struct digest *digest, struct descriptor *out,
+                          struct buf *body, struct err *e)
 {
 	struct reference at = *ref;
 
@@ -110,23 +116,25 @@ static bool have(struct build *b, const struct digest *d)
 	return blobs_has(b->o.store->blobs, d, NULL);
 }
 
-static int fetch_config(struct build *b, const struct reference *ref, const struct buf *body,
-                        const char *media_type, struct err *e)
+static int fetch_config(struct build *b, const struct reference *ref,
+                        const struct buf *body, const char *media_type, struct err *e)
 {
 	struct manifest m;
 	int rc;
 
 	if (manifest_read(&m, media_type, body->s, body->len, e) < 0)
 		return -1;
-	rc = have(b, &m.config.digest) ? 0
-	                               : registry_fetch_blob(b->o.registry, ref, &m.config,
-	                                                     b->o.store->blobs, e);
+	rc = have(b, &m.config.digest)
+	             ? 0
+	             : registry_fetch_blob(b->o.registry, ref, &m.config,
+	                                   b->o.store->blobs, e);
 	manifest_fini(&m);
 	return rc;
 }
 
-static int fetch_platform(struct build *b, const struct node *n, const struct reference *ref,
-                          const struct buf *body, const char *media_type, struct err *e)
+static int fetch_platform(struct build *b, const struct node *n,
+                          const struct reference *ref, const struct buf *body,
+                          const char *media_type, struct err *e)
 {
 	AUTO_BUF child = BUF_INIT;
 	const struct descriptor *chosen;
@@ -137,7 +145,7 @@ static int fetch_platform(struct build *b, const struct node *n, const struct re
 	if (index_read(&ix, media_type, body->s, body->len, e) < 0)
 		return -1;
 	chosen = index_select(&ix, &n->platform);
-	if (chosen)   /* if not, image_open tells which there are */
+	if (chosen) /* if not, image_open tells which there are */
 		rc = fetch_manifest(b, ref, &chosen->digest, &d, &child, e);
 	if (chosen && rc == 0)
 		rc = fetch_config(b, ref, &child, d.media_type, e);
@@ -153,7 +161,8 @@ static int fetch_registry(struct build *b, const struct node *n, struct where *w
 
 	if (resolve_digest(b, &w->ref, e) < 0)
 		return -1;
-	if (have(b, &w->ref.digest) && image_peek(b->o.store->blobs, &w->ref.digest, root, e) == 0 &&
+	if (have(b, &w->ref.digest) &&
+	    image_peek(b->o.store->blobs, &w->ref.digest, root, e) == 0 &&
 	    image_can_open(b->o.store->blobs, root, &n->platform))
 		return 0;
 	if (b->o.dry_run) {
@@ -174,7 +183,8 @@ static int fetch_local(struct build *b, const struct node *n, struct where *w,
 
 	if (layout_root(dir, w->kind, w->path, w->tag, root, e) < 0)
 		return -1;
-	if (have(b, &root->digest) && image_is_whole(b->o.store->blobs, root, &n->platform))
+	if (have(b, &root->digest) &&
+	    image_is_whole(b->o.store->blobs, root, &n->platform))
 		return 0;
 	if (b->o.dry_run) {
 		w->not_here = true;
@@ -206,7 +216,8 @@ static int take_layers(struct node *n, const struct image *im, const struct wher
 		config_diff_id(&im->config, i, &l.diff_id);
 		if (media_layer_codec(l.blob.media_type, &codec, e) < 0 ||
 		    (repo && write &&
-		     blob_sources_add(n->build->o.store->state, &l.blob.digest, repo, e) < 0))
+		     blob_sources_add(n->build->o.store->state, &l.blob.digest, repo, e) <
+		             0))
 			return -1;
 		vec_push(&n->result.layers, l);
 	}
@@ -223,8 +234,8 @@ static void key_of_base(struct node *n)
 	key_value(&n->key, &n->plan_key);
 }
 
-static int take_image(struct node *n, const struct where *w, const struct descriptor *root,
-                      struct err *e)
+static int take_image(struct node *n, const struct where *w,
+                      const struct descriptor *root, struct err *e)
 {
 	struct image im;
 	int rc;
@@ -241,7 +252,8 @@ static int take_image(struct node *n, const struct where *w, const struct descri
 	return rc;
 }
 
-/* "docker.io/library/debian:12": what the annotation base.name says, without the digest. */
+/* "docker.io/library/debian:12": what the annotation base.name says, without the digest.
+ */
 static const char *base_text(struct node *n, const struct reference *ref)
 {
 	struct reference named = *ref;
@@ -258,7 +270,8 @@ static int base_read(struct node *n, struct where *w, struct err *e)
 	struct build *b = n->build;
 	struct descriptor root;
 
-	if ((w->local ? fetch_local(b, n, w, &root, e) : fetch_registry(b, n, w, &root, e)) < 0)
+	if ((w->local ? fetch_local(b, n, w, &root, e)
+	              : fetch_registry(b, n, w, &root, e)) < 0)
 		return -1;
 	if (!w->local)
 		n->base_name = base_text(n, &w->ref);
@@ -278,7 +291,8 @@ int base_plan(struct node *n, struct err *e)
 	if (where_read(&w, n, e) < 0)
 		return -1;
 	rc = base_read(n, &w, e);
-	/* A dry run pulls nothing: what stands on the base is then out of date, which is true. */
+	/* A dry run pulls nothing: what stands on the base is then out of date, which is
+	 * true. */
 	if (rc < 0 && w.not_here) {
 		key_str(&n->key, "base", "not pulled yet");
 		key_value(&n->key, &n->plan_key);
@@ -291,7 +305,8 @@ int base_plan(struct node *n, struct err *e)
 	return rc;
 }
 
-static int fetch_from(struct build *b, const char *repo, const struct layer *l, struct err *e)
+static int fetch_from(struct build *b, const char *repo, const struct layer *l,
+                      struct err *e)
 {
 	struct reference ref;
 
@@ -300,7 +315,8 @@ static int fetch_from(struct build *b, const char *repo, const struct layer *l, 
 	return registry_fetch_blob(b->o.registry, &ref, &l->blob, b->o.store->blobs, e);
 }
 
-int base_fetch_layer(struct build *b, const struct node *n, const struct layer *l, struct err *e)
+int base_fetch_layer(struct build *b, const struct node *n, const struct layer *l,
+                     struct err *e)
 {
 	AUTO_STRLIST repos = STRLIST_INIT;
 
@@ -313,17 +329,18 @@ int base_fetch_layer(struct build *b, const struct node *n, const struct layer *
 			return 0;
 	if (repos.len)
 		return -1;
-	return err_set(e, ERR_NOT_FOUND,
-	               "layer %s of %s is not in the store, and no registry is known to have it",
-	               DIGEST_STR(&l->blob.digest), n->target->name);
+	return err_set(
+		e, ERR_NOT_FOUND,
+		"layer %s of %s is not in the store, and no registry is known to have it",
+		DIGEST_STR(&l->blob.digest), n->target->name);
 }
 
 int download_lock(struct build *b, const char *url, struct digest *out, struct err *e)
 {
 	int64_t size;
 
-	if (registry_fetch_url(b->o.registry, url, DOWNLOAD_MAX, b->o.store->blobs, out, &size,
-	                       e) < 0)
+	if (registry_fetch_url(b->o.registry, url, DOWNLOAD_MAX, b->o.store->blobs, out,
+	                       &size, e) < 0)
 		return -1;
 	*out = lock_once(b, LOCK_DOWNLOADS, url, out);
 	return 0;

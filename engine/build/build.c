@@ -40,7 +40,8 @@ int build_new(struct build **out, const struct recipe *r, const struct build_opt
 	if (o->dry_run)
 		return 0;
 	if (file_mkdirs(o->store->dir, "locks", 0700, e) == 0) {
-		b->locks = openat(o->store->dir, "locks", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		b->locks = openat(o->store->dir, "locks",
+		                  O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (b->locks >= 0)
 			return 0;
 		err_sys(e, "open locks in the store");
@@ -85,8 +86,8 @@ bool node_waits_for_rule(const struct node *n)
 	for (size_t i = 0; i < n->needs.len; i++) {
 		const struct node *need = n->needs.at[i];
 
-		if (need->status == STATUS_STALE &&
-		    (need->target->kind == TARGET_FILE || (rule && node_can_be_made(need))))
+		if (need->status == STATUS_STALE && (need->target->kind == TARGET_FILE ||
+		                                     (rule && node_can_be_made(need))))
 			return true;
 	}
 	return false;
@@ -103,7 +104,8 @@ static int plan_job(struct job *j, struct err *e)
 
 	if (node_plan(n, e) < 0)
 		return -1;
-	if (!n->early || n->status != STATUS_STALE || !node_can_be_made(n) || n->build->o.dry_run)
+	if (!n->early || n->status != STATUS_STALE || !node_can_be_made(n) ||
+	    n->build->o.dry_run)
 		return 0;
 	return make_now(n, e);
 }
@@ -128,13 +130,15 @@ static int assemble_roots(struct build *b, struct err *e)
 		size_t n;
 
 		if (t->kind != TARGET_IMAGE || map_get(&b->roots, t->name) ||
-		    (build_status(b, t) != STATUS_CURRENT && build_status(b, t) != STATUS_MADE))
+		    (build_status(b, t) != STATUS_CURRENT &&
+		     build_status(b, t) != STATUS_MADE))
 			continue;
 		target_platforms(b, t, &platforms, &n);
 		d = arena_alloc(&b->arena, sizeof(*d));
 		for (size_t k = 0; k < n; k++)
 			if (!node_get(b, t, &platforms[k]))
-				n = 0;   /* needed by another image, for its platforms only */
+				n = 0; /* needed by another image, for its platforms only
+				        */
 		if (n == 1)
 			*d = node_get(b, t, &platforms[0])->manifest;
 		else if (n && assemble_index(b, t, !b->o.dry_run, d, e) < 0)
@@ -173,7 +177,8 @@ int build_plan(struct build *b, struct target *const *targets, size_t n, struct 
 
 		x->plan.run = plan_job;
 		x->make.run = make_job;
-		x->plan.needs = arena_alloc(&x->arena, x->needs.len * sizeof(*x->plan.needs));
+		x->plan.needs =
+			arena_alloc(&x->arena, x->needs.len * sizeof(*x->plan.needs));
 		for (size_t k = 0; k < x->needs.len; k++)
 			if (x->needs.at[k]->plan.state != JOB_DONE)
 				x->plan.needs[x->plan.n_needs++] = &x->needs.at[k]->plan;
@@ -210,7 +215,8 @@ static size_t choose(struct build *b, struct job **jobs)
 	for (size_t i = 0; i < b->nodes.len; i++) {
 		struct node *x = b->nodes.at[i];
 
-		x->make.needs = arena_alloc(&x->arena, x->needs.len * sizeof(*x->make.needs));
+		x->make.needs =
+			arena_alloc(&x->arena, x->needs.len * sizeof(*x->make.needs));
 		x->make.n_needs = 0;
 		for (size_t k = 0; k < x->needs.len; k++)
 			if (x->needs.at[k]->wanted)
@@ -244,12 +250,14 @@ static int make_once(struct build *b, struct err *e)
 		if (b->nodes.at[i]->make.state == JOB_FAILED)
 			b->nodes.at[i]->status = STATUS_FAILED;
 	/* What was made is recorded even if something else failed. */
-	if (assemble_roots(b, rc < 0 ? &own : e) < 0 || record_all(b, rc < 0 ? &own : e) < 0)
+	if (assemble_roots(b, rc < 0 ? &own : e) < 0 ||
+	    record_all(b, rc < 0 ? &own : e) < 0)
 		return -1;
 	return rc;
 }
 
-/* A file was edited while it was packed: the plan no longer holds, so it is made anew, once. */
+/* A file was edited while it was packed: the plan no longer holds, so it is made anew,
+ * once. */
 static int make_again(struct build *b, struct err *e)
 {
 	VEC(struct target *) asked = { 0 };

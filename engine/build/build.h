@@ -1,8 +1,8 @@
 #ifndef BUILD_BUILD_H
 #define BUILD_BUILD_H
 
-/* Turns a recipe into images in the store: plans each target (its key, from everything that it depends
- * on), and makes what has no result under that key. */
+/* Turns a recipe into images in the store: plans each target (its key, from everything
+ * that it depends on), and makes what has no result under that key. */
 #include "base/progress.h"
 #include "image/descriptor.h"
 #include "recipe/lockfile.h"
@@ -14,75 +14,90 @@ struct build_options {
 	struct store *store;
 	struct registry *registry;
 	struct lockfile *lock;
-	struct progress *progress;       /* or NULL */
-	int jobs;                        /* threads; 1 or more */
-	bool always;                     /* -B: results are not looked up */
-	bool keep_going;                 /* -k */
-	bool dry_run;                    /* -n, -q: nothing is run or written */
-	bool lock_update;                /* bases are locked anew, to what their tags are today */
-	bool lock_strict;                /* an unlocked base or download is an error */
-	bool no_host;                    /* host rules are refused */
-	const char *const *touched;      /* -W: project files that count as changed; relative to the root */
+	struct progress *progress; /* or NULL */
+	int jobs;                  /* threads; 1 or more */
+	bool always;               /* -B: results are not looked up */
+	bool keep_going;           /* -k */
+	bool dry_run;              /* -n, -q: nothing is run or written */
+	bool lock_update; /* bases are locked anew, to what their tags are today */
+	bool lock_strict; /* an unlocked base or download is an error */
+	bool no_host;     /* host rules are refused */
+	const char *const *touched; /* -W: project files that count as changed; relative
+	                               to the root */
 	size_t n_touched;
-	struct platform *platforms;      /* --platform: instead of the targets' own; none: as they say */
+	struct platform *platforms; /* --platform: instead of the targets' own; none: as
+	                               they say */
 	size_t n_platforms;
-	const struct secrets *secrets;   /* for run steps; or NULL */
-	bool has_epoch;                  /* SOURCE_DATE_EPOCH is set */
+	const struct secrets *secrets; /* for run steps; or NULL */
+	bool has_epoch;                /* SOURCE_DATE_EPOCH is set */
 	int64_t epoch;
 };
 
 enum status {
-	STATUS_UNKNOWN,     /* not looked at: a failure stopped the plan before it, or not needed */
-	STATUS_CURRENT,     /* a result is known and whole */
-	STATUS_STALE,       /* must be made */
-	STATUS_MADE,        /* was stale, was made by this build */
+	STATUS_UNKNOWN, /* not looked at: a failure stopped the plan before it, or not
+	                   needed */
+	STATUS_CURRENT, /* a result is known and whole */
+	STATUS_STALE,   /* must be made */
+	STATUS_MADE,    /* was stale, was made by this build */
 	STATUS_FAILED,
 };
 
 struct build;
-MUST_CHECK int build_new(struct build **out, const struct recipe *r, const struct build_options *o,
-                         struct err *e);
-void build_free(struct build *b);   /* NULL is fine */
+MUST_CHECK int build_new(struct build **out, const struct recipe *r,
+                         const struct build_options *o, struct err *e);
+void build_free(struct build *b); /* NULL is fine */
 
-/* Computes keys of the targets and of all they need, and looks their results up. Host rules that are
- * out of date run here (not in a dry run), since keys depend on what they make. */
-MUST_CHECK int build_plan(struct build *b, struct target *const *targets, size_t n, struct err *e);
+/* Computes keys of the targets and of all they need, and looks their results up. Host
+ * rules that are out of date run here (not in a dry run), since keys depend on what they
+ * make. */
+MUST_CHECK int build_plan(struct build *b, struct target *const *targets, size_t n,
+                          struct err *e);
 /* Makes what is stale, for targets that were planned. */
 MUST_CHECK int build_make(struct build *b, struct err *e);
-/* Runs the checks of `targets` (checks themselves, or images: all checks of them) on what was made. */
-MUST_CHECK int build_check(struct build *b, struct target *const *targets, size_t n, struct err *e);
-/* Puts the base layers of a made image into the store, where only the registry had them: for export. */
+/* Runs the checks of `targets` (checks themselves, or images: all checks of them) on what
+ * was made. */
+MUST_CHECK int build_check(struct build *b, struct target *const *targets, size_t n,
+                           struct err *e);
+/* Puts the base layers of a made image into the store, where only the registry had them:
+ * for export. */
 MUST_CHECK int build_complete(struct build *b, const struct target *t, struct err *e);
 /* Makes calls under way stop soon, with ERR_CANCELLED. Async-signal-safe. */
 void build_cancel(struct build *b);
 
 /* What became of a target: all its platforms together. */
 enum status build_status(const struct build *b, const struct target *t);
-/* Manifest, or index of several platforms, in the store. NULL while stale, and of what is no image. */
+/* Manifest, or index of several platforms, in the store. NULL while stale, and of what is
+ * no image. */
 const struct descriptor *build_root(const struct build *b, const struct target *t);
-/* Failures, beyond the first that build_make returned (-k). Each with its target; NULL at the end. */
+/* Failures, beyond the first that build_make returned (-k). Each with its target; NULL at
+ * the end. */
 const struct err *build_failure(const struct build *b, size_t i, const struct target **t);
 
-/* Appends ": made last because of …" lines of the build that made it last, if that is known, and ends the
- * line in any case. */
+/* Appends ": made last because of …" lines of the build that made it last, if that is
+ * known, and ends the line in any case. */
 MUST_CHECK int build_why_last(struct build *b, const struct target *t, struct buf *out,
                               struct err *e);
 
-/* What was last built under this name in this project, current or not. 1: found, 0: never. */
+/* What was last built under this name in this project, current or not. 1: found, 0:
+ * never. */
 MUST_CHECK int build_last(struct store *s, const struct recipe *r, const struct target *t,
                           struct descriptor *out, struct err *e);
 
-/* Files of its run steps have one owner, since we have no others to give: a user without a range of ids. */
+/* Files of its run steps have one owner, since we have no others to give: a user without
+ * a range of ids. */
 bool build_has_flat_owners(const struct build *b, const struct target *t);
 
 /* Calls fn for every planned target in the order of the recipe. */
-void build_each(const struct build *b, void (*fn)(void *self, const struct target *t, enum status s),
+void build_each(const struct build *b,
+                void (*fn)(void *self, const struct target *t, enum status s),
                 void *self);
 
-/* Why a target is stale, or was the last time it was made: one call a difference between the inputs of
- * the last result and today's. `was` and `is` are texts, or digests, or NULL: absent. */
+/* Why a target is stale, or was the last time it was made: one call a difference between
+ * the inputs of the last result and today's. `was` and `is` are texts, or digests, or
+ * NULL: absent. */
 MUST_CHECK int build_why(struct build *b, const struct target *t,
-                         void (*fn)(void *self, const char *name, const char *was, const char *is),
+                         void (*fn)(void *self, const char *name, const char *was,
+                                    const char *is),
                          void *self, struct err *e);
 
 #endif

@@ -1,4 +1,5 @@
-/* Checks of images, in them or on the host: a pass is remembered by (image digest, the check's own key). */
+/* Checks of images, in them or on the host: a pass is remembered by (image digest, the
+ * check's own key). */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,9 +14,10 @@
 #include "os/file.h"
 #include "store/state.h"
 
-/* On the host the commands run in `dir`: the same words name other scripts elsewhere. In the image there is
- * nothing but the image. */
-static void check_key(const struct target *t, const struct descriptor *image, struct digest *out)
+/* On the host the commands run in `dir`: the same words name other scripts elsewhere. In
+ * the image there is nothing but the image. */
+static void check_key(const struct target *t, const struct descriptor *image,
+                      struct digest *out)
 {
 	struct hasher h;
 
@@ -29,11 +31,12 @@ static void check_key(const struct target *t, const struct descriptor *image, st
 	hasher_end(&h, out);
 }
 
-static int passed_before(struct build *b, const struct target *t, const struct digest *key,
-                         struct err *e)
+static int passed_before(struct build *b, const struct target *t,
+                         const struct digest *key, struct err *e)
 {
 	AUTO_BUF when = BUF_INIT;
-	int found = state_get(b->o.store->state, STATE_CHECKS, key->b, DIGEST_SIZE, &when, e);
+	int found =
+		state_get(b->o.store->state, STATE_CHECKS, key->b, DIGEST_SIZE, &when, e);
 	int64_t age;
 
 	if (found <= 0 || b->o.always)
@@ -47,7 +50,8 @@ static int remember_pass(struct build *b, const struct digest *key, struct err *
 	AUTO_BUF when = BUF_INIT;
 
 	buf_addf(&when, "%lld", (long long)clock_wall_s());
-	return state_put(b->o.store->state, STATE_CHECKS, key->b, DIGEST_SIZE, when.s, when.len, e);
+	return state_put(b->o.store->state, STATE_CHECKS, key->b, DIGEST_SIZE, when.s,
+	                 when.len, e);
 }
 
 /* The environment of the process, with IMAGE. Caller frees the array, not the strings. */
@@ -66,8 +70,8 @@ static const char **environment(const char *image)
 	return env;
 }
 
-static int run_with_layout(struct build *b, const struct target *t, const struct descriptor *image,
-                           struct err *e)
+static int run_with_layout(struct build *b, const struct target *t,
+                           const struct descriptor *image, struct err *e)
 {
 	struct context *context;
 	AUTO_FREE const char **env = NULL;
@@ -78,7 +82,8 @@ static int run_with_layout(struct build *b, const struct target *t, const struct
 	buf_addf(&name, "tmp/check.%d.%zu", (int)getpid(), t->index);
 	if (build_context(b, t, &context, e) < 0 || build_complete(b, t->image, e) < 0)
 		return -1;
-	rc = layout_export(b->o.store->blobs, b->o.store->dir, LAYOUT_OCI_DIR, name.s, NULL, image, e);
+	rc = layout_export(b->o.store->blobs, b->o.store->dir, LAYOUT_OCI_DIR, name.s,
+	                   NULL, image, e);
 	buf_addf(&var, "IMAGE=%s/%s", b->o.store->path, name.s);
 	env = environment(var.s);
 	if (rc == 0)
@@ -101,7 +106,8 @@ static int run_inside(struct build *b, const struct target *t, struct err *e)
 }
 
 /* The whole image, with all its platforms; or the one of them that is run. */
-static int image_of(struct build *b, const struct target *t, struct descriptor *out, struct err *e)
+static int image_of(struct build *b, const struct target *t, struct descriptor *out,
+                    struct err *e)
 {
 	const struct descriptor *root = build_root(b, t->image);
 	struct platform p;
@@ -147,9 +153,11 @@ int build_check(struct build *b, struct target *const *targets, size_t n, struct
 		bool asked = false;
 
 		for (size_t k = 0; k < n; k++)
-			asked |= t->kind == TARGET_CHECK && (targets[k] == t || targets[k] == t->image);
+			asked |= t->kind == TARGET_CHECK &&
+			         (targets[k] == t || targets[k] == t->image);
 		if (asked && check_one(b, t, e) < 0)
-			return err_wrap(e, PLACE_FMT "check '%s'", PLACE_ARG(t->place), t->name);
+			return err_wrap(e, PLACE_FMT "check '%s'", PLACE_ARG(t->place),
+			                t->name);
 	}
 	return 0;
 }

@@ -26,7 +26,8 @@ void expand_env(const struct image_config *c, const char *text, struct buf *out)
 			buf_adds(out, "${");
 			text += 3;
 		} else if (end) {
-			AUTO_FREE char *name = mem_strndup(text + 2, (size_t)(end - text - 2));
+			AUTO_FREE char *name =
+				mem_strndup(text + 2, (size_t)(end - text - 2));
 
 			buf_adds(out, env_so_far(c, name));
 			text = end + 1;
@@ -54,7 +55,8 @@ static void set_env(struct image_config *c, const struct pairs *env)
 /* {"8080/tcp": {}}: sets are objects of empty objects there. Adds to what is. */
 static void add_set(struct image_config *c, const char *key, const json_t *names)
 {
-	json_t *old = config_get(c, key), *set = old ? json_deep_copy(old) : json_object();
+	json_t *old = config_get(c, key),
+	       *set = old ? json_deep_copy(old) : json_object();
 	json_t *name;
 	size_t i;
 
@@ -65,7 +67,8 @@ static void add_set(struct image_config *c, const char *key, const json_t *names
 
 static void add_map(struct image_config *c, const char *key, const json_t *map)
 {
-	json_t *old = config_get(c, key), *all = old ? json_deep_copy(old) : json_object();
+	json_t *old = config_get(c, key),
+	       *all = old ? json_deep_copy(old) : json_object();
 
 	json_object_update(all, (json_t *)map);
 	config_set(c, key, all);
@@ -74,10 +77,8 @@ static void add_map(struct image_config *c, const char *key, const json_t *map)
 static void set_healthcheck(struct image_config *c, const json_t *h)
 {
 	static const char *const names[][2] = {
-		{ "test", "Test" },
-		{ "interval", "Interval" },
-		{ "timeout", "Timeout" },
-		{ "start_period", "StartPeriod" },
+		{ "test", "Test" },       { "interval", "Interval" },
+		{ "timeout", "Timeout" }, { "start_period", "StartPeriod" },
 		{ "retries", "Retries" },
 	};
 	json_t *out = json_object();
@@ -123,20 +124,13 @@ void configure(struct image_config *c, const struct step *s, bool *inherited_cmd
 	AUTO_BUF path = BUF_INIT;
 
 	switch (s->kind) {
-	case STEP_ENV:
-		set_env(c, &s->env);
-		break;
+	case STEP_ENV: set_env(c, &s->env); break;
 	case STEP_WORKDIR:
 		path_join(&path, config_workdir(c), s->workdir);
 		config_set_workdir(c, path.s);
 		break;
-	case STEP_USER:
-		config_set_user(c, s->user);
-		break;
-	case STEP_CONFIG:
-		set_members(c, s->config, inherited_cmd);
-		break;
-	default:
-		break;   /* the others make layers */
+	case STEP_USER: config_set_user(c, s->user); break;
+	case STEP_CONFIG: set_members(c, s->config, inherited_cmd); break;
+	default: break; /* the others make layers */
 	}
 }

@@ -41,7 +41,8 @@ static void list_outputs(struct context *c, const struct recipe *r)
 	}
 }
 
-int context_open(struct context **out, const struct recipe *r, const char *dir, struct err *e)
+int context_open(struct context **out, const struct recipe *r, const char *dir,
+                 struct err *e)
 {
 	struct context *c = mem_alloc(sizeof(*c));
 

@@ -45,7 +45,8 @@ static void describe_config(const json_t *config, struct buf *out)
 	buf_add_printable(out, text.s, text.len);
 }
 
-/* A script that begins with a comment has a title, as those of the standard library do. */
+/* A script that begins with a comment has a title, as those of the standard library do.
+ */
 static void describe_run(const struct step_run *r, struct buf *out)
 {
 	if (r->lines.n && !strncmp(r->lines.at[0], "# ", 2)) {
@@ -64,22 +65,14 @@ void step_describe(const struct step *s, struct buf *out)
 {
 	buf_adds(out, step_kind_text(s->kind));
 	switch (s->kind) {
-	case STEP_COPY:
-		describe_copy(&s->copy, out);
-		break;
-	case STEP_WRITE:
-		word(out, " ", s->write.path);
-		break;
-	case STEP_MKDIR:
-		words(out, &s->mkdir.paths);
-		break;
+	case STEP_COPY: describe_copy(&s->copy, out); break;
+	case STEP_WRITE: word(out, " ", s->write.path); break;
+	case STEP_MKDIR: words(out, &s->mkdir.paths); break;
 	case STEP_SYMLINK:
 		word(out, " ", s->symlink.path);
 		word(out, " -> ", s->symlink.target);
 		break;
-	case STEP_REMOVE:
-		words(out, &s->remove.paths);
-		break;
+	case STEP_REMOVE: words(out, &s->remove.paths); break;
 	case STEP_UNPACK:
 		word(out, " ", s->unpack.source);
 		word(out, " to ", s->unpack.to);
@@ -94,20 +87,10 @@ void step_describe(const struct step *s, struct buf *out)
 			step_describe(&s->layer.at[i], out);
 		}
 		break;
-	case STEP_RUN:
-		describe_run(&s->run, out);
-		break;
-	case STEP_ENV:
-		describe_pairs(&s->env, out);
-		break;
-	case STEP_WORKDIR:
-		word(out, " ", s->workdir);
-		break;
-	case STEP_USER:
-		word(out, " ", s->user);
-		break;
-	case STEP_CONFIG:
-		describe_config(s->config, out);
-		break;
+	case STEP_RUN: describe_run(&s->run, out); break;
+	case STEP_ENV: describe_pairs(&s->env, out); break;
+	case STEP_WORKDIR: word(out, " ", s->workdir); break;
+	case STEP_USER: word(out, " ", s->user); break;
+	case STEP_CONFIG: describe_config(s->config, out); break;
 	}
 }

@@ -1,7 +1,8 @@
 #ifndef BUILD_DESCRIBE_H
 #define BUILD_DESCRIBE_H
 
-/* A step in one line, for an image's history: arguments as written, no secrets, no places. */
+/* A step in one line, for an image's history: arguments as written, no secrets, no
+ * places. */
 #include "base/buf.h"
 #include "recipe/recipe.h"
 

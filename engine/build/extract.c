@@ -48,8 +48,8 @@ int spool_write(struct spool *s, const void *data, size_t n, struct err *e)
 	return 0;
 }
 
-int spool_tar_file(struct spool *s, struct tar_reader *in, struct digest *digest, int64_t *size,
-                   struct err *e)
+int spool_tar_file(struct spool *s, struct tar_reader *in, struct digest *digest,
+                   int64_t *size, struct err *e)
 {
 	AUTO_FREE char *chunk = mem_alloc(CHUNK);
 	int64_t start = s->size;
@@ -103,7 +103,8 @@ static int stream(struct tar_reader *in, struct want *wants, size_t n, struct sp
 	int more = 1;
 
 	while (left && (more = tar_reader_next(in, &entry, e)) > 0) {
-		struct want *w = entry.type == TOC_FILE ? find_want(wants, n, entry.path) : NULL;
+		struct want *w =
+			entry.type == TOC_FILE ? find_want(wants, n, entry.path) : NULL;
 		int64_t offset = out->size;
 
 		if (!w)
@@ -118,7 +119,8 @@ static int stream(struct tar_reader *in, struct want *wants, size_t n, struct sp
 	if (more < 0)
 		return -1;
 	if (left)
-		return err_set(e, ERR_CORRUPT, "%s is not in the layer that should have it",
+		return err_set(e, ERR_CORRUPT,
+		               "%s is not in the layer that should have it",
 		               wants[0].path);
 	return 0;
 }
@@ -148,22 +150,23 @@ static int extract_layer(const struct node *n, const struct layer *l, struct wan
 	return rc < 0 ? err_wrap(e, "layer %s", DIGEST_STR(&l->blob.digest)) : 0;
 }
 
-int extract_files(const struct node *n, const struct result *r, struct want *wants, size_t count,
-                  struct spool *out, struct err *e)
+int extract_files(const struct node *n, const struct result *r, struct want *wants,
+                  size_t count, struct spool *out, struct err *e)
 {
 	if (count)
 		qsort(wants, count, sizeof(*wants), by_place);
 	for (size_t i = 0, j; i < count; i = j) {
 		for (j = i; j < count && wants[j].layer == wants[i].layer;)
 			j++;
-		if (extract_layer(n, &r->layers.at[wants[i].layer], wants + i, j - i, out, e) < 0)
+		if (extract_layer(n, &r->layers.at[wants[i].layer], wants + i, j - i, out,
+		                  e) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-const struct toc_entry *link_target(const struct toc_view *v, const struct toc_entry *entry,
-                                    size_t *layer)
+const struct toc_entry *link_target(const struct toc_view *v,
+                                    const struct toc_entry *entry, size_t *layer)
 {
 	for (int i = 0; entry && entry->type == TOC_HARDLINK; i++) {
 		struct toc_view upto = { v->layers, *layer + 1 };
@@ -204,7 +207,7 @@ int extract_read(const struct node *n, const struct result *r, const struct toc_
 	if (extract_to(n, r, v, path, &spool, e) < 0)
 		return -1;
 	if (spool.fd < 0)
-		return 0;   /* empty */
+		return 0; /* empty */
 	if (lseek(spool.fd, 0, SEEK_SET) < 0)
 		return err_sys(e, "read %s", path);
 	return fd_read_all(spool.fd, out, limit, path, e);

@@ -16,14 +16,14 @@
 struct finder {
 	struct fileset *set;
 	const struct context *context;
-	struct ignore *exclude;      /* relative to the source directory */
+	struct ignore *exclude; /* relative to the source directory */
 	bool parents;
 	size_t found;
 	/* of the source being looked at: */
-	const char *source;          /* as written, for messages */
-	struct pattern *pattern;     /* NULL: literal */
-	size_t keep;                 /* bytes of the path in front of what `dest` keeps */
-	bool deep;                   /* the pattern has `**` */
+	const char *source;      /* as written, for messages */
+	struct pattern *pattern; /* NULL: literal */
+	size_t keep;             /* bytes of the path in front of what `dest` keeps */
+	bool deep;               /* the pattern has `**` */
 };
 
 /* Outputs of host rules are sources even where the ignore file hides them. */
@@ -32,7 +32,8 @@ static bool ignored(const struct context *c, const char *path)
 	if (!ignore_matches(c->ignore, path))
 		return false;
 	for (size_t i = 0; i < c->outputs.len; i++)
-		if (path_below(path, c->outputs.at[i]) || path_below(c->outputs.at[i], path))
+		if (path_below(path, c->outputs.at[i]) ||
+		    path_below(c->outputs.at[i], path))
 			return false;
 	return true;
 }
@@ -42,7 +43,8 @@ static bool skipped_directory(const struct context *c, const char *path)
 	if (!ignore_skips_directory(c->ignore, path))
 		return false;
 	for (size_t i = 0; i < c->outputs.len; i++)
-		if (path_below(path, c->outputs.at[i]) || path_below(c->outputs.at[i], path))
+		if (path_below(path, c->outputs.at[i]) ||
+		    path_below(c->outputs.at[i], path))
 			return false;
 	return true;
 }
@@ -62,7 +64,8 @@ static int read_link(const struct context *c, const char *path, struct arena *a,
 	return 0;
 }
 
-static int classify(struct finder *f, struct project_file *s, const struct stat *st, struct err *e)
+static int classify(struct finder *f, struct project_file *s, const struct stat *st,
+                    struct err *e)
 {
 	s->mtime = st->st_mtim.tv_sec;
 	switch (st->st_mode & S_IFMT) {
@@ -75,31 +78,31 @@ static int classify(struct finder *f, struct project_file *s, const struct stat 
 			s->ino = st->st_ino;
 		}
 		return 0;
-	case S_IFDIR:
-		s->type = TOC_DIR;
-		return 0;
+	case S_IFDIR: s->type = TOC_DIR; return 0;
 	case S_IFLNK:
 		s->type = TOC_SYMLINK;
 		return read_link(f->context, s->path, &f->set->arena, &s->link, e);
 	default:
-		return err_set(e, ERR_INVALID,
-		               "%s is a socket, FIFO or device, which an image cannot take from a "
-		               "project; exclude it in .imgmakeignore",
-		               s->path);
+		return err_set(
+			e, ERR_INVALID,
+			"%s is a socket, FIFO or device, which an image cannot take from a "
+			"project; exclude it in .imgmakeignore",
+			s->path);
 	}
 }
 
-static int add(struct finder *f, const char *path, const char *dest, const struct stat *st,
-               struct err *e)
+static int add(struct finder *f, const char *path, const char *dest,
+               const struct stat *st, struct err *e)
 {
 	struct project_file s = { .path = arena_strdup(&f->set->arena, path),
-		            .dest = arena_strdup(&f->set->arena, dest) };
+		                  .dest = arena_strdup(&f->set->arena, dest) };
 
 	if (!strncmp(path_base(path), ".wh.", 4))
-		return err_set(e, ERR_INVALID,
-		               "%s: a name that begins with .wh. would delete a file in the image; "
-		               "rename or exclude it",
-		               path);
+		return err_set(
+			e, ERR_INVALID,
+			"%s: a name that begins with .wh. would delete a file in the image; "
+			"rename or exclude it",
+			path);
 	if (classify(f, &s, st, e) < 0)
 		return -1;
 	f->found++;
@@ -112,8 +115,9 @@ struct walking {
 	struct finder *f;
 	const char *dir;
 	/* Returns 1 to go into a directory, 0 not to, -1 to fail. */
-	int (*visit)(struct finder *f, const char *path, const struct stat *st, struct err *e);
-	struct buf path;             /* of the entry, relative to the context */
+	int (*visit)(struct finder *f, const char *path, const struct stat *st,
+	             struct err *e);
+	struct buf path; /* of the entry, relative to the context */
 };
 
 static const char *path_of(struct walking *w, const char *below)
@@ -125,16 +129,19 @@ static const char *path_of(struct walking *w, const char *below)
 	return w->path.s;
 }
 
-/* An ignored directory is entered all the same where an exception may bring something below it back. */
+/* An ignored directory is entered all the same where an exception may bring something
+ * below it back. */
 static bool want(void *self, const char *below, bool is_dir)
 {
 	struct walking *w = self;
 	const char *path = path_of(w, below);
 
-	return !ignored(w->f->context, path) || (is_dir && !skipped_directory(w->f->context, path));
+	return !ignored(w->f->context, path) ||
+	       (is_dir && !skipped_directory(w->f->context, path));
 }
 
-static enum walk_next visit_entry(void *self, const struct walk_entry *entry, struct err *e)
+static enum walk_next visit_entry(void *self, const struct walk_entry *entry,
+                                  struct err *e)
 {
 	struct walking *w = self;
 	const char *path = path_of(w, entry->path);
@@ -146,10 +153,11 @@ static enum walk_next visit_entry(void *self, const struct walk_entry *entry, st
 	return into < 0 ? WALK_ERROR : into ? WALK_ON : WALK_SKIP;
 }
 
-/* Calls visit for everything below `dir` that the ignore file leaves, a directory before its content. */
+/* Calls visit for everything below `dir` that the ignore file leaves, a directory before
+ * its content. */
 static int walk_below(struct finder *f, const char *dir,
-                      int (*visit)(struct finder *f, const char *path, const struct stat *st,
-                                   struct err *e),
+                      int (*visit)(struct finder *f, const char *path,
+                                   const struct stat *st, struct err *e),
                       struct err *e)
 {
 	struct walking w = { .f = f, .dir = dir, .visit = visit, .path = BUF_INIT };
@@ -167,17 +175,20 @@ static int walk_below(struct finder *f, const char *dir,
 	return rc;
 }
 
-static int visit_all(struct finder *f, const char *path, const struct stat *st, struct err *e)
+static int visit_all(struct finder *f, const char *path, const struct stat *st,
+                     struct err *e)
 {
 	const char *below = path + f->keep;
 
 	if (f->exclude && ignore_matches(f->exclude, below))
-		return S_ISDIR(st->st_mode) ? !ignore_skips_directory(f->exclude, below) : 0;
+		return S_ISDIR(st->st_mode) ? !ignore_skips_directory(f->exclude, below)
+		                            : 0;
 	return add(f, path, f->parents ? path : below, st, e) < 0 ? -1 : 1;
 }
 
 /* A directory's content goes into `to`. */
-static int add_directory(struct finder *f, const char *path, const struct stat *st, struct err *e)
+static int add_directory(struct finder *f, const char *path, const struct stat *st,
+                         struct err *e)
 {
 	size_t keep = strcmp(path, ".") ? strlen(path) + 1 : 0, before = f->keep;
 	int rc = 0;
@@ -194,13 +205,15 @@ static int add_directory(struct finder *f, const char *path, const struct stat *
 	return rc;
 }
 
-static int visit_match(struct finder *f, const char *path, const struct stat *st, struct err *e)
+static int visit_match(struct finder *f, const char *path, const struct stat *st,
+                       struct err *e)
 {
 	bool is_dir = S_ISDIR(st->st_mode);
 
 	if (!pattern_match(f->pattern, path) || (is_dir && f->deep))
 		return is_dir && pattern_may_match_below(f->pattern, path);
-	if (f->exclude && ignore_matches(f->exclude, f->deep ? path + f->keep : path_base(path)))
+	if (f->exclude &&
+	    ignore_matches(f->exclude, f->deep ? path + f->keep : path_base(path)))
 		return 0;
 	if (is_dir)
 		return add_directory(f, path, st, e) < 0 ? -1 : 0;
@@ -221,8 +234,9 @@ static int find_pattern(struct finder *f, const char *text, struct err *e)
 	f->deep = strstr(text, "**") != NULL;
 	if (n)
 		dir[n - 1] = '\0';
-	rc = file_exists(f->context->fd, n ? dir : ".") ? walk_below(f, n ? dir : ".", visit_match, e)
-	                                                : 0;
+	rc = file_exists(f->context->fd, n ? dir : ".")
+	             ? walk_below(f, n ? dir : ".", visit_match, e)
+	             : 0;
 	pattern_free(f->pattern);
 	f->pattern = NULL;
 	if (rc == 0 && f->found == before)
@@ -232,14 +246,15 @@ static int find_pattern(struct finder *f, const char *text, struct err *e)
 
 static int find_literal(struct finder *f, const char *path, struct err *e)
 {
-	AUTO_CLOSE int fd = file_open_beneath(f->context->fd, path, O_PATH | O_NOFOLLOW, 0);
+	AUTO_CLOSE int fd =
+		file_open_beneath(f->context->fd, path, O_PATH | O_NOFOLLOW, 0);
 	struct stat st;
 
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
 		return err_set(e, ERR_NOT_FOUND, "%s: no such file", f->source);
 	if (fd < 0 && (errno == EXDEV || errno == ELOOP))
-		return err_set(e, ERR_INVALID, "%s leads out of the Imagefile's directory",
-		               f->source);
+		return err_set(e, ERR_INVALID,
+		               "%s leads out of the Imagefile's directory", f->source);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_sys(e, "open %s", path);
 	if (strcmp(path, ".") && ignored(f->context, path) &&
@@ -248,7 +263,7 @@ static int find_literal(struct finder *f, const char *path, struct err *e)
 		               f->context->ignore_name);
 	if (S_ISDIR(st.st_mode))
 		return add_directory(f, path, &st, e);
-	f->set->single = true;   /* if it stays alone */
+	f->set->single = true; /* if it stays alone */
 	return add(f, path, f->parents ? path : path_base(path), &st, e);
 }
 
@@ -259,9 +274,10 @@ static int find_source(struct finder *f, const char *text, struct err *e)
 	f->source = text;
 	path_clean(&clean, text);
 	if (clean.s[0] == '/' || path_escapes(clean.s))
-		return err_set(e, ERR_INVALID,
-		               "%s: sources are relative to the Imagefile's directory and stay in it",
-		               text);
+		return err_set(
+			e, ERR_INVALID,
+			"%s: sources are relative to the Imagefile's directory and stay in it",
+			text);
 	if (pattern_is_literal(clean.s))
 		return find_literal(f, clean.s, e);
 	return find_pattern(f, clean.s, e);
@@ -290,22 +306,22 @@ static int collect(struct fileset **out, struct finder *f, const struct strings 
 	return 0;
 }
 
-int fileset_collect(struct fileset **out, const struct context *c, const struct step_copy *copy,
-                    struct err *e)
+int fileset_collect(struct fileset **out, const struct context *c,
+                    const struct step_copy *copy, struct err *e)
 {
 	struct finder f = { .context = c, .parents = copy->parents };
 	int rc;
 
-	if (copy->exclude.n &&
-	    ignore_from_list(&f.exclude, copy->exclude.at, copy->exclude.n, "exclude", e) < 0)
+	if (copy->exclude.n && ignore_from_list(&f.exclude, copy->exclude.at,
+	                                        copy->exclude.n, "exclude", e) < 0)
 		return -1;
 	rc = collect(out, &f, &copy->sources, copy->optional, e);
 	ignore_free(f.exclude);
 	return rc;
 }
 
-int fileset_glob(struct fileset **out, const struct context *c, const struct strings *patterns,
-                 struct err *e)
+int fileset_glob(struct fileset **out, const struct context *c,
+                 const struct strings *patterns, struct err *e)
 {
 	struct finder f = { .context = c, .parents = true };
 

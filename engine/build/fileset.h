@@ -1,7 +1,8 @@
 #ifndef BUILD_FILESET_H
 #define BUILD_FILESET_H
 
-/* Files of the project that a step names: found, filtered by the ignore file, and hashed. */
+/* Files of the project that a step names: found, filtered by the ignore file, and hashed.
+ */
 #include <sys/stat.h>
 
 #include "base/arena.h"
@@ -15,58 +16,61 @@
 /* A directory with an Imagefile: nothing above it can be named. */
 struct context {
 	int fd;
-	const char *dir;              /* relative to the project root */
-	struct ignore *ignore;        /* of .imgmakeignore, else .dockerignore; NULL: none */
+	const char *dir;       /* relative to the project root */
+	struct ignore *ignore; /* of .imgmakeignore, else .dockerignore; NULL: none */
 	const char *ignore_name;
-	struct strlist outputs;       /* of host rules, relative to it: included, ignored or not */
+	struct strlist outputs; /* of host rules, relative to it: included, ignored or not
+	                         */
 };
 
 MUST_CHECK int context_open(struct context **out, const struct recipe *r, const char *dir,
                             struct err *e);
-void context_close(struct context *c);   /* NULL is fine */
+void context_close(struct context *c); /* NULL is fine */
 
 struct project_file {
-	const char *path;             /* relative to the context */
-	const char *dest;             /* relative to the step's `to` */
-	enum toc_type type;           /* FILE, DIR, SYMLINK, HARDLINK (to an earlier source) */
+	const char *path;   /* relative to the context */
+	const char *dest;   /* relative to the step's `to` */
+	enum toc_type type; /* FILE, DIR, SYMLINK, HARDLINK (to an earlier source) */
 	bool executable;
 	int64_t size, mtime;
-	struct digest digest;         /* of files, after fileset_hash */
-	const char *link;             /* text of a symlink; `path` of a hard link's first source */
-	const void *capability;       /* security.capability, or NULL */
+	struct digest digest; /* of files, after fileset_hash */
+	const char *link; /* text of a symlink; `path` of a hard link's first source */
+	const void *capability; /* security.capability, or NULL */
 	size_t capability_size;
-	uint64_t dev, ino;            /* same for names of one file; ino 0: it has one name */
+	uint64_t dev, ino; /* same for names of one file; ino 0: it has one name */
 	/* Of files that come from an image or an archive, with metadata of their own: */
-	const struct toc_entry *entry;   /* NULL: of the project */
-	size_t layer;                    /* of an image: where its content is */
-	int64_t offset;                  /* of an archive: in the spool; -1: not there */
+	const struct toc_entry *entry; /* NULL: of the project */
+	size_t layer;                  /* of an image: where its content is */
+	int64_t offset;                /* of an archive: in the spool; -1: not there */
 };
 
 struct fileset {
 	struct arena arena;
-	struct toc held;              /* of archives: what `entry` points into */
-	VEC(struct project_file) files;     /* sorted by dest; unique */
-	bool single;                  /* one source that is no directory: `to` may be its name */
+	struct toc held;                /* of archives: what `entry` points into */
+	VEC(struct project_file) files; /* sorted by dest; unique */
+	bool single; /* one source that is no directory: `to` may be its name */
 };
 
-void fileset_free(struct fileset *f);   /* NULL is fine */
+void fileset_free(struct fileset *f); /* NULL is fine */
 
 /* Finds what the copy's sources name. Nothing found is an error, unless optional. */
 MUST_CHECK int fileset_collect(struct fileset **out, const struct context *c,
                                const struct step_copy *copy, struct err *e);
-/* The same for plain patterns (deps of host rules): paths kept whole, hashed like the others. */
+/* The same for plain patterns (deps of host rules): paths kept whole, hashed like the
+ * others. */
 MUST_CHECK int fileset_glob(struct fileset **out, const struct context *c,
                             const struct strings *patterns, struct err *e);
 /* The same for what a copy names in another image, whose tables of contents are `v`. */
 MUST_CHECK int fileset_collect_image(struct fileset **out, const struct toc_view *v,
                                      const struct step_copy *copy, struct err *e);
-/* For those who fill a set: sorts by dest, and makes the names of one file after the first hard links to
- * it. A place that two different files want is an error. */
+/* For those who fill a set: sorts by dest, and makes the names of one file after the
+ * first hard links to it. A place that two different files want is an error. */
 MUST_CHECK int fileset_settle(struct fileset *f, struct err *e);
 
 /* Bytes of the directories in front of a pattern's first component with a wildcard. */
 size_t fileset_fixed_part(const char *pattern);
-/* Appends the pattern for `rest` below the directory `dir`, whose name is meant literally. */
+/* Appends the pattern for `rest` below the directory `dir`, whose name is meant
+ * literally. */
 void fileset_pattern(const char *dir, const char *rest, struct buf *out);
 
 /* Fills the digests, on several threads. */
@@ -75,10 +79,10 @@ MUST_CHECK int fileset_hash(struct fileset *f, const struct context *c, struct p
 /* What a step's key says of a file, and of all of a set. Hashed before. */
 void fileset_key_one(const struct project_file *f, struct key *k);
 void fileset_key(const struct fileset *f, struct key *k);
-/* SHA-256 of one file; links that stay in the project are followed. file_open_hashed returns it open, at
- * its start, and what it was before it was read. */
-MUST_CHECK int file_open_hashed(const struct context *c, const char *path, struct digest *out,
-                                struct stat *before, struct err *e);
+/* SHA-256 of one file; links that stay in the project are followed. file_open_hashed
+ * returns it open, at its start, and what it was before it was read. */
+MUST_CHECK int file_open_hashed(const struct context *c, const char *path,
+                                struct digest *out, struct stat *before, struct err *e);
 MUST_CHECK int file_digest(const struct context *c, const char *path, struct digest *out,
                            struct err *e);
 

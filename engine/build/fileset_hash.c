@@ -13,22 +13,22 @@
 
 enum { CHUNK = 128 * 1024, CAPABILITY_MAX = 64 };
 
-/* Shared by the threads of one fileset_hash. Outlives the caller's wait for nobody: it is freed by
- * whoever is last. */
+/* Shared by the threads of one fileset_hash. Outlives the caller's wait for nobody: it is
+ * freed by whoever is last. */
 struct round {
 	struct fileset *set;
 	const struct context *context;
 	atomic_size_t next;
 	pthread_mutex_t lock;
 	pthread_cond_t idle;
-	int active;            /* helpers that have started and not ended */
-	int users;             /* caller and submitted helpers */
+	int active; /* helpers that have started and not ended */
+	int users;  /* caller and submitted helpers */
 	bool failed;
 	struct err err;
 };
 
-static int hash_fd(int fd, const char *path, char *chunk, int64_t *size, struct digest *out,
-                   struct err *e)
+static int hash_fd(int fd, const char *path, char *chunk, int64_t *size,
+                   struct digest *out, struct err *e)
 {
 	struct hasher h;
 	ssize_t n;
@@ -45,14 +45,17 @@ static int hash_fd(int fd, const char *path, char *chunk, int64_t *size, struct 
 	return n < 0 ? -1 : 0;
 }
 
-static int open_source(const struct context *c, const char *path, int flags, struct err *e)
+static int open_source(const struct context *c, const char *path, int flags,
+                       struct err *e)
 {
-	AUTO_CLOSE int fd = file_open_beneath(c->fd, path, O_RDONLY | O_NONBLOCK | flags, 0);
+	AUTO_CLOSE int fd =
+		file_open_beneath(c->fd, path, O_RDONLY | O_NONBLOCK | flags, 0);
 	struct stat st;
 	int out;
 
 	if (fd < 0 && errno == EXDEV)
-		return err_set(e, ERR_INVALID, "%s leads out of the Imagefile's directory", path);
+		return err_set(e, ERR_INVALID,
+		               "%s leads out of the Imagefile's directory", path);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_sys(e, "open %s", path);
 	if (!S_ISREG(st.st_mode))
@@ -73,13 +76,15 @@ int file_open_hashed(const struct context *c, const char *path, struct digest *o
 		return -1;
 	if (fstat(fd, before) < 0)
 		err_sys(e, "read %s", path);
-	else if (hash_fd(fd, path, chunk, &size, out, e) == 0 && lseek(fd, 0, SEEK_SET) == 0)
+	else if (hash_fd(fd, path, chunk, &size, out, e) == 0 &&
+	         lseek(fd, 0, SEEK_SET) == 0)
 		return fd;
 	fd_close(&fd);
 	return -1;
 }
 
-int file_digest(const struct context *c, const char *path, struct digest *out, struct err *e)
+int file_digest(const struct context *c, const char *path, struct digest *out,
+                struct err *e)
 {
 	struct stat st;
 	AUTO_CLOSE int fd = file_open_hashed(c, path, out, &st, e);
@@ -93,14 +98,15 @@ static void read_capability(struct round *r, int fd, struct project_file *s)
 	ssize_t n = fgetxattr(fd, "security.capability", value, sizeof(value));
 
 	if (n <= 0)
-		return;   /* none, or a file system without */
+		return; /* none, or a file system without */
 	pthread_mutex_lock(&r->lock);
 	s->capability = arena_memdup(&r->set->arena, value, (size_t)n);
 	pthread_mutex_unlock(&r->lock);
 	s->capability_size = (size_t)n;
 }
 
-static int hash_source(struct round *r, struct project_file *s, char *chunk, struct err *e)
+static int hash_source(struct round *r, struct project_file *s, char *chunk,
+                       struct err *e)
 {
 	AUTO_CLOSE int fd = open_source(r->context, s->path, O_NOFOLLOW, e);
 
@@ -151,7 +157,8 @@ static void help(void *arg)
 	bool late;
 
 	pthread_mutex_lock(&r->lock);
-	/* A helper that a busy pool starts after all is hashed must not touch the set any more. */
+	/* A helper that a busy pool starts after all is hashed must not touch the set any
+	 * more. */
 	late = r->set == NULL;
 	if (!late)
 		r->active++;
@@ -164,7 +171,8 @@ static void help(void *arg)
 	leave(r);
 }
 
-int fileset_hash(struct fileset *f, const struct context *c, struct pool *pool, struct err *e)
+int fileset_hash(struct fileset *f, const struct context *c, struct pool *pool,
+                 struct err *e)
 {
 	struct round *r = mem_alloc(sizeof(*r));
 	int helpers = pool && f->files.len > 8 ? pool_threads(pool) - 1 : 0;

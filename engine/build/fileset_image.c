@@ -1,4 +1,5 @@
-/* What a copy names in another image: found in its tables of contents, nothing is unpacked. */
+/* What a copy names in another image: found in its tables of contents, nothing is
+ * unpacked. */
 #include <string.h>
 
 #include "base/path.h"
@@ -11,17 +12,21 @@ struct image_finder {
 	struct ignore *exclude;
 	struct pattern *pattern;
 	bool parents, deep;
-	size_t keep;              /* as in fileset.c */
-	const char *dest_root;    /* where the directory being added goes; "." is `to` itself */
-	const char *skip;         /* a directory that was excluded, or added whole; NULL */
+	size_t keep;           /* as in fileset.c */
+	const char *dest_root; /* where the directory being added goes; "." is `to` itself
+	                        */
+	const char *skip;      /* a directory that was excluded, or added whole; NULL */
 	size_t found;
 };
 
 static int add(struct image_finder *f, const struct toc_entry *entry, size_t layer,
                const char *dest)
 {
-	struct project_file x = { .path = entry->path, .type = entry->type,
-		                  .mtime = entry->mtime, .entry = entry, .layer = layer,
+	struct project_file x = { .path = entry->path,
+		                  .type = entry->type,
+		                  .mtime = entry->mtime,
+		                  .entry = entry,
+		                  .layer = layer,
 		                  .offset = -1 };
 
 	switch (entry->type) {
@@ -30,16 +35,12 @@ static int add(struct image_finder *f, const struct toc_entry *entry, size_t lay
 		x.digest = entry->digest;
 		break;
 	case TOC_SYMLINK:
-	case TOC_HARDLINK:
-		x.link = entry->link;
-		break;
+	case TOC_HARDLINK: x.link = entry->link; break;
 	case TOC_DIR:
 	case TOC_CHAR:
 	case TOC_BLOCK:
-	case TOC_FIFO:
-		break;
-	default:
-		return 0;
+	case TOC_FIFO: break;
+	default: return 0;
 	}
 	x.dest = arena_strdup(&f->set->arena, dest);
 	f->found++;
@@ -47,7 +48,8 @@ static int add(struct image_finder *f, const struct toc_entry *entry, size_t lay
 	return 0;
 }
 
-static bool excluded(struct image_finder *f, const struct toc_entry *entry, const char *below)
+static bool excluded(struct image_finder *f, const struct toc_entry *entry,
+                     const char *below)
 {
 	if (!f->exclude || !*below || !ignore_matches(f->exclude, below))
 		return false;
@@ -109,7 +111,8 @@ static int find_pattern(struct image_finder *f, const char *text, struct err *e)
 
 	if (n)
 		dir[n - 1] = '\0';
-	/* The directories in front may be links: the pattern is matched where they lead. */
+	/* The directories in front may be links: the pattern is matched where they lead.
+	 */
 	if (toc_view_resolve(f->view, dir, true, &real, NULL, e) < 0)
 		return -1;
 	fileset_pattern(real.s, text + n, &whole);
@@ -151,7 +154,8 @@ static int find_source(struct image_finder *f, const char *text, struct err *e)
 	return 0;
 }
 
-/* A hard link becomes a name of the file, or another of the symlink, that it stands for. */
+/* A hard link becomes a name of the file, or another of the symlink, that it stands for.
+ */
 static int follow_links(struct fileset *set, const struct toc_view *v, struct err *e)
 {
 	for (size_t i = 0; i < set->files.len; i++) {
@@ -160,9 +164,10 @@ static int follow_links(struct fileset *set, const struct toc_view *v, struct er
 		if (x->type == TOC_HARDLINK) {
 			x->entry = link_target(v, x->entry, &x->layer);
 			if (!x->entry)
-				return err_set(e, ERR_CORRUPT,
-				               "%s is a hard link to %s, which is not there",
-				               x->path, x->link);
+				return err_set(
+					e, ERR_CORRUPT,
+					"%s is a hard link to %s, which is not there",
+					x->path, x->link);
 			x->type = x->entry->type;
 			x->size = x->entry->size;
 			x->digest = x->entry->digest;
@@ -182,7 +187,8 @@ int fileset_collect_image(struct fileset **out, const struct toc_view *v,
 	int rc = 0;
 
 	if (copy->exclude.n)
-		rc = ignore_from_list(&f.exclude, copy->exclude.at, copy->exclude.n, "exclude", e);
+		rc = ignore_from_list(&f.exclude, copy->exclude.at, copy->exclude.n,
+		                      "exclude", e);
 	for (size_t i = 0; rc == 0 && i < copy->sources.n; i++) {
 		rc = find_source(&f, copy->sources.at[i], e);
 		if (rc < 0 && copy->optional && e->code == ERR_NOT_FOUND)

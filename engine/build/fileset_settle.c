@@ -48,7 +48,8 @@ static int merge(struct fileset *set, struct err *e)
 	if (set->files.len)
 		qsort(set->files.at, set->files.len, sizeof(*set->files.at), by_dest);
 	for (size_t i = 0; i < set->files.len; i++) {
-		struct project_file *s = &set->files.at[i], *last = n ? &set->files.at[n - 1] : NULL;
+		struct project_file *s = &set->files.at[i],
+				    *last = n ? &set->files.at[n - 1] : NULL;
 
 		if (!last || strcmp(last->dest, s->dest)) {
 			set->files.at[n++] = *s;
@@ -56,9 +57,10 @@ static int merge(struct fileset *set, struct err *e)
 		}
 		if (strcmp(last->path, s->path) &&
 		    !(last->type == TOC_DIR && s->type == TOC_DIR))
-			return err_set(e, ERR_INVALID,
-			               "both %s and %s would become %s; use parents = true or two steps",
-			               last->path, s->path, s->dest);
+			return err_set(
+				e, ERR_INVALID,
+				"both %s and %s would become %s; use parents = true or two steps",
+				last->path, s->path, s->dest);
 	}
 	set->files.len = n;
 	return 0;
@@ -66,7 +68,8 @@ static int merge(struct fileset *set, struct err *e)
 
 static int by_inode(const void *a, const void *b)
 {
-	const struct project_file *x = *(struct project_file *const *)a, *y = *(struct project_file *const *)b;
+	const struct project_file *x = *(struct project_file *const *)a,
+				  *y = *(struct project_file *const *)b;
 
 	if (x->dev != y->dev)
 		return x->dev < y->dev ? -1 : 1;

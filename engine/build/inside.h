@@ -7,9 +7,9 @@
 
 struct inside_command {
 	struct strings script; /* lines of one script, for the image's shell */
-	struct strings
-		argv;     /* or a program; neither: the image's entrypoint and command */
-	bool shell;       /* or a shell for people */
+	struct strings argv; /* or a program; neither: the image's entrypoint and command
+	                      */
+	bool shell;          /* or a shell for people */
 	bool interactive; /* it has our standard input and outputs; else they are told as
 	                     `name`'s */
 	const char *name;

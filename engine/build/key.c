@@ -34,7 +34,7 @@ static void add(struct key *k, const char *name, const char *text, const struct 
 
 void key_str(struct key *k, const char *name, const char *value)
 {
-	struct digest d = { { 0 } };   /* NULL: no text has this digest */
+	struct digest d = { { 0 } }; /* NULL: no text has this digest */
 
 	if (value)
 		digest_of(&d, value, strlen(value));
@@ -80,7 +80,8 @@ void key_value(const struct key *k, struct digest *out)
 static void add_text(struct buf *out, const char *s)
 {
 	if (s)
-		buf_add_str(out, s, strlen(s) + 1);   /* with its NUL: decoding borrows it */
+		buf_add_str(out, s, strlen(s) + 1); /* with its NUL: decoding borrows it
+		                                     */
 	else
 		buf_add_u32(out, 0);
 }
@@ -129,8 +130,8 @@ int components_decode(struct arena *a, const void *data, size_t n, struct compon
 	for (size_t i = 0; i < *count; i++) {
 		struct component *c = &(*out)[i];
 
-		if (!take_text(&p, end, &c->name) || !c->name || !take_text(&p, end, &c->text) ||
-		    end - p < DIGEST_SIZE)
+		if (!take_text(&p, end, &c->name) || !c->name ||
+		    !take_text(&p, end, &c->text) || end - p < DIGEST_SIZE)
 			goto bad;
 		memcpy(c->digest.b, p, DIGEST_SIZE);
 		p += DIGEST_SIZE;

@@ -1,31 +1,32 @@
 #ifndef BUILD_KEY_H
 #define BUILD_KEY_H
 
-/* A key is SHA-256 over length-prefixed, named fields (2-architecture.md, "Keys"). The fields are kept
- * beside it, so that `why` can name the one that changed. */
+/* A key is SHA-256 over length-prefixed, named fields (2-architecture.md, "Keys"). The
+ * fields are kept beside it, so that `why` can name the one that changed. */
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/digest.h"
 #include "base/vec.h"
 
 struct component {
-	const char *name;         /* "step 3 copy: file src/app.py" */
-	const char *text;         /* the value where it is short text, else NULL */
-	struct digest digest;     /* of the value */
+	const char *name;     /* "step 3 copy: file src/app.py" */
+	const char *text;     /* the value where it is short text, else NULL */
+	struct digest digest; /* of the value */
 };
 
 struct key {
-	struct arena *arena;      /* borrowed; holds names and texts */
+	struct arena *arena; /* borrowed; holds names and texts */
 	struct hasher hash;
-	const char *scope;        /* in front of each name: "step 3 copy: " */
+	const char *scope; /* in front of each name: "step 3 copy: " */
 	VEC(struct component) parts;
 };
 
 void key_init(struct key *k, struct arena *a);
-void key_fini(struct key *k);                     /* also after key_end */
+void key_fini(struct key *k); /* also after key_end */
 /* Names what follows, up to the next scope: "" for none. */
 void key_scope(struct key *k, const char *scope);
-void key_str(struct key *k, const char *name, const char *value);   /* NULL differs from "" */
+void key_str(struct key *k, const char *name, const char *value); /* NULL differs from ""
+                                                                   */
 void key_int(struct key *k, const char *name, int64_t value);
 /* A list: hashed with its borders, shown with spaces. */
 void key_strings(struct key *k, const char *name, const char *const *at, size_t n);

@@ -1,4 +1,5 @@
-/* Making a stale node: layer by layer, each looked up by what it depends on before it is packed. */
+/* Making a stale node: layer by layer, each looked up by what it depends on before it is
+ * packed. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,8 +12,8 @@
 #include "os/lock.h"
 #include "store/blobs.h"
 
-/* One builder packs a layer, others that want the same wait and find it. A lock is held for one layer at a
- * time, so there is no order to get wrong. */
+/* One builder packs a layer, others that want the same wait and find it. A lock is held
+ * for one layer at a time, so there is no order to get wrong. */
 static int lock_key(struct build *b, const struct digest *key, struct err *e)
 {
 	char name[8];
@@ -26,12 +27,15 @@ static bool may_look_up(const struct node *n)
 	return !n->build->o.always && !n->forced;
 }
 
-static int pack(struct work *w, const struct digest *key, struct layer_result *out, struct err *e)
+static int pack(struct work *w, const struct digest *key, struct layer_result *out,
+                struct err *e)
 {
 	struct node *n = w->node;
 	struct store *s = n->build->o.store;
-	struct pack_options o = { .store = s->blobs, .codec = n->target->compression,
-		                  .pool = n->build->pool, .progress = n->build->o.progress,
+	struct pack_options o = { .store = s->blobs,
+		                  .codec = n->target->compression,
+		                  .pool = n->build->pool,
+		                  .progress = n->build->o.progress,
 		                  .target = n->target->name };
 
 	if (work_fetch(w, e) < 0 || tree_pack(&w->tree, &o, &out->layer, e) < 0 ||
@@ -62,8 +66,8 @@ static int find_or_pack(struct work *w, struct layer_result *out, struct err *e)
 	return pack(w, &key, out, e);
 }
 
-/* What a command does is not known before it has run: its key is of what it sees, and it runs only if
- * nothing is known under that. */
+/* What a command does is not known before it has run: its key is of what it sees, and it
+ * runs only if nothing is known under that. */
 static int run_or_find(struct work *w, const struct step *s, const struct step_plan *p,
                        struct layer_result *out, struct err *e)
 {
@@ -104,10 +108,12 @@ static int make_layer(struct node *n, const struct step *s, const struct step_pl
 	return rc < 0 ? -1 : layer_result_save(n->build->o.store, &p->plan_key, out, e);
 }
 
-static void report(struct node *n, const char *what, const struct layer_result *r, bool known)
+static void report(struct node *n, const char *what, const struct layer_result *r,
+                   bool known)
 {
 	if (!r->has_layer)
-		progress_step(n->build->o.progress, n->target->name, "%s: no change", what);
+		progress_step(n->build->o.progress, n->target->name, "%s: no change",
+		              what);
 	else
 		progress_step(n->build->o.progress, n->target->name, "%s: %s%s", what,
 		              DIGEST_STR(&r->layer.diff_id), known ? " (known)" : "");

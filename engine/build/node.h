@@ -13,62 +13,64 @@
 #include "build/schedule.h"
 #include "os/pool.h"
 
-#define DOWNLOAD_MAX ((int64_t)16 << 30)   /* bytes of one `add` */
+#define DOWNLOAD_MAX ((int64_t)16 << 30) /* bytes of one `add` */
 
 /* What planning a step found out, for making it. */
 struct step_plan {
-	struct digest plan_key;       /* of everything up to and with this step */
-	struct fileset *files;        /* of a copy from the project, else NULL */
-	struct digest source;         /* of an archive or a download, else zero */
-	struct digest *mounted;       /* of a run step: one a mount */
-	struct step_plan *inner;      /* of the steps of a `layer`, else NULL */
+	struct digest plan_key;  /* of everything up to and with this step */
+	struct fileset *files;   /* of a copy from the project, else NULL */
+	struct digest source;    /* of an archive or a download, else zero */
+	struct digest *mounted;  /* of a run step: one a mount */
+	struct step_plan *inner; /* of the steps of a `layer`, else NULL */
 };
 
 struct node {
-	struct job plan, make;        /* jobs; `make` only when in build.to_make */
+	struct job plan, make; /* jobs; `make` only when in build.to_make */
 	struct build *build;
 	const struct target *target;
 	struct platform platform;     /* {""} for host rules and tasks */
 	struct node *from;            /* NULL: scratch, or no file system */
-	struct platform for_platform; /* of a build stage: whose files it makes; else as above */
+	struct platform for_platform; /* of a build stage: whose files it makes; else as
+	                                 above */
 	struct node *sibling;         /* the same target for another platform, or NULL */
 	VEC(struct node *) needs;     /* from, copied-from, checked image, host rules */
 	struct arena arena;
 	struct key key;
-	struct digest plan_key;       /* of the whole node */
+	struct digest plan_key; /* of the whole node */
 	struct step_plan *steps;
 	enum status status;
-	bool flat;                    /* a run step of it, or of what it needs, has one owner for all */
-	const char *forced;           /* why no result will do: -W, or a need's own reason; NULL */
-	const char *lost;             /* what became of a result that was known; NULL */
-	bool asked;                   /* for itself, not because something needs it */
-	bool wanted;                  /* something to be made needs it */
-	bool early;                   /* a host rule needs it: made while planning, as rules are */
+	bool flat; /* a run step of it, or of what it needs, has one owner for all */
+	const char *forced; /* why no result will do: -W, or a need's own reason; NULL */
+	const char *lost;   /* what became of a result that was known; NULL */
+	bool asked;         /* for itself, not because something needs it */
+	bool wanted;        /* something to be made needs it */
+	bool early;         /* a host rule needs it: made while planning, as rules are */
 	struct result result;
 	bool has_result;
-	const char *base_name;        /* of the base at the bottom, or NULL */
+	const char *base_name; /* of the base at the bottom, or NULL */
 	struct digest base_digest;
-	struct descriptor manifest;   /* of images that are current or made */
-	struct context *context;      /* the project files that its steps may name */
+	struct descriptor manifest; /* of images that are current or made */
+	struct context *context;    /* the project files that its steps may name */
 };
 
 struct build {
 	const struct recipe *recipe;
 	struct build_options o;
-	struct pool *pool;            /* compresses */
+	struct pool *pool; /* compresses */
 	atomic_bool cancelled;
-	VEC(struct node *) nodes;     /* in the recipe's order, then by platform */
-	struct map by_name;           /* target and platform → struct node * */
-	struct node **of_target;      /* by the target's index: its nodes, linked by `sibling` */
-	struct map roots;             /* target name → struct descriptor *, of several platforms */
-	struct arena arena;           /* of roots and failures; guarded by `lock` */
-	pthread_mutex_t lock;         /* guards what follows, and the lock file */
-	struct map tocs;              /* hex diff ID → struct toc * */
-	struct map contexts;          /* target dir → struct context * */
-	struct map resolved;          /* reference → itself, if locked by this build */
-	struct sandbox *sandbox;      /* probed when the first run step asks; or NULL */
-	atomic_uint runs;             /* for names of staging directories */
-	int locks;                    /* directory fd: <store>/locks; -1 in a dry run */
+	VEC(struct node *) nodes; /* in the recipe's order, then by platform */
+	struct map by_name;       /* target and platform → struct node * */
+	struct node **of_target;  /* by the target's index: its nodes, linked by `sibling`
+	                           */
+	struct map roots; /* target name → struct descriptor *, of several platforms */
+	struct arena arena;      /* of roots and failures; guarded by `lock` */
+	pthread_mutex_t lock;    /* guards what follows, and the lock file */
+	struct map tocs;         /* hex diff ID → struct toc * */
+	struct map contexts;     /* target dir → struct context * */
+	struct map resolved;     /* reference → itself, if locked by this build */
+	struct sandbox *sandbox; /* probed when the first run step asks; or NULL */
+	atomic_uint runs;        /* for names of staging directories */
+	int locks;               /* directory fd: <store>/locks; -1 in a dry run */
 };
 
 /* nodes.c */
@@ -76,12 +78,13 @@ struct node *node_get(struct build *b, const struct target *t, const struct plat
 /* The one of another target that `n` needs. */
 struct node *node_of(const struct node *n, const struct target *t);
 /* The project files that a target's steps may name. Not from several threads. */
-MUST_CHECK int build_context(struct build *b, const struct target *t, struct context **out,
-                             struct err *e);
+MUST_CHECK int build_context(struct build *b, const struct target *t,
+                             struct context **out, struct err *e);
 /* The platforms that an image or stage is asked for, each once. Caller frees. */
-void target_platforms(const struct build *b, const struct target *t, struct platform **out,
-                      size_t *n);
-/* Nodes of a target that is asked for, in all its platforms, and of all that they need. */
+void target_platforms(const struct build *b, const struct target *t,
+                      struct platform **out, size_t *n);
+/* Nodes of a target that is asked for, in all its platforms, and of all that they need.
+ */
 MUST_CHECK int nodes_add(struct build *b, const struct target *t, struct err *e);
 void nodes_free(struct build *b);
 
@@ -100,21 +103,24 @@ void node_force(struct node *n, const char *path);
 void node_inherit_force(struct node *n);
 MUST_CHECK int node_plan(struct node *n, struct err *e);
 
-/* base.c: resolves a base to a manifest of the node's platform and fills key, result, base_name. */
+/* base.c: resolves a base to a manifest of the node's platform and fills key, result,
+ * base_name. */
 MUST_CHECK int base_plan(struct node *n, struct err *e);
-/* The digest of a URL that nobody has locked yet: downloads it into the store and locks it. */
-MUST_CHECK int download_lock(struct build *b, const char *url, struct digest *out, struct err *e);
+/* The digest of a URL that nobody has locked yet: downloads it into the store and locks
+ * it. */
+MUST_CHECK int download_lock(struct build *b, const char *url, struct digest *out,
+                             struct err *e);
 /* A layer's blob into the store, from wherever it is known to be. */
-MUST_CHECK int base_fetch_layer(struct build *b, const struct node *n, const struct layer *l,
-                                struct err *e);
+MUST_CHECK int base_fetch_layer(struct build *b, const struct node *n,
+                                const struct layer *l, struct err *e);
 
 /* make.c: layers and configuration of a stale node. */
 MUST_CHECK int node_make(struct node *n, struct err *e);
 
-/* tables.c: tables of contents of all layers of a result, fetched and scanned where not known. The tables
- * are borrowed from the build; caller frees the array. */
-MUST_CHECK int node_tocs(const struct node *n, const struct result *r, const struct toc ***out,
-                         struct err *e);
+/* tables.c: tables of contents of all layers of a result, fetched and scanned where not
+ * known. The tables are borrowed from the build; caller frees the array. */
+MUST_CHECK int node_tocs(const struct node *n, const struct result *r,
+                         const struct toc ***out, struct err *e);
 
 /* assemble.c: writes config and manifest of an image and sets n->manifest. */
 MUST_CHECK int node_assemble(struct node *n, bool write, struct err *e);
@@ -127,20 +133,23 @@ MUST_CHECK int rule_plan(struct node *n, struct err *e);
 /* As in make: what depends on something that always runs is always made. */
 bool rule_needs_task(const struct node *n);
 MUST_CHECK int task_run(struct node *n, struct err *e);
-/* Runs the lines as one script below `dir`; output goes to the progress. ERR_FAILED. `env` may be NULL. */
-MUST_CHECK int host_run(struct build *b, const char *target, const struct strings *lines, int dir,
-                        const char *const *env, struct err *e);
+/* Runs the lines as one script below `dir`; output goes to the progress. ERR_FAILED.
+ * `env` may be NULL. */
+MUST_CHECK int host_run(struct build *b, const char *target, const struct strings *lines,
+                        int dir, const char *const *env, struct err *e);
 
 /* why.c: one call a difference between the components of the last build and today's. */
 typedef void why_fn(void *self, const char *name, const char *was, const char *is);
 MUST_CHECK int why_node(struct node *n, why_fn *fn, void *self, struct err *e);
 
-/* record.c: what the last build of a target came to, for `why` and for people who name it. */
+/* record.c: what the last build of a target came to, for `why` and for people who name
+ * it. */
 MUST_CHECK int record_target(struct node *n, struct err *e);
-MUST_CHECK int record_image(struct build *b, const struct target *t, const struct descriptor *d,
-                            struct err *e);
-/* 1: *out and *count are the components of the last build, in the arena; 0: never built. */
-MUST_CHECK int record_components(const struct node *n, struct arena *a, struct component **out,
-                                 size_t *count, struct err *e);
+MUST_CHECK int record_image(struct build *b, const struct target *t,
+                            const struct descriptor *d, struct err *e);
+/* 1: *out and *count are the components of the last build, in the arena; 0: never built.
+ */
+MUST_CHECK int record_components(const struct node *n, struct arena *a,
+                                 struct component **out, size_t *count, struct err *e);
 
 #endif

@@ -12,19 +12,22 @@ static struct platform platform_of(const struct target *t, const struct platform
 
 	if (t->kind == TARGET_STAGE && t->on_build_platform)
 		platform_host(&p);
-	else if (asked &&
-	         (t->kind == TARGET_BASE || t->kind == TARGET_STAGE || t->kind == TARGET_IMAGE))
+	else if (asked && (t->kind == TARGET_BASE || t->kind == TARGET_STAGE ||
+	                   t->kind == TARGET_IMAGE))
 		p = *asked;
 	return p;
 }
 
-/* A build stage runs here, but knows for whom: there is one for each platform that asks. */
-static struct platform asked_platform(const struct target *t, const struct platform *asked)
+/* A build stage runs here, but knows for whom: there is one for each platform that asks.
+ */
+static struct platform asked_platform(const struct target *t,
+                                      const struct platform *asked)
 {
 	return t->on_build_platform && asked ? *asked : platform_of(t, asked);
 }
 
-static void node_name(const struct target *t, const struct platform *asked, struct buf *out)
+static void node_name(const struct target *t, const struct platform *asked,
+                      struct buf *out)
 {
 	struct platform p = asked_platform(t, asked);
 	char text[100] = "";
@@ -50,8 +53,8 @@ static bool has_platform(const struct platform *all, size_t n, const struct plat
 	return false;
 }
 
-void target_platforms(const struct build *b, const struct target *t, struct platform **out,
-                      size_t *n)
+void target_platforms(const struct build *b, const struct target *t,
+                      struct platform **out, size_t *n)
 {
 	bool own = !b->o.n_platforms && t->platforms.n;
 	struct err e;
@@ -78,11 +81,13 @@ static int check_platforms(const struct target *t, struct err *e)
 
 	for (size_t i = 0; i < t->platforms.n; i++)
 		if (platform_parse(&p, t->platforms.at[i], e) < 0)
-			return err_wrap(e, PLACE_FMT "image '%s'", PLACE_ARG(t->place), t->name);
+			return err_wrap(e, PLACE_FMT "image '%s'", PLACE_ARG(t->place),
+			                t->name);
 	return 0;
 }
 
-int build_context(struct build *b, const struct target *t, struct context **out, struct err *e)
+int build_context(struct build *b, const struct target *t, struct context **out,
+                  struct err *e)
 {
 	*out = map_get(&b->contexts, t->dir);
 	if (*out)
@@ -93,7 +98,8 @@ int build_context(struct build *b, const struct target *t, struct context **out,
 	return 0;
 }
 
-/* Host rules run while planning, since keys depend on what they make: so does all that they need. */
+/* Host rules run while planning, since keys depend on what they make: so does all that
+ * they need. */
 static void make_early(struct node *n)
 {
 	if (n->early)
@@ -124,7 +130,8 @@ static struct node *new_node(struct build *b, const struct target *t,
 	return n;
 }
 
-/* What a node asks of another target: its own platform; build stages pass on for whom they work. */
+/* What a node asks of another target: its own platform; build stages pass on for whom
+ * they work. */
 static const struct platform *platform_for(const struct node *n, const struct target *t,
                                            const struct platform *asked)
 {
@@ -188,7 +195,8 @@ static void step_plans_fini(struct step_plan *plans, const struct step *steps, s
 	for (size_t i = 0; plans && i < n; i++) {
 		fileset_free(plans[i].files);
 		if (steps[i].kind == STEP_LAYER)
-			step_plans_fini(plans[i].inner, steps[i].layer.at, steps[i].layer.n);
+			step_plans_fini(plans[i].inner, steps[i].layer.at,
+			                steps[i].layer.n);
 	}
 }
 
@@ -214,4 +222,3 @@ void nodes_free(struct build *b)
 	free(b->of_target);
 	b->of_target = NULL;
 }
-

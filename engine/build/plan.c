@@ -6,14 +6,14 @@
 #include "build/run.h"
 #include "store/state.h"
 
-/* Raised when the same recipe and files may come to another result. Each operation has its own beside it,
- * so that a change to one does not rebuild the others. */
+/* Raised when the same recipe and files may come to another result. Each operation has
+ * its own beside it, so that a change to one does not rebuild the others. */
 enum { PLAN_VERSION = 1 };
 
 static const int op_version[] = {
-	[STEP_COPY] = 1, [STEP_WRITE] = 1,  [STEP_MKDIR] = 1,   [STEP_SYMLINK] = 1,
-	[STEP_REMOVE] = 1, [STEP_UNPACK] = 1, [STEP_ADD] = 1,   [STEP_LAYER] = 1,
-	[STEP_RUN] = 1,  [STEP_ENV] = 1,    [STEP_WORKDIR] = 1, [STEP_USER] = 1,
+	[STEP_COPY] = 1,   [STEP_WRITE] = 1,  [STEP_MKDIR] = 1,   [STEP_SYMLINK] = 1,
+	[STEP_REMOVE] = 1, [STEP_UNPACK] = 1, [STEP_ADD] = 1,     [STEP_LAYER] = 1,
+	[STEP_RUN] = 1,    [STEP_ENV] = 1,    [STEP_WORKDIR] = 1, [STEP_USER] = 1,
 	[STEP_CONFIG] = 1,
 };
 
@@ -42,7 +42,8 @@ void node_inherit_force(struct node *n)
 		n->forced = n->needs.at[i]->forced;
 }
 
-static int key_fileset(struct node *n, struct fileset *set, bool with_mtime, struct err *e)
+static int key_fileset(struct node *n, struct fileset *set, bool with_mtime,
+                       struct err *e)
 {
 	if (fileset_hash(set, n->context, n->build->pool, e) < 0)
 		return -1;
@@ -51,14 +52,17 @@ static int key_fileset(struct node *n, struct fileset *set, bool with_mtime, str
 
 		fileset_key_one(s, &n->key);
 		if (with_mtime)
-			key_int(&n->key, arena_printf(n->key.arena, "time of %s", s->path), s->mtime);
+			key_int(&n->key,
+			        arena_printf(n->key.arena, "time of %s", s->path),
+			        s->mtime);
 		if (node_touched(n, s->path))
 			node_force(n, s->path);
 	}
 	return 0;
 }
 
-static int key_copy(struct node *n, const struct step_copy *c, struct step_plan *p, struct err *e)
+static int key_copy(struct node *n, const struct step_copy *c, struct step_plan *p,
+                    struct err *e)
 {
 	struct key *k = &n->key;
 
@@ -74,7 +78,8 @@ static int key_copy(struct node *n, const struct step_copy *c, struct step_plan 
 	if (c->from) {
 		const struct node *from = node_of(n, c->from);
 
-		key_digest(k, arena_printf(k->arena, "from %s", c->from->name), &from->plan_key);
+		key_digest(k, arena_printf(k->arena, "from %s", c->from->name),
+		           &from->plan_key);
 		return 0;
 	}
 	if (fileset_collect(&p->files, n->context, c, e) < 0)
@@ -103,8 +108,10 @@ static int key_unpack(struct node *n, const struct step_unpack *u, struct step_p
 	return 0;
 }
 
-/* The digest of a download: given, or locked, or (first use) not known before it is fetched. */
-static int key_add(struct node *n, const struct step_add *a, struct step_plan *p, struct err *e)
+/* The digest of a download: given, or locked, or (first use) not known before it is
+ * fetched. */
+static int key_add(struct node *n, const struct step_add *a, struct step_plan *p,
+                   struct err *e)
 {
 	int known = 1;
 
@@ -114,25 +121,29 @@ static int key_add(struct node *n, const struct step_add *a, struct step_plan *p
 	key_str(&n->key, "owner", a->owner);
 	key_int(&n->key, "unpack", a->unpack);
 	if (*a->sha256) {
-		if (digest_parse(&p->source, arena_printf(&n->arena, "sha256:%s", a->sha256), e) < 0)
+		if (digest_parse(&p->source,
+		                 arena_printf(&n->arena, "sha256:%s", a->sha256), e) < 0)
 			return -1;
 	} else {
 		pthread_mutex_lock(&n->build->lock);
-		known = lockfile_get(n->build->o.lock, LOCK_DOWNLOADS, a->url, &p->source, e);
+		known = lockfile_get(n->build->o.lock, LOCK_DOWNLOADS, a->url, &p->source,
+		                     e);
 		pthread_mutex_unlock(&n->build->lock);
 	}
 	if (known < 0)
 		return -1;
 	if (!known && n->build->o.lock_strict)
-		return err_set(e, ERR_INVALID,
-		               "%s is not in Imagefile.lock; give sha256 =, or build once without "
-		               "--lock=strict and commit the lock file",
-		               a->url);
+		return err_set(
+			e, ERR_INVALID,
+			"%s is not in Imagefile.lock; give sha256 =, or build once without "
+			"--lock=strict and commit the lock file",
+			a->url);
 	if (!known && !n->build->o.dry_run)
 		known = download_lock(n->build, a->url, &p->source, e) < 0 ? -1 : 1;
 	if (known < 0)
 		return -1;
-	key_digest(&n->key, arena_printf(n->key.arena, "content of %s", a->url), &p->source);
+	key_digest(&n->key, arena_printf(n->key.arena, "content of %s", a->url),
+	           &p->source);
 	return 0;
 }
 
@@ -140,13 +151,15 @@ static void key_config(struct node *n, const json_t *config)
 {
 	AUTO_BUF text = BUF_INIT;
 
-	json_write_pretty(&text, config);   /* keys sorted */
+	json_write_pretty(&text, config); /* keys sorted */
 	key_str(&n->key, "members", text.s);
 }
 
-static int key_step(struct node *n, const struct step *s, struct step_plan *p, struct err *e);
+static int key_step(struct node *n, const struct step *s, struct step_plan *p,
+                    struct err *e);
 
-static int key_layer(struct node *n, const struct step *s, struct step_plan *p, struct err *e)
+static int key_layer(struct node *n, const struct step *s, struct step_plan *p,
+                     struct err *e)
 {
 	const char *outer = n->key.scope;
 	int rc = 0;
@@ -157,7 +170,8 @@ static int key_layer(struct node *n, const struct step *s, struct step_plan *p, 
 		const struct step *inner = &s->layer.at[i];
 		const char *what = step_kind_text(inner->kind);
 
-		key_scope(&n->key, arena_printf(&n->arena, "%s%zu (%s): ", outer, i + 1, what));
+		key_scope(&n->key,
+		          arena_printf(&n->arena, "%s%zu (%s): ", outer, i + 1, what));
 		rc = key_step(n, inner, &p->inner[i], e);
 		if (rc < 0)
 			err_wrap(e, PLACE_FMT "%s", PLACE_ARG(inner->place), what);
@@ -166,20 +180,17 @@ static int key_layer(struct node *n, const struct step *s, struct step_plan *p, 
 	return rc;
 }
 
-static int key_arguments(struct node *n, const struct step *s, struct step_plan *p, struct err *e)
+static int key_arguments(struct node *n, const struct step *s, struct step_plan *p,
+                         struct err *e)
 {
 	struct key *k = &n->key;
 	struct digest d;
 
 	switch (s->kind) {
-	case STEP_COPY:
-		return key_copy(n, &s->copy, p, e);
-	case STEP_UNPACK:
-		return key_unpack(n, &s->unpack, p, e);
-	case STEP_ADD:
-		return key_add(n, &s->add, p, e);
-	case STEP_LAYER:
-		return key_layer(n, s, p, e);
+	case STEP_COPY: return key_copy(n, &s->copy, p, e);
+	case STEP_UNPACK: return key_unpack(n, &s->unpack, p, e);
+	case STEP_ADD: return key_add(n, &s->add, p, e);
+	case STEP_LAYER: return key_layer(n, s, p, e);
 	case STEP_WRITE:
 		digest_of(&d, s->write.text, s->write.size);
 		key_str(k, "path", s->write.path);
@@ -205,22 +216,16 @@ static int key_arguments(struct node *n, const struct step *s, struct step_plan 
 		for (size_t i = 0; i < s->env.n; i++)
 			key_str(k, s->env.at[i].key, s->env.at[i].value);
 		return 0;
-	case STEP_WORKDIR:
-		key_str(k, "path", s->workdir);
-		return 0;
-	case STEP_USER:
-		key_str(k, "user", s->user);
-		return 0;
-	case STEP_CONFIG:
-		key_config(n, s->config);
-		return 0;
-	case STEP_RUN:
-		return run_key(n, &s->run, p, e);
+	case STEP_WORKDIR: key_str(k, "path", s->workdir); return 0;
+	case STEP_USER: key_str(k, "user", s->user); return 0;
+	case STEP_CONFIG: key_config(n, s->config); return 0;
+	case STEP_RUN: return run_key(n, &s->run, p, e);
 	}
 	return 0;
 }
 
-static int key_step(struct node *n, const struct step *s, struct step_plan *p, struct err *e)
+static int key_step(struct node *n, const struct step *s, struct step_plan *p,
+                    struct err *e)
 {
 	key_str(&n->key, "step", step_kind_text(s->kind));
 	key_int(&n->key, "version", op_version[s->kind]);
@@ -292,7 +297,8 @@ static int plan_filesystem(struct node *n, struct err *e)
 		const struct step *s = &t->steps[i];
 		const char *what = step_kind_text(s->kind);
 
-		key_scope(&n->key, arena_printf(&n->arena, "step %zu (%s): ", i + 1, what));
+		key_scope(&n->key,
+		          arena_printf(&n->arena, "step %zu (%s): ", i + 1, what));
 		if (key_step(n, s, &n->steps[i], e) < 0)
 			return err_wrap(e, PLACE_FMT "%s '%s': %s", PLACE_ARG(s->place),
 			                target_kind_text(t->kind), t->name, what);
@@ -313,17 +319,15 @@ int node_plan(struct node *n, struct err *e)
 	switch (n->target->kind) {
 	case TARGET_BASE:
 		if (base_plan(n, e) < 0)
-			return err_wrap(e, PLACE_FMT "base '%s'", PLACE_ARG(n->target->place),
-			                n->target->name);
+			return err_wrap(e, PLACE_FMT "base '%s'",
+			                PLACE_ARG(n->target->place), n->target->name);
 		return 0;
 	case TARGET_STAGE:
-	case TARGET_IMAGE:
-		return plan_filesystem(n, e);
+	case TARGET_IMAGE: return plan_filesystem(n, e);
 	case TARGET_FILE:
-	case TARGET_TASK:
-		return rule_plan(n, e);
+	case TARGET_TASK: return rule_plan(n, e);
 	case TARGET_CHECK:
-		return 0;   /* looked at by build_check, when its image is there */
+		return 0; /* looked at by build_check, when its image is there */
 	}
 	return 0;
 }

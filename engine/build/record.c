@@ -44,7 +44,10 @@ static void keep_reason(void *self, const char *name, const char *was, const cha
 	struct reasons *r = self;
 
 	if (r->n++ < REASONS_KEPT)
-		add_reason(&r->text, name, was && !is ? " (gone)" : !was && is ? " (new)" : "");
+		add_reason(&r->text, name,
+		           was && !is   ? " (gone)"
+		           : !was && is ? " (new)"
+		                        : "");
 }
 
 /* What made it be built is only known until the components are replaced. */
@@ -57,13 +60,14 @@ static int keep_reasons(struct node *n, struct err *e)
 	last_key(n, &key);
 	rc = why_node(n, keep_reason, &r, e);
 	if (rc == 0)
-		rc = state_put(n->build->o.store->state, STATE_TARGETS, key.s, key.len, r.text.s,
-		               r.text.len, e);
+		rc = state_put(n->build->o.store->state, STATE_TARGETS, key.s, key.len,
+		               r.text.s, r.text.len, e);
 	buf_fini(&r.text);
 	return rc;
 }
 
-int build_why_last(struct build *b, const struct target *t, struct buf *out, struct err *e)
+int build_why_last(struct build *b, const struct target *t, struct buf *out,
+                   struct err *e)
 {
 	AUTO_BUF text = BUF_INIT;
 
@@ -73,7 +77,8 @@ int build_why_last(struct build *b, const struct target *t, struct buf *out, str
 		if (b->nodes.at[i]->target != t)
 			continue;
 		last_key(b->nodes.at[i], &key);
-		if (state_get(b->o.store->state, STATE_TARGETS, key.s, key.len, &text, e) < 0)
+		if (state_get(b->o.store->state, STATE_TARGETS, key.s, key.len, &text,
+		              e) < 0)
 			return -1;
 		break;
 	}
@@ -85,8 +90,8 @@ int build_why_last(struct build *b, const struct target *t, struct buf *out, str
 	return 0;
 }
 
-/* Plan key, then components. Unchanged records are not written again: a no-change build writes
- * nothing. */
+/* Plan key, then components. Unchanged records are not written again: a no-change build
+ * writes nothing. */
 int record_target(struct node *n, struct err *e)
 {
 	AUTO_BUF key = BUF_INIT, old = BUF_INIT, record = BUF_INIT;
@@ -114,13 +119,17 @@ int record_components(const struct node *n, struct arena *a, struct component **
 	int found;
 
 	node_key(n, &key);
-	found = state_get(n->build->o.store->state, STATE_TARGETS, key.s, key.len, &record, e);
+	found = state_get(n->build->o.store->state, STATE_TARGETS, key.s, key.len,
+	                  &record, e);
 	if (found <= 0)
 		return found;
 	if (record.len < DIGEST_SIZE)
-		return err_set(e, ERR_CORRUPT, "a record of the store's state is damaged");
+		return err_set(e, ERR_CORRUPT,
+		               "a record of the store's state is damaged");
 	kept = arena_memdup(a, record.s + DIGEST_SIZE, record.len - DIGEST_SIZE);
-	return components_decode(a, kept, record.len - DIGEST_SIZE, out, count, e) < 0 ? -1 : 1;
+	return components_decode(a, kept, record.len - DIGEST_SIZE, out, count, e) < 0
+	               ? -1
+	               : 1;
 }
 
 int record_image(struct build *b, const struct target *t, const struct descriptor *d,
@@ -137,7 +146,8 @@ int record_image(struct build *b, const struct target *t, const struct descripto
 		return -1;
 	if (found && old.len == text.len && !memcmp(old.s, text.s, text.len))
 		return 0;
-	return state_put(b->o.store->state, STATE_IMAGES, key.s, key.len, text.s, text.len, e);
+	return state_put(b->o.store->state, STATE_IMAGES, key.s, key.len, text.s,
+	                 text.len, e);
 }
 
 int build_last(struct store *s, const struct recipe *r, const struct target *t,

@@ -3,8 +3,11 @@
 
 static enum status worse(enum status a, enum status b)
 {
-	static const int rank[] = { [STATUS_CURRENT] = 0, [STATUS_MADE] = 1, [STATUS_STALE] = 2,
-		                    [STATUS_UNKNOWN] = 3, [STATUS_FAILED] = 4 };
+	static const int rank[] = { [STATUS_CURRENT] = 0,
+		                    [STATUS_MADE] = 1,
+		                    [STATUS_STALE] = 2,
+		                    [STATUS_UNKNOWN] = 3,
+		                    [STATUS_FAILED] = 4 };
 
 	return rank[b] > rank[a] ? b : a;
 }
@@ -50,8 +53,8 @@ const struct err *build_failure(const struct build *b, size_t i, const struct ta
 	return NULL;
 }
 
-void build_each(const struct build *b, void (*fn)(void *self, const struct target *t, enum status s),
-                void *self)
+void build_each(const struct build *b,
+                void (*fn)(void *self, const struct target *t, enum status s), void *self)
 {
 	for (size_t i = 0; i < b->recipe->n_targets; i++) {
 		const struct target *t = b->recipe->targets[i];

@@ -48,22 +48,24 @@ static int layer_read(struct layer *l, const json_t *j, struct err *e)
 	return toc ? digest_parse(&l->toc, toc, e) : 0;
 }
 
-/* Layers of a base may be elsewhere: a table of contents of its own says "made here". A blob of another
- * length was cut by the disk, and is put aside. */
+/* Layers of a base may be elsewhere: a table of contents of its own says "made here". A
+ * blob of another length was cut by the disk, and is put aside. */
 static bool layer_whole(struct store *s, const struct layer *l)
 {
 	int64_t size;
 
 	if (digest_is_zero(&l->toc))
 		return true;
-	if (!blobs_has(s->blobs, &l->blob.digest, &size) || !blobs_has(s->blobs, &l->toc, NULL))
+	if (!blobs_has(s->blobs, &l->blob.digest, &size) ||
+	    !blobs_has(s->blobs, &l->toc, NULL))
 		return false;
 	if (size != l->blob.size && !s->read_only)
 		blobs_discard(s->blobs, &l->blob.digest);
 	return size == l->blob.size;
 }
 
-static int load_json(struct store *s, const struct digest *key, json_t **out, struct err *e)
+static int load_json(struct store *s, const struct digest *key, json_t **out,
+                     struct err *e)
 {
 	AUTO_BUF text = BUF_INIT;
 	struct err odd;
@@ -74,12 +76,14 @@ static int load_json(struct store *s, const struct digest *key, json_t **out, st
 	return json_read(out, text.s, text.len, &odd) < 0 ? 0 : 1;
 }
 
-static int save_json(struct store *s, const struct digest *key, const json_t *j, struct err *e)
+static int save_json(struct store *s, const struct digest *key, const json_t *j,
+                     struct err *e)
 {
 	AUTO_BUF text = BUF_INIT;
 
 	json_write(&text, j);
-	return state_put(s->state, STATE_RESULTS, key->b, DIGEST_SIZE, text.s, text.len, e);
+	return state_put(s->state, STATE_RESULTS, key->b, DIGEST_SIZE, text.s, text.len,
+	                 e);
 }
 
 static int read_layers(struct result *r, const json_t *j, struct err *e)
@@ -90,7 +94,8 @@ static int read_layers(struct result *r, const json_t *j, struct err *e)
 
 	if (json_member_array(j, "layers", true, &list, e) < 0)
 		return -1;
-	json_array_foreach(list, i, item) {
+	json_array_foreach(list, i, item)
+	{
 		if (layer_read(&l, item, e) < 0)
 			return -1;
 		vec_push(&r->layers, l);
@@ -113,9 +118,10 @@ int result_load(struct store *s, const struct digest *key, struct result *out, b
 		return found;
 	*out = (struct result){ .config = { NULL } };
 	if (json_member_object(j, "config", true, &config, &odd) < 0)
-		return 0;   /* a record that cannot be read is none: it is made anew */
+		return 0; /* a record that cannot be read is none: it is made anew */
 	json_write(&text, config);
-	if (config_read(&out->config, text.s, text.len, &odd) < 0 || read_layers(out, j, &odd) < 0) {
+	if (config_read(&out->config, text.s, text.len, &odd) < 0 ||
+	    read_layers(out, j, &odd) < 0) {
 		result_fini(out);
 		return 0;
 	}
@@ -130,7 +136,8 @@ int result_load(struct store *s, const struct digest *key, struct result *out, b
 	return 1;
 }
 
-int result_save(struct store *s, const struct digest *key, const struct result *r, struct err *e)
+int result_save(struct store *s, const struct digest *key, const struct result *r,
+                struct err *e)
 {
 	AUTO_JSON *j = json_object();
 	json_t *layers = json_array();
@@ -160,8 +167,8 @@ int layer_result_load(struct store *s, const struct digest *key, struct layer_re
 	return layer_whole(s, &out->layer);
 }
 
-int layer_result_save(struct store *s, const struct digest *key, const struct layer_result *r,
-                      struct err *e)
+int layer_result_save(struct store *s, const struct digest *key,
+                      const struct layer_result *r, struct err *e)
 {
 	AUTO_JSON *j = r->has_layer ? layer_json(&r->layer) : json_object();
 
@@ -180,8 +187,9 @@ int layer_toc_known(struct store *s, const struct digest *diff_id, struct digest
 	return blobs_has(s->blobs, toc, NULL);
 }
 
-int layer_toc_record(struct store *s, const struct digest *diff_id, const struct digest *toc,
-                     struct err *e)
+int layer_toc_record(struct store *s, const struct digest *diff_id,
+                     const struct digest *toc, struct err *e)
 {
-	return state_put(s->state, STATE_LAYERS, diff_id->b, DIGEST_SIZE, toc->b, DIGEST_SIZE, e);
+	return state_put(s->state, STATE_LAYERS, diff_id->b, DIGEST_SIZE, toc->b,
+	                 DIGEST_SIZE, e);
 }

@@ -1,7 +1,8 @@
 #ifndef BUILD_RESULT_H
 #define BUILD_RESULT_H
 
-/* What a step or a target came to, as kept in STATE_RESULTS, and where a layer's parts are. */
+/* What a step or a target came to, as kept in STATE_RESULTS, and where a layer's parts
+ * are. */
 #include "image/config.h"
 #include "image/pack.h"
 #include "image/toc.h"
@@ -17,27 +18,28 @@ void result_init(struct result *r, const struct platform *p);
 void result_fini(struct result *r);
 void result_copy(struct result *out, const struct result *r);
 
-/* 1: known under the key, and every layer that we made is in the store; 0: not known, or gone; -1.
- * *gone (may be NULL) tells the two apart. */
-MUST_CHECK int result_load(struct store *s, const struct digest *key, struct result *out, bool *gone,
-                           struct err *e);
-MUST_CHECK int result_save(struct store *s, const struct digest *key, const struct result *r,
-                           struct err *e);
+/* 1: known under the key, and every layer that we made is in the store; 0: not known, or
+ * gone; -1. *gone (may be NULL) tells the two apart. */
+MUST_CHECK int result_load(struct store *s, const struct digest *key, struct result *out,
+                           bool *gone, struct err *e);
+MUST_CHECK int result_save(struct store *s, const struct digest *key,
+                           const struct result *r, struct err *e);
 
-/* The same for a single layer, under a step's plan or result key. `has_layer` false: the step changed
- * nothing. */
+/* The same for a single layer, under a step's plan or result key. `has_layer` false: the
+ * step changed nothing. */
 struct layer_result {
 	bool has_layer;
 	struct layer layer;
 };
-MUST_CHECK int layer_result_load(struct store *s, const struct digest *key, struct layer_result *out,
-                                 struct err *e);
+MUST_CHECK int layer_result_load(struct store *s, const struct digest *key,
+                                 struct layer_result *out, struct err *e);
 MUST_CHECK int layer_result_save(struct store *s, const struct digest *key,
                                  const struct layer_result *r, struct err *e);
 
-/* What is known of a layer by diff ID (STATE_LAYERS): its table of contents. 1: *toc is its blob. */
-MUST_CHECK int layer_toc_known(struct store *s, const struct digest *diff_id, struct digest *toc,
-                               struct err *e);
+/* What is known of a layer by diff ID (STATE_LAYERS): its table of contents. 1: *toc is
+ * its blob. */
+MUST_CHECK int layer_toc_known(struct store *s, const struct digest *diff_id,
+                               struct digest *toc, struct err *e);
 MUST_CHECK int layer_toc_record(struct store *s, const struct digest *diff_id,
                                 const struct digest *toc, struct err *e);
 

@@ -27,7 +27,8 @@ static int load_state(const struct node *n, struct rule_state *out, struct err *
 	int found;
 
 	state_key(n, &key);
-	found = state_get(n->build->o.store->state, STATE_RULES, key.s, key.len, &data, e);
+	found = state_get(n->build->o.store->state, STATE_RULES, key.s, key.len, &data,
+	                  e);
 	if (found <= 0)
 		return found;
 	if (data.len != sizeof(*out))
@@ -41,10 +42,12 @@ static int save_state(const struct node *n, const struct rule_state *s, struct e
 	AUTO_BUF key = BUF_INIT;
 
 	state_key(n, &key);
-	return state_put(n->build->o.store->state, STATE_RULES, key.s, key.len, s, sizeof(*s), e);
+	return state_put(n->build->o.store->state, STATE_RULES, key.s, key.len, s,
+	                 sizeof(*s), e);
 }
 
-/* The output relative to its Imagefile's directory; the name is relative to the project's. */
+/* The output relative to its Imagefile's directory; the name is relative to the
+ * project's. */
 static const char *output_of(const struct node *n)
 {
 	const char *name = n->target->name;
@@ -112,7 +115,8 @@ static int key_need(struct node *n, const struct target *t, struct err *e)
 			continue;
 		if (t->kind == TARGET_FILE && output_digest(need, &d, e) < 0)
 			return -1;
-		key_digest(&n->key, name, t->kind == TARGET_IMAGE ? &need->manifest.digest : &d);
+		key_digest(&n->key, name,
+		           t->kind == TARGET_IMAGE ? &need->manifest.digest : &d);
 	}
 	return 0;
 }
@@ -156,7 +160,10 @@ int host_run(struct build *b, const char *target, const struct strings *lines, i
 	struct output_sink self = { b, target };
 	AUTO_BUF script = BUF_INIT;
 	const char *argv[] = { "/bin/sh", "-ec", NULL, NULL };
-	struct process_options o = { .argv = argv, .env = env, .cwd = dir, .line = print_line,
+	struct process_options o = { .argv = argv,
+		                     .env = env,
+		                     .cwd = dir,
+		                     .line = print_line,
 		                     .line_self = &self };
 	int status;
 
@@ -170,9 +177,11 @@ int host_run(struct build *b, const char *target, const struct strings *lines, i
 	if (build_cancelled(b))
 		return err_set(e, ERR_CANCELLED, "interrupted");
 	if (status > 128)
-		return err_set(e, ERR_FAILED, "its command was ended by signal %d", status - 128);
+		return err_set(e, ERR_FAILED, "its command was ended by signal %d",
+		               status - 128);
 	if (status)
-		return err_set(e, ERR_FAILED, "its command failed with status %d", status);
+		return err_set(e, ERR_FAILED, "its command failed with status %d",
+		               status);
 	return 0;
 }
 
@@ -182,13 +191,15 @@ static int make_output(struct node *n, struct err *e)
 	int there;
 
 	progress_step(n->build->o.progress, n->target->name, "run on the host");
-	if (host_run(n->build, n->target->name, &n->target->run, n->context->fd, NULL, e) < 0)
+	if (host_run(n->build, n->target->name, &n->target->run, n->context->fd, NULL,
+	             e) < 0)
 		return -1;
 	there = output_digest(n, &s.output, e);
 	if (there < 0)
 		return -1;
 	if (!there)
-		return err_set(e, ERR_FAILED, "its command succeeded, but did not make %s",
+		return err_set(e, ERR_FAILED,
+		               "its command succeeded, but did not make %s",
 		               output_of(n));
 	n->status = STATUS_MADE;
 	return save_state(n, &s, e);
@@ -236,7 +247,8 @@ int rule_plan(struct node *n, struct err *e)
 	node_inherit_force(n);
 	if (t->kind == TARGET_FILE && !node_waits_for_rule(n))
 		rc = plan_output(n, e);
-	return rc < 0 ? err_wrap(e, PLACE_FMT "file '%s'", PLACE_ARG(t->place), t->name) : 0;
+	return rc < 0 ? err_wrap(e, PLACE_FMT "file '%s'", PLACE_ARG(t->place), t->name)
+	              : 0;
 }
 
 int task_run(struct node *n, struct err *e)
@@ -258,7 +270,8 @@ int rule_clean(const struct recipe *r, bool dry_run, struct buf *told, struct er
 		if (t->kind != TARGET_FILE)
 			continue;
 		path_clean(&path, t->name);
-		if (path.s[0] == '/' || path_escapes(path.s) || !file_exists(r->root_fd, path.s))
+		if (path.s[0] == '/' || path_escapes(path.s) ||
+		    !file_exists(r->root_fd, path.s))
 			continue;
 		buf_addf(told, "%s %s\n", dry_run ? "would remove" : "removed", path.s);
 		if (!dry_run && file_remove_tree(r->root_fd, path.s, e) < 0)

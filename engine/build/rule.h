@@ -5,8 +5,9 @@
 #include "base/buf.h"
 #include "recipe/recipe.h"
 
-/* Removes the outputs of all `file` rules that are there (or, in a dry run, only tells); appends a line for
- * each to `told`. */
-MUST_CHECK int rule_clean(const struct recipe *r, bool dry_run, struct buf *told, struct err *e);
+/* Removes the outputs of all `file` rules that are there (or, in a dry run, only tells);
+ * appends a line for each to `told`. */
+MUST_CHECK int rule_clean(const struct recipe *r, bool dry_run, struct buf *told,
+                          struct err *e);
 
 #endif

@@ -10,56 +10,62 @@ MUST_CHECK int run_sandbox(struct build *b, struct sandbox **out, struct err *e)
 
 /* ERR_INVALID if programs of that platform cannot be run here, with what to install. */
 MUST_CHECK int run_can_execute(const struct platform *image, struct err *e);
-/* Steps here give all files one owner, since we have no others (a user without a range of ids). What was
- * found out by trying is remembered; before that it is told by what is installed. */
+/* Steps here give all files one owner, since we have no others (a user without a range of
+ * ids). What was found out by trying is remembered; before that it is told by what is
+ * installed. */
 bool run_flat_owners(const struct build *b);
-/* ERR_CHANGED if the sandbox, which has tried it, knows better than what the plan was made with. */
-MUST_CHECK int run_learn_owners(const struct build *b, enum sandbox_users users, struct err *e);
+/* ERR_CHANGED if the sandbox, which has tried it, knows better than what the plan was
+ * made with. */
+MUST_CHECK int run_learn_owners(const struct build *b, enum sandbox_users users,
+                                struct err *e);
 
 /* The step's arguments into the node's key; its files into the plan. */
 MUST_CHECK int run_key(struct node *n, const struct step_run *r, struct step_plan *p,
                        struct err *e);
-/* What the step depends on, with the parent's content instead of its key: the chain of diff IDs, and what of
- * the configuration a command sees. */
+/* What the step depends on, with the parent's content instead of its key: the chain of
+ * diff IDs, and what of the configuration a command sees. */
 void run_result_key(struct work *w, const struct step_run *r, const struct step_plan *p,
                     struct digest *out);
-/* Runs the command and puts what it changed into the tree. ERR_FAILED says how it ended. */
-MUST_CHECK int work_run(struct work *w, const struct step_run *r, const struct step_plan *p,
-                        struct err *e);
+/* Runs the command and puts what it changed into the tree. ERR_FAILED says how it ended.
+ */
+MUST_CHECK int work_run(struct work *w, const struct step_run *r,
+                        const struct step_plan *p, struct err *e);
 
 /* Takes down what a run set up, when the tree has been packed. */
 void work_run_fini(struct work *w);
 
 /* Where and as whom a command runs. */
 struct run_place {
-	const char *staging;         /* directory of this run, relative to the store */
+	const char *staging; /* directory of this run, relative to the store */
 	const char *workdir;
 	struct owner user;
-	const char *home;            /* unless the image or the step says one */
+	const char *home; /* unless the image or the step says one */
 	enum sandbox_users users;
 };
 
 /* A cache directory in use. */
 struct used_cache {
-	const char *dir;             /* relative to the store */
+	const char *dir; /* relative to the store */
 	int fd;
-	bool alone;                  /* nobody else was using it when we began */
+	bool alone; /* nobody else was using it when we began */
 };
 
 /* run_mounts.c: what the step sees beside the image. */
 struct timed_file;
 struct run_mounts {
 	VEC(struct sandbox_mount) list;
-	VEC(struct used_cache) caches;      /* each once */
-	VEC(struct timed_file) staged;      /* files put beside, whose times are as those of the layers */
-	VEC(int) fds;                /* sources and locks */
+	VEC(struct used_cache) caches; /* each once */
+	VEC(struct timed_file)
+	staged;       /* files put beside, whose times are as those of the layers */
+	VEC(int) fds; /* sources and locks */
 	struct arena arena;
-	const char *dir;             /* staging directory of this run, below the store; relative to it */
+	const char *dir; /* staging directory of this run, below the store; relative to it
+	                  */
 };
 
-MUST_CHECK int run_mounts_make(struct run_mounts *m, struct work *w, const struct step_run *r,
-                               const struct step_plan *p, const struct run_place *at,
-                               struct err *e);
+MUST_CHECK int run_mounts_make(struct run_mounts *m, struct work *w,
+                               const struct step_run *r, const struct step_plan *p,
+                               const struct run_place *at, struct err *e);
 void run_mounts_fini(struct run_mounts *m);
 
 #endif

@@ -1,4 +1,5 @@
-/* The environment of a run step: the image's, the step's, and nothing of the host but its proxies. */
+/* The environment of a run step: the image's, the step's, and nothing of the host but its
+ * proxies. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,7 +7,8 @@
 #include "build/runner.h"
 #include "build/secrets.h"
 
-/* Passed on so that steps reach the network where we do; in no key, since they change no result. */
+/* Passed on so that steps reach the network where we do; in no key, since they change no
+ * result. */
 static const char *const proxies[] = {
 	"http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy",
 	"HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY",
@@ -14,7 +16,7 @@ static const char *const proxies[] = {
 
 struct environment {
 	struct arena *arena;
-	VEC(const char *) vars;      /* "NAME=value"; the last of a name wins */
+	VEC(const char *) vars; /* "NAME=value"; the last of a name wins */
 };
 
 static void set(struct environment *env, const char *name, const char *value)
@@ -46,16 +48,19 @@ static void take_image(struct environment *env, const struct image_config *c)
 	json_t *list = config_get(c, "Env"), *item;
 	size_t i;
 
-	json_array_foreach(list, i, item) {
-		const char *text = json_string_value(item), *eq = text ? strchr(text, '=') : NULL;
+	json_array_foreach(list, i, item)
+	{
+		const char *text = json_string_value(item),
+			   *eq = text ? strchr(text, '=') : NULL;
 
 		if (eq)
-			set(env, arena_strndup(env->arena, text, (size_t)(eq - text)), eq + 1);
+			set(env, arena_strndup(env->arena, text, (size_t)(eq - text)),
+			    eq + 1);
 	}
 }
 
-static int take_secrets(struct environment *env, const struct work *w, const struct step_run *r,
-                        struct err *e)
+static int take_secrets(struct environment *env, const struct work *w,
+                        const struct step_run *r, struct err *e)
 {
 	for (size_t i = 0; i < r->n_secrets; i++) {
 		const struct secret *s;
@@ -85,7 +90,8 @@ static void take_defaults(struct environment *env, const char *home)
 {
 	const char *value;
 
-	set_default(env, "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+	set_default(env, "PATH",
+	            "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
 	set_default(env, "HOME", home);
 	for (size_t i = 0; i < ARRAY_LEN(proxies); i++)
 		if ((value = getenv(proxies[i])))
@@ -111,7 +117,8 @@ int run_environment(struct runner *x, struct strings *out, struct err *e)
 	}
 	vec_push(&env.vars, NULL);
 	out->n = env.vars.len - 1;
-	out->at = arena_memdup(env.arena, env.vars.at, env.vars.len * sizeof(*env.vars.at));
+	out->at =
+		arena_memdup(env.arena, env.vars.at, env.vars.len * sizeof(*env.vars.at));
 	vec_fini(&env.vars);
 	return 0;
 }

@@ -1,4 +1,5 @@
-/* Mounts of what another target holds: unpacked for this step, as its owners and modes say. */
+/* Mounts of what another target holds: unpacked for this step, as its owners and modes
+ * say. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,23 +13,25 @@ struct taking {
 	struct run_mounts *m;
 	struct work *w;
 	const struct run_mount *x;
-	const char *staged;          /* where it goes, below the store */
-	int to;                      /* the same, opened */
+	const char *staged; /* where it goes, below the store */
+	int to;             /* the same, opened */
 	struct toc_view view;
-	size_t keep;                 /* bytes in front of the paths that are left off */
+	size_t keep; /* bytes in front of the paths that are left off */
 	bool is_dir;
 	VEC(struct lift_entry) all;
-	VEC(size_t) layers;          /* of all */
-	VEC(const char *) sources;   /* of all: paths there */
-	struct map firsts;           /* a file → where it comes first */
+	VEC(size_t) layers;        /* of all */
+	VEC(const char *) sources; /* of all: paths there */
+	struct map firsts;         /* a file → where it comes first */
 	struct spool spool;
 };
 
 static int take(void *self, const struct toc_entry *t, size_t layer)
 {
 	struct taking *s = self;
-	const char *below = t->path + (strlen(t->path) < s->keep ? strlen(t->path) : s->keep);
-	const struct toc_entry *is = t->type == TOC_DIR ? t : link_target(&s->view, t, &layer);
+	const char *below =
+		t->path + (strlen(t->path) < s->keep ? strlen(t->path) : s->keep);
+	const struct toc_entry *is =
+		t->type == TOC_DIR ? t : link_target(&s->view, t, &layer);
 	struct lift_entry x = { .offset = -1 };
 	char key[32];
 
@@ -69,7 +72,8 @@ static int fetch(struct taking *s, const struct node *from, struct err *e)
 	int rc;
 
 	for (size_t i = 0; i < s->all.len; i++) {
-		struct want want = { s->layers.at[i], s->sources.at[i], &s->all.at[i].offset };
+		struct want want = { s->layers.at[i], s->sources.at[i],
+			             &s->all.at[i].offset };
 
 		if (s->all.at[i].t.type == TOC_FILE && !s->all.at[i].first)
 			vec_push(&wants, want);
@@ -91,12 +95,15 @@ static void note_times(struct taking *s)
 {
 	for (size_t i = 0; i < s->all.len; i++) {
 		const struct toc_entry *t = &s->all.at[i].t;
-		const char *path = s->is_dir ? arena_printf(&s->m->arena, "%s/%s", s->x->path, t->path)
+		const char *path = s->is_dir ? arena_printf(&s->m->arena, "%s/%s",
+		                                            s->x->path, t->path)
 		                             : s->x->path;
 
 		if (t->type == TOC_FILE && !s->all.at[i].first)
-			run_times_stage(s->m, s->w, path,
-			                arena_printf(&s->m->arena, "%s/%s", s->staged, t->path), t);
+			run_times_stage(
+				s->m, s->w, path,
+				arena_printf(&s->m->arena, "%s/%s", s->staged, t->path),
+				t);
 	}
 }
 
@@ -122,12 +129,16 @@ static int open_staged(struct taking *s, struct err *e)
 	return s->to < 0 ? err_sys(e, "open %s", s->staged) : 0;
 }
 
-int run_from(struct run_mounts *m, struct work *w, const struct run_mount *x, size_t index, int *fd,
-             struct err *e)
+int run_from(struct run_mounts *m, struct work *w, const struct run_mount *x,
+             size_t index, int *fd, struct err *e)
 {
 	const struct node *from = node_of(w->node, x->from);
-	struct taking s = { .m = m, .w = w, .x = x, .to = -1,
-		            .staged = arena_printf(&m->arena, "%s/mount.%zu", m->dir, index) };
+	struct taking s = { .m = m,
+		            .w = w,
+		            .x = x,
+		            .to = -1,
+		            .staged = arena_printf(&m->arena, "%s/mount.%zu", m->dir,
+		                                   index) };
 	AUTO_FREE const struct toc **tocs = NULL;
 	int rc;
 
@@ -139,7 +150,8 @@ int run_from(struct run_mounts *m, struct work *w, const struct run_mount *x, si
 	if (rc == 0)
 		rc = take_all(&s, from, e);
 	if (rc == 0)
-		*fd = openat(s.to, s.is_dir ? "." : "file", O_PATH | O_NOFOLLOW | O_CLOEXEC);
+		*fd = openat(s.to, s.is_dir ? "." : "file",
+		             O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (rc == 0 && *fd < 0)
 		rc = err_sys(e, "open %s", s.staged);
 	fd_close(&s.to);

@@ -1,4 +1,5 @@
-/* Keys of run steps. What a command sees is in them; secrets, proxies, limits and the host's name are not. */
+/* Keys of run steps. What a command sees is in them; secrets, proxies, limits and the
+ * host's name are not. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -28,7 +29,8 @@ static void key_secrets(struct key *k, const struct step_run *r)
 	}
 }
 
-/* What a mount of another target holds: its plan, or (`made`) the layers that came of it. */
+/* What a mount of another target holds: its plan, or (`made`) the layers that came of it.
+ */
 static void key_from(struct key *k, const struct node *from, bool made)
 {
 	if (!made)
@@ -101,7 +103,8 @@ bool run_flat_owners(const struct build *b)
 	if (geteuid() == 0)
 		return false;
 	fact_name(name);
-	if (state_get(b->o.store->state, STATE_FACTS, name, strlen(name), &known, &ignored) > 0)
+	if (state_get(b->o.store->state, STATE_FACTS, name, strlen(name), &known,
+	              &ignored) > 0)
 		return known.s[0] == '1';
 	return idmap_of_user(&uids, &gids, &ignored) < 0 || !has_program("newuidmap") ||
 	       !has_program("newgidmap");
@@ -115,12 +118,14 @@ int run_learn_owners(const struct build *b, enum sandbox_users users, struct err
 	if (flat == run_flat_owners(b))
 		return 0;
 	fact_name(name);
-	if (state_put(b->o.store->state, STATE_FACTS, name, strlen(name), flat ? "1" : "0", 1, e) < 0)
+	if (state_put(b->o.store->state, STATE_FACTS, name, strlen(name),
+	              flat ? "1" : "0", 1, e) < 0)
 		return -1;
-	return err_set(e, ERR_CHANGED,
-	               flat ? "the ids of /etc/subuid cannot be used here, so files get one owner "
-	                      "(imgmake doctor says why)"
-	                    : "the ids of /etc/subuid can be used now");
+	return err_set(
+		e, ERR_CHANGED,
+		flat ? "the ids of /etc/subuid cannot be used here, so files get one owner "
+		       "(imgmake doctor says why)"
+		     : "the ids of /etc/subuid can be used now");
 }
 
 static int find_inputs(struct node *n, const struct step_run *r, struct step_plan *p,
@@ -137,7 +142,8 @@ static int find_inputs(struct node *n, const struct step_run *r, struct step_pla
 }
 
 /* A bound directory is as much an input as a copied one. */
-static int find_mounts(struct node *n, const struct step_run *r, struct step_plan *p, struct err *e)
+static int find_mounts(struct node *n, const struct step_run *r, struct step_plan *p,
+                       struct err *e)
 {
 	p->mounted = arena_alloc(&n->arena, (r->n_mounts + 1) * sizeof(*p->mounted));
 	for (size_t i = 0; i < r->n_mounts; i++) {

@@ -1,4 +1,5 @@
-/* What a run step sees beside the image: cache directories, project files, secrets, the agent's socket. */
+/* What a run step sees beside the image: cache directories, project files, secrets, the
+ * agent's socket. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -27,21 +28,22 @@ void run_mounts_fini(struct run_mounts *m)
 	arena_fini(&m->arena);
 }
 
-static void add(struct run_mounts *m, enum sandbox_mount_kind kind, const char *target, int fd,
-                bool writable)
+static void add(struct run_mounts *m, enum sandbox_mount_kind kind, const char *target,
+                int fd, bool writable)
 {
-	struct sandbox_mount mount = { .kind = kind, .target = target, .source = fd,
-		                       .writable = writable };
+	struct sandbox_mount mount = {
+		.kind = kind, .target = target, .source = fd, .writable = writable
+	};
 
 	if (fd >= 0)
 		vec_push(&m->fds, fd);
 	vec_push(&m->list, mount);
 }
 
-/* The directory of a cache: a hash of its id, whatever that holds (CVE-2024-9675), and of who owns the files,
- * since one user map cannot read another's. */
-static const char *cache_name(struct run_mounts *m, const char *id, enum sandbox_users users,
-                              int copy)
+/* The directory of a cache: a hash of its id, whatever that holds (CVE-2024-9675), and of
+ * who owns the files, since one user map cannot read another's. */
+static const char *cache_name(struct run_mounts *m, const char *id,
+                              enum sandbox_users users, int copy)
 {
 	char hex[DIGEST_HEX + 1];
 	struct digest d;
@@ -56,8 +58,8 @@ static const char *cache_name(struct run_mounts *m, const char *id, enum sandbox
 }
 
 /* A copy of its own, that nobody else has. */
-static int lock_private(struct run_mounts *m, struct store *s, const char *id, enum sandbox_users users,
-                        const char **dir, struct err *e)
+static int lock_private(struct run_mounts *m, struct store *s, const char *id,
+                        enum sandbox_users users, const char **dir, struct err *e)
 {
 	int fd = -1;
 
@@ -87,7 +89,8 @@ static int open_cache(struct run_mounts *m, struct store *s, const struct run_ca
 	vec_push(&m->fds, lock);
 	if (file_mkdirs(s->dir, used.dir, 0755, e) < 0)
 		return -1;
-	used.fd = openat(s->dir, used.dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	used.fd =
+		openat(s->dir, used.dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (used.fd < 0)
 		return err_sys(e, "open it");
 	vec_push(&m->fds, used.fd);
@@ -118,8 +121,8 @@ static int by_index(const void *a, const void *b)
 }
 
 /* In the same order by everyone, so that no two wait for each other. */
-static int lock_caches(struct run_mounts *m, struct store *s, struct asked_cache *all, size_t n,
-                       enum sandbox_users users, struct err *e)
+static int lock_caches(struct run_mounts *m, struct store *s, struct asked_cache *all,
+                       size_t n, enum sandbox_users users, struct err *e)
 {
 	qsort(all, n, sizeof(*all), by_id);
 	for (size_t i = 0; i < n; i++) {
@@ -148,7 +151,8 @@ static int add_caches(struct run_mounts *m, struct work *w, const struct step_ru
 	    lock_caches(m, s, all, r->n_caches, users, e) < 0)
 		return -1;
 	for (size_t i = 0; i < r->n_caches; i++) {
-		struct sandbox_mount mount = { .kind = SANDBOX_BIND, .target = r->caches[i].path,
+		struct sandbox_mount mount = { .kind = SANDBOX_BIND,
+			                       .target = r->caches[i].path,
 			                       .source = m->caches.at[all[i].used].fd,
 			                       .writable = true };
 
@@ -157,8 +161,8 @@ static int add_caches(struct run_mounts *m, struct work *w, const struct step_ru
 	return 0;
 }
 
-static int add_mount(struct run_mounts *m, struct work *w, const struct run_mount *x, size_t index,
-                     struct err *e)
+static int add_mount(struct run_mounts *m, struct work *w, const struct run_mount *x,
+                     size_t index, struct err *e)
 {
 	int fd;
 
@@ -182,8 +186,12 @@ static int add_mount(struct run_mounts *m, struct work *w, const struct run_moun
 static int add_secret(struct run_mounts *m, struct work *w, const struct run_secret *x,
                       const struct owner *user, struct err *e)
 {
-	struct sandbox_mount mount = { .kind = SANDBOX_FILE, .target = x->path, .source = -1,
-		                       .mode = 0400, .uid = user->uid, .gid = user->gid };
+	struct sandbox_mount mount = { .kind = SANDBOX_FILE,
+		                       .target = x->path,
+		                       .source = -1,
+		                       .mode = 0400,
+		                       .uid = user->uid,
+		                       .gid = user->gid };
 	const struct secret *s;
 
 	if (!x->path)
@@ -196,7 +204,8 @@ static int add_secret(struct run_mounts *m, struct work *w, const struct run_sec
 	return 0;
 }
 
-/* A copy whose bytes are those of the key: the project's file may change while the step runs. */
+/* A copy whose bytes are those of the key: the project's file may change while the step
+ * runs. */
 static int stage_input(struct run_mounts *m, struct work *w, const struct project_file *f,
                        size_t i, int *out, struct err *e)
 {
@@ -212,7 +221,8 @@ static int stage_input(struct run_mounts *m, struct work *w, const struct projec
 
 	if (in < 0)
 		return err_sys(e, "open %s", f->path);
-	*out = openat(dir, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	*out = openat(dir, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+	              0600);
 	if (*out < 0)
 		return err_sys(e, "stage %s", f->path);
 	hasher_init(&h);
@@ -249,9 +259,11 @@ static int add_inputs(struct run_mounts *m, struct work *w, const struct fileset
 			return -1;
 		}
 		path_join(&target, workdir, f->path);
-		run_times_stage(m, w, target.s, arena_printf(&m->arena, "%s/input.%zu", m->dir, i),
-		                &(struct toc_entry){ .digest = f->digest,
-		                                     .mtime = build_epoch(w->node->build) });
+		run_times_stage(
+			m, w, target.s,
+			arena_printf(&m->arena, "%s/input.%zu", m->dir, i),
+			&(struct toc_entry){ .digest = f->digest,
+		                             .mtime = build_epoch(w->node->build) });
 		add(m, SANDBOX_BIND, arena_strdup(&m->arena, target.s), fd, false);
 	}
 	return 0;
@@ -263,9 +275,10 @@ static int add_ssh(struct run_mounts *m, struct err *e)
 	int fd = path && *path ? open(path, O_PATH | O_CLOEXEC) : -1;
 
 	if (fd < 0)
-		return err_set(e, ERR_NOT_FOUND,
-		               "ssh = true, but no agent: start ssh-agent, so that SSH_AUTH_SOCK is "
-		               "its socket");
+		return err_set(
+			e, ERR_NOT_FOUND,
+			"ssh = true, but no agent: start ssh-agent, so that SSH_AUTH_SOCK is "
+			"its socket");
 	add(m, SANDBOX_BIND, "/run/ssh-agent.sock", fd, true);
 	return 0;
 }

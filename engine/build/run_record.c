@@ -1,6 +1,7 @@
-/* The record beside a cache directory: which content it saw at each path, and when that came. A line
- * "imgmake-times 1\n"; for each path, sorted: u32 length, path, 32 bytes identity, u64 time; and the SHA-256 of
- * all that. What cannot be read counts as never written: everything is then as new as can be. */
+/* The record beside a cache directory: which content it saw at each path, and when that
+ * came. A line "imgmake-times 1\n"; for each path, sorted: u32 length, path, 32 bytes
+ * identity, u64 time; and the SHA-256 of all that. What cannot be read counts as never
+ * written: everything is then as new as can be. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -17,7 +18,7 @@ enum { RECORD_MAX = 1 << 30 };
 static const char header[] = "imgmake-times 1\n";
 
 struct run_seen {
-	struct digest identity;      /* zero: several commands saw different ones at once */
+	struct digest identity; /* zero: several commands saw different ones at once */
 	int64_t time;
 };
 
@@ -83,12 +84,16 @@ static const char *record_name(struct run_record *r)
 	return arena_printf(&r->arena, "%s.times", r->cache->dir);
 }
 
-int run_record_load(struct run_record *r, struct store *s, const struct used_cache *c, struct err *e)
+int run_record_load(struct run_record *r, struct store *s, const struct used_cache *c,
+                    struct err *e)
 {
 	bool empty;
 
-	*r = (struct run_record){ .cache = c, .store = s, .was = BUF_INIT, .arena = ARENA_INIT };
-	if (file_read(s->dir, record_name(r), &r->was, RECORD_MAX, e) < 0 && e->code != ERR_NOT_FOUND)
+	*r = (struct run_record){
+		.cache = c, .store = s, .was = BUF_INIT, .arena = ARENA_INIT
+	};
+	if (file_read(s->dir, record_name(r), &r->was, RECORD_MAX, e) < 0 &&
+	    e->code != ERR_NOT_FOUND)
 		return -1;
 	if (decode(r))
 		return 0;
@@ -110,8 +115,8 @@ static int64_t ns_of(const struct timespec *t)
 	return (int64_t)t->tv_sec * 1000000000 + t->tv_nsec;
 }
 
-/* By ctime, which no program can set: a time in the future that a program chose means nothing, while what was
- * made before the clock was set back does. */
+/* By ctime, which no program can set: a time in the future that a program chose means
+ * nothing, while what was made before the clock was set back does. */
 static enum walk_next look_at_time(void *self, const struct walk_entry *w, struct err *e)
 {
 	int64_t *newest = self, t = ns_of(&w->st.st_ctim);
@@ -122,7 +127,8 @@ static enum walk_next look_at_time(void *self, const struct walk_entry *w, struc
 	return WALK_ON;
 }
 
-/* The clock that files get their times from, so that what the command makes is not older. */
+/* The clock that files get their times from, so that what the command makes is not older.
+ */
 static int find_fresh(struct run_record *r, struct err *e)
 {
 	int64_t newest = r->newest;
@@ -136,9 +142,11 @@ static int find_fresh(struct run_record *r, struct err *e)
 	return 0;
 }
 
-/* When others use the cache at the same time, they may still put something into it that they made of what
- * they see, after we have recorded what we see: so that is recorded as unknown. */
-static int decide(struct run_record *r, const struct timed_file *f, struct run_seen *out, struct err *e)
+/* When others use the cache at the same time, they may still put something into it that
+ * they made of what they see, after we have recorded what we see: so that is recorded as
+ * unknown. */
+static int decide(struct run_record *r, const struct timed_file *f, struct run_seen *out,
+                  struct err *e)
 {
 	const struct run_seen *old = map_get(&r->seen, f->path);
 
@@ -157,7 +165,8 @@ static int decide(struct run_record *r, const struct timed_file *f, struct run_s
 	return 0;
 }
 
-int run_record_update(struct run_record *r, struct timed_file *files, size_t n, struct err *e)
+int run_record_update(struct run_record *r, struct timed_file *files, size_t n,
+                      struct err *e)
 {
 	AUTO_BUF text = BUF_INIT;
 	struct digest d;

@@ -19,10 +19,11 @@ struct showing {
 	struct work *w;
 	const struct layers *layers;
 	struct toc_view view;
-	size_t base;                 /* so many layers are the base's: their files have times of their own */
+	size_t base; /* so many layers are the base's: their files have times of their own
+	              */
 	int upper;
 	VEC(struct timed_file) files;
-	struct map have;             /* their paths */
+	struct map have; /* their paths */
 	struct run_record *records;
 	struct arena arena;
 };
@@ -34,7 +35,8 @@ static int64_t ns_of(int64_t seconds)
 	return (seconds > most ? most : seconds < -most ? -most : seconds) * 1000000000;
 }
 
-/* A time that the recipe keeps or names is part of what the file is; ours tells nothing. */
+/* A time that the recipe keeps or names is part of what the file is; ours tells nothing.
+ */
 static void identify(const struct work *w, const struct toc_entry *t, struct digest *out)
 {
 	struct hasher h;
@@ -49,11 +51,12 @@ static void identify(const struct work *w, const struct toc_entry *t, struct dig
 	hasher_end(&h, out);
 }
 
-void run_times_stage(struct run_mounts *m, struct work *w, const char *path, const char *staged,
-                     const struct toc_entry *t)
+void run_times_stage(struct run_mounts *m, struct work *w, const char *path,
+                     const char *staged, const struct toc_entry *t)
 {
 	AUTO_BUF inside = BUF_INIT;
-	struct timed_file f = { .staged = arena_strdup(&m->arena, staged), .own = ns_of(t->mtime),
+	struct timed_file f = { .staged = arena_strdup(&m->arena, staged),
+		                .own = ns_of(t->mtime),
 		                .shown = INT64_MIN };
 
 	path_join(&inside, "/", path);
@@ -62,7 +65,8 @@ void run_times_stage(struct run_mounts *m, struct work *w, const char *path, con
 	vec_push(&m->staged, f);
 }
 
-static void add_file(struct showing *s, const char *path, const struct toc_entry *t, size_t layer)
+static void add_file(struct showing *s, const char *path, const struct toc_entry *t,
+                     size_t layer)
 {
 	struct toc_entry *own;
 	struct timed_file f = { .path = path, .shown = INT64_MIN };
@@ -95,7 +99,8 @@ static int by_path(const void *a, const void *b)
 	return strcmp(x->path, y->path);
 }
 
-/* Files of this recipe; what was staged; and the base's where the cache saw a file of a recipe before. */
+/* Files of this recipe; what was staged; and the base's where the cache saw a file of a
+ * recipe before. */
 static void find_files(struct showing *s)
 {
 	toc_view_walk(&s->view, "", add_own, s);
@@ -129,18 +134,21 @@ static int set_staged(const struct showing *s, const struct timed_file *f, struc
 {
 	AUTO_CLOSE int fd = file_open_beneath(s->w->node->build->o.store->dir, f->staged,
 	                                      O_PATH | O_NOFOLLOW, 0);
-	struct timespec t = { .tv_sec = f->shown / 1000000000, .tv_nsec = f->shown % 1000000000 };
+	struct timespec t = { .tv_sec = f->shown / 1000000000,
+		              .tv_nsec = f->shown % 1000000000 };
 	char proc[PROC_FD_MAX];
 
-	if (fd < 0 || utimensat(AT_FDCWD, proc_fd(proc, fd), (struct timespec[]){ t, t }, 0) < 0)
+	if (fd < 0 ||
+	    utimensat(AT_FDCWD, proc_fd(proc, fd), (struct timespec[]){ t, t }, 0) < 0)
 		return err_sys(e, "set the time of /%s", f->path);
 	return 0;
 }
 
 static int apply(struct showing *s, struct err *e)
 {
-	struct lifting l = { .layers = s->layers, .view = s->view, .to = s->upper,
-		             .arena = ARENA_INIT };
+	struct lifting l = {
+		.layers = s->layers, .view = s->view, .to = s->upper, .arena = ARENA_INIT
+	};
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < s->files.len; i++) {
@@ -148,7 +156,8 @@ static int apply(struct showing *s, struct err *e)
 
 		if (f->shown == f->own)
 			continue;
-		rc = f->staged ? set_staged(s, f, e) : lift_file(&l, f->entry, f->shown, e);
+		rc = f->staged ? set_staged(s, f, e)
+		               : lift_file(&l, f->entry, f->shown, e);
 	}
 	if (rc == 0)
 		rc = lift_end(&l, e);
@@ -196,14 +205,16 @@ static int by_dir(const void *a, const void *b)
 	return strcmp(x->dir, y->dir);
 }
 
-/* *lock is of the record, for as long as it is looked at and changed. Another lock, which nobody waits for,
- * tells whether anyone else is using the cache. */
-static int join(struct run_mounts *m, struct store *s, struct used_cache *c, int *lock, struct err *e)
+/* *lock is of the record, for as long as it is looked at and changed. Another lock, which
+ * nobody waits for, tells whether anyone else is using the cache. */
+static int join(struct run_mounts *m, struct store *s, struct used_cache *c, int *lock,
+                struct err *e)
 {
 	const char *users = arena_printf(&m->arena, "%s.users", c->dir);
 	int fd;
 
-	*lock = lock_take(s->dir, arena_printf(&m->arena, "%s.times.lock", c->dir), true, e);
+	*lock = lock_take(s->dir, arena_printf(&m->arena, "%s.times.lock", c->dir), true,
+	                  e);
 	if (*lock < 0)
 		return -1;
 	fd = lock_try(s->dir, users, true, e);
@@ -216,10 +227,16 @@ static int join(struct run_mounts *m, struct store *s, struct used_cache *c, int
 	return c->alone ? lock_share(fd, e) : 0;
 }
 
-int run_times_show(struct run_mounts *m, struct work *w, const struct layers *l, int upper, struct err *e)
+int run_times_show(struct run_mounts *m, struct work *w, const struct layers *l,
+                   int upper, struct err *e)
 {
-	struct showing s = { .m = m, .w = w, .layers = l, .view = layers_view(l),
-		             .base = base_layers(w->node), .upper = upper, .arena = ARENA_INIT };
+	struct showing s = { .m = m,
+		             .w = w,
+		             .layers = l,
+		             .view = layers_view(l),
+		             .base = base_layers(w->node),
+		             .upper = upper,
+		             .arena = ARENA_INIT };
 	size_t n = m->caches.len, joined = 0;
 	AUTO_FREE int *locks = NULL;
 	struct sandbox *sandbox;
@@ -233,7 +250,8 @@ int run_times_show(struct run_mounts *m, struct work *w, const struct layers *l,
 	/* In the same order by everyone, so that no two wait for each other. */
 	qsort(m->caches.at, n, sizeof(*m->caches.at), by_dir);
 	for (; rc == 0 && joined < n; joined++)
-		rc = join(m, w->node->build->o.store, &m->caches.at[joined], &locks[joined], e);
+		rc = join(m, w->node->build->o.store, &m->caches.at[joined],
+		          &locks[joined], e);
 	if (rc == 0)
 		rc = sandbox_call(sandbox, show, &s, e);
 	while (joined > 0)

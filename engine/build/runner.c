@@ -286,8 +286,7 @@ int runner_judge(const struct sandbox_result *res, struct err *e)
 		return err_set(e, ERR_FAILED, "its command ran out of memory");
 	case SANDBOX_TIMED_OUT:
 		return err_set(e, ERR_FAILED, "its command took too long");
-	case SANDBOX_INTERRUPTED:
-		return err_set(e, ERR_CANCELLED, "interrupted");
+	case SANDBOX_INTERRUPTED: return err_set(e, ERR_CANCELLED, "interrupted");
 	}
 	return 0;
 }

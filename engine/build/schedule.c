@@ -38,15 +38,13 @@ static struct job *pick(struct board *b)
 		if (j->state != JOB_WAITING)
 			continue;
 		switch (readiness(j)) {
-		case READY:
-			return j;
+		case READY: return j;
 		case DOOMED:
 			j->state = JOB_SKIPPED;
 			b->left--;
-			i = (size_t)-1;   /* those that need this one are doomed as well */
+			i = (size_t)-1; /* those that need this one are doomed as well */
 			break;
-		case BLOCKED:
-			break;
+		case BLOCKED: break;
 		}
 	}
 	return NULL;
@@ -75,7 +73,7 @@ static void *work(void *arg)
 
 		if (!j) {
 			if (!b->running)
-				break;   /* nothing can start any more */
+				break; /* nothing can start any more */
 			pthread_cond_wait(&b->changed, &b->lock);
 			continue;
 		}
@@ -115,8 +113,12 @@ static void run_threads(struct board *b, int threads)
 int schedule_run(struct job **jobs, size_t n, int threads, bool keep_going,
                  bool (*cancelled)(void *self), void *self, struct err *e)
 {
-	struct board b = { .jobs = jobs, .n = n, .left = n, .keep_going = keep_going,
-		           .cancelled = cancelled, .self = self };
+	struct board b = { .jobs = jobs,
+		           .n = n,
+		           .left = n,
+		           .keep_going = keep_going,
+		           .cancelled = cancelled,
+		           .self = self };
 
 	pthread_mutex_init(&b.lock, NULL);
 	pthread_cond_init(&b.changed, NULL);

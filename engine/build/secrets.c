@@ -8,7 +8,8 @@
 
 enum {
 	SECRET_MAX = 1 << 20,
-	REDACTED_MIN = 4,   /* shorter ones would take innocent text out, and are no secrets */
+	REDACTED_MIN = 4, /* shorter ones would take innocent text out, and are no secrets
+	                   */
 };
 
 static int load_one(struct secrets *s, const char *text, struct err *e)
@@ -19,16 +20,19 @@ static int load_one(struct secrets *s, const char *text, struct err *e)
 	int rc = 0;
 
 	if (!eq || eq == text || !eq[1])
-		return err_set(e, ERR_INVALID,
-		               "--secret %s: write ID=FILE, or ID=env:NAME for a variable", text);
+		return err_set(
+			e, ERR_INVALID,
+			"--secret %s: write ID=FILE, or ID=env:NAME for a variable",
+			text);
 	x.id = mem_strndup(text, (size_t)(eq - text));
 	if (!strncmp(eq + 1, "env:", 4)) {
 		value = getenv(eq + 5);
 		if (value)
 			buf_adds(&x.value, value);
 		else
-			rc = err_set(e, ERR_NOT_FOUND, "--secret %s: the variable %s is not set",
-			             x.id, eq + 5);
+			rc = err_set(e, ERR_NOT_FOUND,
+			             "--secret %s: the variable %s is not set", x.id,
+			             eq + 5);
 	} else {
 		rc = file_read(AT_FDCWD, eq + 1, &x.value, SECRET_MAX, e);
 		if (rc < 0)
@@ -59,7 +63,8 @@ void secrets_fini(struct secrets *s)
 	vec_fini(&s->list);
 }
 
-int secrets_get(const struct secrets *s, const char *id, const struct secret **out, struct err *e)
+int secrets_get(const struct secrets *s, const char *id, const struct secret **out,
+                struct err *e)
 {
 	for (size_t i = 0; s && i < s->list.len; i++) {
 		if (strcmp(s->list.at[i].id, id) != 0)
@@ -67,7 +72,8 @@ int secrets_get(const struct secrets *s, const char *id, const struct secret **o
 		*out = &s->list.at[i];
 		return 0;
 	}
-	return err_set(e, ERR_NOT_FOUND, "secret '%s' was not given; add --secret %s=FILE", id, id);
+	return err_set(e, ERR_NOT_FOUND,
+	               "secret '%s' was not given; add --secret %s=FILE", id, id);
 }
 
 /* Length of a secret, or of a line of one, that stands at `text`; 0: none. */

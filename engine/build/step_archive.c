@@ -29,24 +29,28 @@ static int detect(int fd, const char *name, enum codec *out, struct err *e)
 		*out = CODEC_GZIP;
 	else if (begins(head, n, "\x28\xb5\x2f\xfd", 4))
 		*out = CODEC_ZSTD;
-	else if (begins(head, n, "\xfd" "7zXZ", 5))
+	else if (begins(head, n,
+	                "\xfd"
+	                "7zXZ",
+	                5))
 		other = "xz";
 	else if (begins(head, n, "BZh", 3))
 		other = "bzip2";
 	else if (begins(head, n, "PK\x03\x04", 4))
 		other = "zip";
 	if (other)
-		return err_set(e, ERR_INVALID,
-		               "%s is a %s archive; unpack takes tar, tar.gz and tar.zst: convert it, "
-		               "in a host rule for example",
-		               name, other);
+		return err_set(
+			e, ERR_INVALID,
+			"%s is a %s archive; unpack takes tar, tar.gz and tar.zst: convert it, "
+			"in a host rule for example",
+			name, other);
 	return 0;
 }
 
 struct archive_reader {
 	struct work *w;
 	struct fileset *set;
-	struct map by_dest;      /* → index + 1 into set->files */
+	struct map by_dest; /* → index + 1 into set->files */
 	uint64_t files;
 };
 
@@ -57,8 +61,8 @@ static struct project_file *find(struct archive_reader *r, const char *dest)
 	return i ? &r->set->files.at[i - 1] : NULL;
 }
 
-/* As tar does it: of two entries with one path the later wins, and a hard link has the content that its
- * target had at that point. */
+/* As tar does it: of two entries with one path the later wins, and a hard link has the
+ * content that its target had at that point. */
 static void keep_entry(struct archive_reader *r, const struct project_file *x)
 {
 	struct project_file *old = find(r, x->dest);
@@ -75,8 +79,11 @@ static int add_entry(struct archive_reader *r, struct tar_reader *in,
                      const struct toc_entry *entry, struct err *e)
 {
 	const struct toc_entry *own = toc_add(&r->set->held, entry);
-	struct project_file x = { .path = own->path, .dest = *own->path ? own->path : ".",
-		                  .type = own->type, .mtime = own->mtime, .link = own->link,
+	struct project_file x = { .path = own->path,
+		                  .dest = *own->path ? own->path : ".",
+		                  .type = own->type,
+		                  .mtime = own->mtime,
+		                  .link = own->link,
 		                  .offset = r->w->spool.size };
 	const struct project_file *target;
 	const char *dest;
@@ -89,8 +96,10 @@ static int add_entry(struct archive_reader *r, struct tar_reader *in,
 	} else if (entry->type == TOC_HARDLINK) {
 		target = find(r, entry->link);
 		if (!target || target->type == TOC_DIR)
-			return err_set(e, ERR_INVALID, "%s is a hard link to %s, which is no file in "
-			               "front of it", entry->path, entry->link);
+			return err_set(e, ERR_INVALID,
+			               "%s is a hard link to %s, which is no file in "
+			               "front of it",
+			               entry->path, entry->link);
 		dest = x.dest;
 		x = *target;
 		x.path = x.dest = dest;
@@ -126,12 +135,14 @@ static int read_archive(struct work *w, int fd, const char *name, struct fileset
 	return more < 0 ? err_wrap(e, "%s", name) : 0;
 }
 
-/* The archive's own owners and modes hold, and its times, but none after SOURCE_DATE_EPOCH. */
+/* The archive's own owners and modes hold, and its times, but none after
+ * SOURCE_DATE_EPOCH. */
 static int place_archive(struct work *w, int fd, const char *name, const char *to,
                          const char *owner, struct err *e)
 {
-	struct placing p = { .to = to, .mode = -1, .dir_mode = -1, .owner = owner,
-		             .mtime = MTIME_KEEP };
+	struct placing p = {
+		.to = to, .mode = -1, .dir_mode = -1, .owner = owner, .mtime = MTIME_KEEP
+	};
 	struct fileset *set = mem_alloc(sizeof(*set));
 	const struct build *b = w->node->build;
 
@@ -208,45 +219,55 @@ static int fetch(struct work *w, const struct step_add *a, const struct digest *
 
 	if (blobs_has(b->o.store->blobs, want, NULL))
 		return 0;
-	if (registry_fetch_url(b->o.registry, a->url, DOWNLOAD_MAX, b->o.store->blobs, &got, &size,
-	                       e) < 0)
+	if (registry_fetch_url(b->o.registry, a->url, DOWNLOAD_MAX, b->o.store->blobs,
+	                       &got, &size, e) < 0)
 		return -1;
 	if (digest_equal(&got, want))
 		return 0;
-	return err_set(e, ERR_CORRUPT, "%s is %s now, but %s says %s", a->url, DIGEST_STR(&got),
-	               *a->sha256 ? "the recipe" : "Imagefile.lock", DIGEST_STR(want));
+	return err_set(e, ERR_CORRUPT, "%s is %s now, but %s says %s", a->url,
+	               DIGEST_STR(&got), *a->sha256 ? "the recipe" : "Imagefile.lock",
+	               DIGEST_STR(want));
 }
 
 /* The last part of a URL's path. */
 static char *url_base(struct arena *a, const char *url)
 {
 	const char *path = strstr(url, "://");
-	size_t n = strcspn(path ? path + 3 : url, "?#") + (path ? (size_t)(path + 3 - url) : 0);
+	size_t n = strcspn(path ? path + 3 : url, "?#") +
+	           (path ? (size_t)(path + 3 - url) : 0);
 	char *whole = arena_strndup(a, url, n);
 
 	return (char *)path_base(whole);
 }
 
-static int place_download(struct work *w, const struct step_add *a, const struct digest *d, int fd,
-                          int64_t size, struct err *e)
+static int place_download(struct work *w, const struct step_add *a,
+                          const struct digest *d, int fd, int64_t size, struct err *e)
 {
-	struct placing p = { .to = a->to, .mode = a->mode, .dir_mode = -1, .owner = a->owner,
+	struct placing p = { .to = a->to,
+		             .mode = a->mode,
+		             .dir_mode = -1,
+		             .owner = a->owner,
 		             .spool = fd };
 	struct fileset *set = mem_alloc(sizeof(*set));
 	struct toc_entry *entry = arena_alloc(&set->arena, sizeof(*entry));
-	struct project_file x = { .type = TOC_FILE, .size = size, .digest = *d, .entry = entry };
+	struct project_file x = {
+		.type = TOC_FILE, .size = size, .digest = *d, .entry = entry
+	};
 
 	vec_push(&w->sets, set);
 	x.path = x.dest = url_base(&set->arena, a->url);
 	if (!*x.dest)
 		x.path = x.dest = "download";
-	*entry = (struct toc_entry){ .path = x.path, .type = TOC_FILE, .mode = 0644, .size = size };
+	*entry = (struct toc_entry){
+		.path = x.path, .type = TOC_FILE, .mode = 0644, .size = size
+	};
 	set->single = true;
 	vec_push(&set->files, x);
 	return work_place(w, set, &p, e);
 }
 
-int work_add(struct work *w, const struct step_add *a, const struct step_plan *p, struct err *e)
+int work_add(struct work *w, const struct step_add *a, const struct step_plan *p,
+             struct err *e)
 {
 	struct blobs *blobs = w->node->build->o.store->blobs;
 	int64_t size;

@@ -9,11 +9,11 @@ struct place_work {
 	struct work *w;
 	const struct placing *p;
 	struct fileset *set;
-	struct owner owner;          /* where one was given */
-	const char *base;            /* resolved `to`: a directory, or the name of the single file */
+	struct owner owner; /* where one was given */
+	const char *base; /* resolved `to`: a directory, or the name of the single file */
 	bool base_exists;
-	bool rename;                 /* the single file is to be called `base` */
-	struct map dirs;             /* dest of a directory → resolved path */
+	bool rename;     /* the single file is to be called `base` */
+	struct map dirs; /* dest of a directory → resolved path */
 };
 
 static bool asks_for_directory(const char *to)
@@ -38,12 +38,15 @@ static int find_base(struct place_work *pw, struct err *e)
 	pw->base_exists = is_dir;
 	pw->rename = single && !is_dir && !asks_for_directory(pw->p->to);
 	if (!pw->rename && entry && !is_dir)
-		return err_set(e, ERR_INVALID, "/%s is a file in the image, not a directory", at.s);
+		return err_set(e, ERR_INVALID,
+		               "/%s is a file in the image, not a directory", at.s);
 	return 0;
 }
 
-/* The resolved path of a directory of the set; links of the image on the way are followed. */
-static int resolve_dir(struct place_work *pw, const char *dest, const char **out, struct err *e)
+/* The resolved path of a directory of the set; links of the image on the way are
+ * followed. */
+static int resolve_dir(struct place_work *pw, const char *dest, const char **out,
+                       struct err *e)
 {
 	AUTO_BUF whole = BUF_INIT, at = BUF_INIT;
 
@@ -58,8 +61,8 @@ static int resolve_dir(struct place_work *pw, const char *dest, const char **out
 	return 0;
 }
 
-static int path_for(struct place_work *pw, const char *dest, bool is_dir, const char **out,
-                    struct err *e)
+static int path_for(struct place_work *pw, const char *dest, bool is_dir,
+                    const char **out, struct err *e)
 {
 	AUTO_FREE char *dir = NULL;
 	const char *parent;
@@ -73,7 +76,8 @@ static int path_for(struct place_work *pw, const char *dest, bool is_dir, const 
 	dir = path_dir(dest);
 	if (resolve_dir(pw, dir, &parent, e) < 0)
 		return -1;
-	*out = arena_printf(&pw->w->arena, "%s%s%s", parent, *parent ? "/" : "", path_base(dest));
+	*out = arena_printf(&pw->w->arena, "%s%s%s", parent, *parent ? "/" : "",
+	                    path_base(dest));
 	return 0;
 }
 
@@ -82,7 +86,8 @@ static uint32_t new_dir_mode(const struct place_work *pw)
 	return pw->p->dir_mode < 0 ? 0755 : (uint32_t)pw->p->dir_mode;
 }
 
-static void set_owner(struct place_work *pw, struct toc_entry *x, const struct toc_entry *own)
+static void set_owner(struct place_work *pw, struct toc_entry *x,
+                      const struct toc_entry *own)
 {
 	if (*pw->p->owner || !own) {
 		x->uid = pw->owner.uid;
@@ -93,8 +98,8 @@ static void set_owner(struct place_work *pw, struct toc_entry *x, const struct t
 	}
 }
 
-/* A directory that the image has keeps what it is: a project's modes and owners say nothing. What comes
- * from an image or an archive does. */
+/* A directory that the image has keeps what it is: a project's modes and owners say
+ * nothing. What comes from an image or an archive does. */
 static void set_directory(struct place_work *pw, struct toc_entry *x,
                           const struct project_file *f, const struct toc_entry *old)
 {
@@ -111,7 +116,8 @@ static void set_directory(struct place_work *pw, struct toc_entry *x,
 }
 
 /* Of names of one file only the first was hashed. */
-static const struct project_file *first_name(const struct place_work *pw, const struct project_file *f)
+static const struct project_file *first_name(const struct place_work *pw,
+                                             const struct project_file *f)
 {
 	size_t lo = 0, hi = pw->set->files.len;
 
@@ -129,7 +135,8 @@ static const struct project_file *first_name(const struct place_work *pw, const 
 	return f;
 }
 
-static void set_file(struct place_work *pw, struct toc_entry *x, const struct project_file *f)
+static void set_file(struct place_work *pw, struct toc_entry *x,
+                     const struct project_file *f)
 {
 	struct toc_xattr *cap;
 
@@ -159,15 +166,18 @@ static void set_file(struct place_work *pw, struct toc_entry *x, const struct pr
 	}
 }
 
-static struct content content_of(const struct place_work *pw, const struct project_file *f)
+static struct content content_of(const struct place_work *pw,
+                                 const struct project_file *f)
 {
 	if (f->type != TOC_FILE)
 		return (struct content){ .kind = CONTENT_NONE };
 	if (!f->entry)
-		return (struct content){ .kind = CONTENT_PATH, .fd = pw->w->node->context->fd,
+		return (struct content){ .kind = CONTENT_PATH,
+			                 .fd = pw->w->node->context->fd,
 			                 .path = f->path };
 	if (!pw->p->from)
-		return (struct content){ .kind = CONTENT_FD, .fd = pw->p->spool,
+		return (struct content){ .kind = CONTENT_FD,
+			                 .fd = pw->p->spool,
 			                 .offset = f->offset };
 	return (struct content){ .kind = CONTENT_NONE };
 }
@@ -182,7 +192,8 @@ static int put_file(struct place_work *pw, const struct project_file *name, stru
 	if (path_for(pw, name->dest, false, &x.path, e) < 0)
 		return -1;
 	set_file(pw, &x, f);
-	x.mtime = work_mtime(pw->w, pw->p->mtime, pw->p->mtime_value, &f->digest, f->mtime);
+	x.mtime =
+		work_mtime(pw->w, pw->p->mtime, pw->p->mtime_value, &f->digest, f->mtime);
 	if (tree_put(&pw->w->tree, &x, &c, new_dir_mode(pw), e) < 0)
 		return -1;
 	later.to = tree_own(&pw->w->tree, x.path);
@@ -194,7 +205,8 @@ static int put_file(struct place_work *pw, const struct project_file *name, stru
 	return 0;
 }
 
-static int put_directory(struct place_work *pw, const struct project_file *f, struct err *e)
+static int put_directory(struct place_work *pw, const struct project_file *f,
+                         struct err *e)
 {
 	struct toc_view v = tree_view(&pw->w->tree);
 	const struct toc_entry *old;
@@ -202,17 +214,20 @@ static int put_directory(struct place_work *pw, const struct project_file *f, st
 
 	if (path_for(pw, f->dest, true, &x.path, e) < 0)
 		return -1;
-	/* `to` itself, where it exists, is not the source directory: it keeps what it is. */
+	/* `to` itself, where it exists, is not the source directory: it keeps what it is.
+	 */
 	if (!*x.path || (pw->base_exists && !strcmp(f->dest, ".")))
 		return 0;
 	old = toc_view_find(&v, x.path, NULL);
 	set_directory(pw, &x, f, old && old->type == TOC_DIR ? old : NULL);
-	x.mtime = work_mtime(pw->w, pw->p->mtime == MTIME_CONTENT ? MTIME_FIXED : pw->p->mtime,
+	x.mtime = work_mtime(pw->w,
+	                     pw->p->mtime == MTIME_CONTENT ? MTIME_FIXED : pw->p->mtime,
 	                     pw->p->mtime_value, &f->digest, f->mtime);
 	return tree_put(&pw->w->tree, &x, NULL, new_dir_mode(pw), e);
 }
 
-int work_place(struct work *w, struct fileset *set, const struct placing *p, struct err *e)
+int work_place(struct work *w, struct fileset *set, const struct placing *p,
+               struct err *e)
 {
 	struct place_work pw = { .w = w, .p = p, .set = set, .dirs = MAP_INIT };
 	int rc = work_owner(w, p->owner, &pw.owner, e);
@@ -220,16 +235,21 @@ int work_place(struct work *w, struct fileset *set, const struct placing *p, str
 	if (rc == 0)
 		rc = find_base(&pw, e);
 	for (size_t i = 0; rc == 0 && i < set->files.len; i++)
-		rc = set->files.at[i].type == TOC_DIR ? put_directory(&pw, &set->files.at[i], e)
-		                                      : put_file(&pw, &set->files.at[i], e);
+		rc = set->files.at[i].type == TOC_DIR
+		             ? put_directory(&pw, &set->files.at[i], e)
+		             : put_file(&pw, &set->files.at[i], e);
 	map_fini(&pw.dirs);
 	return rc;
 }
 
-int work_copy(struct work *w, const struct step_copy *c, const struct step_plan *p, struct err *e)
+int work_copy(struct work *w, const struct step_copy *c, const struct step_plan *p,
+              struct err *e)
 {
-	struct placing placing = { .to = c->to, .mode = c->mode, .dir_mode = c->dir_mode,
-		                   .owner = c->owner, .mtime = c->mtime,
+	struct placing placing = { .to = c->to,
+		                   .mode = c->mode,
+		                   .dir_mode = c->dir_mode,
+		                   .owner = c->owner,
+		                   .mtime = c->mtime,
 		                   .mtime_value = c->mtime_value };
 	AUTO_FREE const struct toc **tocs = NULL;
 	struct fileset *set;

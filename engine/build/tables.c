@@ -21,7 +21,8 @@ static const struct toc *cached(struct build *b, const struct digest *diff_id)
 }
 
 /* Takes `t`, unless another thread was first. */
-static const struct toc *cache(struct build *b, const struct digest *diff_id, struct toc *t)
+static const struct toc *cache(struct build *b, const struct digest *diff_id,
+                               struct toc *t)
 {
 	char hex[DIGEST_HEX + 1];
 	struct toc *first;
@@ -38,7 +39,8 @@ static const struct toc *cache(struct build *b, const struct digest *diff_id, st
 	return first;
 }
 
-static int read_toc(struct build *b, const struct digest *blob, struct toc *out, struct err *e)
+static int read_toc(struct build *b, const struct digest *blob, struct toc *out,
+                    struct err *e)
 {
 	AUTO_BUF data = BUF_INIT;
 
@@ -59,7 +61,8 @@ static int record_toc(struct build *b, const struct digest *diff_id, const struc
 	return layer_toc_record(b->o.store, diff_id, &blob, e);
 }
 
-static int scan_layer(const struct node *n, const struct layer *l, struct toc *out, struct err *e)
+static int scan_layer(const struct node *n, const struct layer *l, struct toc *out,
+                      struct err *e)
 {
 	AUTO_CLOSE int fd = -1;
 	struct digest diff_id;
@@ -83,7 +86,8 @@ static int scan_layer(const struct node *n, const struct layer *l, struct toc *o
 	return record_toc(n->build, &l->diff_id, out, e);
 }
 
-static int load(const struct node *n, const struct layer *l, const struct toc **out, struct err *e)
+static int load(const struct node *n, const struct layer *l, const struct toc **out,
+                struct err *e)
 {
 	struct digest blob = l->toc;
 	struct toc *t;

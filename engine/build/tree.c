@@ -12,10 +12,12 @@
 /* Raised when the same entries would be packed into other bytes. */
 enum { TREE_VERSION = 1, CHUNK = 256 * 1024 };
 
-void tree_init(struct tree *t, struct arena *a, const struct toc *const *parents, size_t n,
-               int64_t mtime)
+void tree_init(struct tree *t, struct arena *a, const struct toc *const *parents,
+               size_t n, int64_t mtime)
 {
-	*t = (struct tree){ .arena = a, .own = TOC_INIT, .by_path = MAP_INIT, .mtime = mtime };
+	*t = (struct tree){
+		.arena = a, .own = TOC_INIT, .by_path = MAP_INIT, .mtime = mtime
+	};
 	for (size_t i = 0; i < n; i++)
 		vec_push(&t->below, parents[i]);
 	t->n_parents = n;
@@ -35,7 +37,7 @@ static struct tree_entry *at(const struct tree *t, size_t i)
 
 static bool gone(const struct tree_entry *x)
 {
-	return x->toc.path == NULL;   /* a mark that was taken back */
+	return x->toc.path == NULL; /* a mark that was taken back */
 }
 
 struct tree_entry *tree_own(const struct tree *t, const char *path)
@@ -100,11 +102,15 @@ static int put_parents(struct tree *t, const struct toc_entry *entry, uint32_t d
 	struct toc_view v = tree_view(t);
 
 	for (const char *s = strchr(entry->path, '/'); s; s = strchr(s + 1, '/')) {
-		char *dir = arena_strndup(t->arena, entry->path, (size_t)(s - entry->path));
+		char *dir =
+			arena_strndup(t->arena, entry->path, (size_t)(s - entry->path));
 		struct tree_entry *own = map_get(&t->by_path, dir);
 		const struct toc_entry *old;
-		struct toc_entry made = { .path = dir, .type = TOC_DIR, .mode = dir_mode,
-			                  .uid = entry->uid, .gid = entry->gid,
+		struct toc_entry made = { .path = dir,
+			                  .type = TOC_DIR,
+			                  .mode = dir_mode,
+			                  .uid = entry->uid,
+			                  .gid = entry->gid,
 			                  .mtime = t->mtime };
 
 		if (own && !gone(own) && own->toc.type == TOC_DIR)
@@ -112,7 +118,8 @@ static int put_parents(struct tree *t, const struct toc_entry *entry, uint32_t d
 		old = toc_view_find(&v, dir, NULL);
 		if ((own && !gone(own) && own->toc.type != TOC_WHITEOUT) ||
 		    (old && old->type != TOC_DIR))
-			return err_set(e, ERR_INVALID, "/%s is not a directory in the image", dir);
+			return err_set(e, ERR_INVALID,
+			               "/%s is not a directory in the image", dir);
 		if (old) {
 			made.mode = old->mode;
 			made.uid = old->uid;
@@ -134,19 +141,23 @@ static int refuse_clash(const struct tree *t, const struct tree_entry *own,
 	if (own && !gone(own) && own->toc.type != TOC_WHITEOUT) {
 		if (dir != (own->toc.type == TOC_DIR))
 			return err_set(e, ERR_INVALID,
-			               "/%s would be a directory and a file at once", entry->path);
+			               "/%s would be a directory and a file at once",
+			               entry->path);
 		if (!dir && own->step == t->step)
-			return err_set(e, ERR_INVALID, "two sources would become /%s", entry->path);
+			return err_set(e, ERR_INVALID, "two sources would become /%s",
+			               entry->path);
 		return 0;
 	}
 	if (old && dir && old->type != TOC_DIR)
-		return err_set(e, ERR_INVALID,
-		               "/%s is a file in the image, not a directory; remove it first",
-		               entry->path);
+		return err_set(
+			e, ERR_INVALID,
+			"/%s is a file in the image, not a directory; remove it first",
+			entry->path);
 	if (old && !dir && old->type == TOC_DIR)
-		return err_set(e, ERR_INVALID,
-		               "/%s is a directory in the image; remove it first, or end 'to' in /",
-		               entry->path);
+		return err_set(
+			e, ERR_INVALID,
+			"/%s is a directory in the image; remove it first, or end 'to' in /",
+			entry->path);
 	return 0;
 }
 
@@ -169,7 +180,8 @@ int tree_put(struct tree *t, const struct toc_entry *entry, const struct content
 	return 0;
 }
 
-/* Takes what this layer itself put at or below `path` back. It has all directories above what it has. */
+/* Takes what this layer itself put at or below `path` back. It has all directories above
+ * what it has. */
 static void forget(struct tree *t, const char *path)
 {
 	struct tree_entry *own = tree_own(t, path);
@@ -199,7 +211,7 @@ int tree_remove(struct tree *t, const char *path, struct err *e)
 		return err_set(e, ERR_INVALID, "the root directory cannot be removed");
 	forget(t, path);
 	if (!toc_view_find(&parents, path, NULL))
-		return 0;   /* it was only ever in this layer */
+		return 0; /* it was only ever in this layer */
 	if (put_parents(t, &mark, 0755, e) < 0)
 		return -1;
 	insert(t, &mark);
@@ -242,8 +254,8 @@ static int by_inode(const void *a, const void *b)
 	return strcmp(x->toc.path, y->toc.path);
 }
 
-/* A link can only stand for what comes before it in the layer, and some names may have been removed,
- * replaced, or led elsewhere by symlinks since the files were found. */
+/* A link can only stand for what comes before it in the layer, and some names may have
+ * been removed, replaced, or led elsewhere by symlinks since the files were found. */
 static void link_names(struct tree *t)
 {
 	VEC(struct tree_entry *) shared = { 0 };
@@ -328,8 +340,8 @@ static int pack_data(struct packing *p, const void *data, size_t n, struct err *
 	return packer_data(p->packer, data, n, e);
 }
 
-static int pack_fd(struct packing *p, int fd, int64_t offset, int64_t size, const char *what,
-                   struct err *e)
+static int pack_fd(struct packing *p, int fd, int64_t offset, int64_t size,
+                   const char *what, struct err *e)
 {
 	while (size > 0) {
 		size_t want = size < CHUNK ? (size_t)size : CHUNK;
@@ -340,7 +352,8 @@ static int pack_fd(struct packing *p, int fd, int64_t offset, int64_t size, cons
 		if (n < 0)
 			return err_sys(e, "read %s", what);
 		if (n == 0)
-			return err_set(e, ERR_CORRUPT, "%s became shorter while it was read", what);
+			return err_set(e, ERR_CORRUPT,
+			               "%s became shorter while it was read", what);
 		if (pack_data(p, p->chunk, (size_t)n, e) < 0)
 			return -1;
 		size -= n;
@@ -356,15 +369,18 @@ static int pack_path(struct packing *p, const struct tree_entry *x, struct err *
 	struct stat st;
 
 	if (fd < 0 && (errno == ENOENT || errno == ELOOP))
-		return err_set(e, ERR_CHANGED, "%s vanished while it was packed", x->content.path);
+		return err_set(e, ERR_CHANGED, "%s vanished while it was packed",
+		               x->content.path);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_sys(e, "open %s", x->content.path);
 	if (!S_ISREG(st.st_mode) || st.st_size != x->toc.size)
-		return err_set(e, ERR_CHANGED, "%s changed while it was packed", x->content.path);
+		return err_set(e, ERR_CHANGED, "%s changed while it was packed",
+		               x->content.path);
 	if (pack_fd(p, fd, 0, x->toc.size, x->content.path, e) == 0)
 		return 0;
 	if (e->code == ERR_CORRUPT)
-		return err_set(e, ERR_CHANGED, "%s changed while it was packed", x->content.path);
+		return err_set(e, ERR_CHANGED, "%s changed while it was packed",
+		               x->content.path);
 	return -1;
 }
 
@@ -375,19 +391,19 @@ static int pack_entry(struct packing *p, const struct tree_entry *x, struct err 
 	if (packer_entry(p->packer, &x->toc, e) < 0)
 		return -1;
 	switch (x->content.kind) {
-	case CONTENT_PATH:
-		return pack_path(p, x, e);
+	case CONTENT_PATH: return pack_path(p, x, e);
 	case CONTENT_FD:
-		return pack_fd(p, x->content.fd, x->content.offset, x->toc.size, x->toc.path, e);
+		return pack_fd(p, x->content.fd, x->content.offset, x->toc.size,
+		               x->toc.path, e);
 	case CONTENT_MEMORY:
 		return pack_data(p, x->content.memory, (size_t)x->toc.size, e);
-	case CONTENT_NONE:
-		break;
+	case CONTENT_NONE: break;
 	}
 	return x->opaque ? packer_entry(p->packer, &mark, e) : 0;
 }
 
-int tree_pack(struct tree *t, const struct pack_options *o, struct layer *out, struct err *e)
+int tree_pack(struct tree *t, const struct pack_options *o, struct layer *out,
+              struct err *e)
 {
 	AUTO_FREE struct map_entry *all = sorted(t);
 	AUTO_FREE char *chunk = mem_alloc(CHUNK);

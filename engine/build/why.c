@@ -8,7 +8,8 @@ static const char *shown(const struct component *c, char space[DIGEST_TEXT])
 	return c->text ? c->text : digest_text(&c->digest, space);
 }
 
-static void compare(struct key *now, const struct component *then, size_t n, why_fn *fn, void *self)
+static void compare(struct key *now, const struct component *then, size_t n, why_fn *fn,
+                    void *self)
 {
 	AUTO(map_fini) struct map old = MAP_INIT, seen = MAP_INIT;
 	char a[DIGEST_TEXT], b[DIGEST_TEXT];
@@ -16,7 +17,8 @@ static void compare(struct key *now, const struct component *then, size_t n, why
 	for (size_t i = 0; i < n; i++)
 		map_put(&old, then[i].name, (void *)&then[i]);
 	for (size_t i = 0; i < now->parts.len; i++) {
-		const struct component *c = &now->parts.at[i], *was = map_get(&old, c->name);
+		const struct component *c = &now->parts.at[i],
+				       *was = map_get(&old, c->name);
 
 		map_put(&seen, c->name, (void *)c);
 		if (!was)
@@ -40,7 +42,7 @@ int why_node(struct node *n, why_fn *fn, void *self, struct err *e)
 		return -1;
 	if (!known)
 		fn(self, "never built before", NULL, NULL);
-	else if (!node_waits_for_rule(n))   /* else today's are not known yet */
+	else if (!node_waits_for_rule(n)) /* else today's are not known yet */
 		compare(&n->key, then, count, fn, self);
 	if (known && n->lost)
 		fn(self, n->lost, NULL, NULL);
@@ -53,10 +55,12 @@ int why_node(struct node *n, why_fn *fn, void *self, struct err *e)
 	return 0;
 }
 
-int build_why(struct build *b, const struct target *t, why_fn *fn, void *self, struct err *e)
+int build_why(struct build *b, const struct target *t, why_fn *fn, void *self,
+              struct err *e)
 {
 	for (size_t i = 0; i < b->nodes.len; i++)
-		if (b->nodes.at[i]->target == t && why_node(b->nodes.at[i], fn, self, e) < 0)
+		if (b->nodes.at[i]->target == t &&
+		    why_node(b->nodes.at[i], fn, self, e) < 0)
 			return -1;
 	return 0;
 }

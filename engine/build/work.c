@@ -58,14 +58,12 @@ int64_t work_mtime(const struct work *w, enum mtime_kind kind, int64_t value,
 	int64_t t = 0;
 
 	switch (kind) {
-	case MTIME_FIXED:
-		return build_epoch(w->node->build);
-	case MTIME_NUMBER:
-		return value;
-	case MTIME_KEEP:
-		return own;
+	case MTIME_FIXED: return build_epoch(w->node->build);
+	case MTIME_NUMBER: return value;
+	case MTIME_KEEP: return own;
 	case MTIME_CONTENT:
-		/* 34 years after 1980 in seconds: 30 bits of the digest, always in the past. */
+		/* 34 years after 1980 in seconds: 30 bits of the digest, always in the
+		 * past. */
 		for (int i = 0; i < 4; i++)
 			t = t << 8 | content->b[i];
 		return MTIME_DEFAULT + (t & ((1 << 30) - 1));
@@ -81,8 +79,10 @@ static uint32_t mode_or(int given, uint32_t otherwise)
 static int do_write(struct work *w, const struct step_write *s, struct err *e)
 {
 	AUTO_BUF path = BUF_INIT;
-	struct toc_entry x = { .type = TOC_FILE, .mode = mode_or(s->mode, 0644),
-		               .size = (int64_t)s->size, .mtime = build_epoch(w->node->build) };
+	struct toc_entry x = { .type = TOC_FILE,
+		               .mode = mode_or(s->mode, 0644),
+		               .size = (int64_t)s->size,
+		               .mtime = build_epoch(w->node->build) };
 	struct content c = { .kind = CONTENT_MEMORY, .memory = s->text };
 	struct owner o;
 
@@ -105,14 +105,16 @@ static int do_mkdir(struct work *w, const struct step_mkdir *s, struct err *e)
 	for (size_t i = 0; i < s->paths.n; i++) {
 		AUTO_BUF path = BUF_INIT;
 		const struct toc_entry *old = NULL;
-		struct toc_entry x = { .type = TOC_DIR, .mode = mode_or(s->mode, 0755),
-			               .uid = o.uid, .gid = o.gid,
+		struct toc_entry x = { .type = TOC_DIR,
+			               .mode = mode_or(s->mode, 0755),
+			               .uid = o.uid,
+			               .gid = o.gid,
 			               .mtime = build_epoch(w->node->build) };
 
 		if (work_resolve(w, s->paths.at[i], true, &path, &old, e) < 0)
 			return -1;
 		if (!path.len)
-			continue;   /* "/" is always there */
+			continue; /* "/" is always there */
 		x.path = work_keep(w, path.s);
 		if (old && old->type == TOC_DIR) {
 			x.mode = mode_or(s->mode, old->mode);
@@ -134,7 +136,9 @@ static int do_mkdir(struct work *w, const struct step_mkdir *s, struct err *e)
 static int do_symlink(struct work *w, const struct step_symlink *s, struct err *e)
 {
 	AUTO_BUF path = BUF_INIT;
-	struct toc_entry x = { .type = TOC_SYMLINK, .mode = 0777, .link = s->target,
+	struct toc_entry x = { .type = TOC_SYMLINK,
+		               .mode = 0777,
+		               .link = s->target,
 		               .mtime = build_epoch(w->node->build) };
 	struct owner o;
 
@@ -176,9 +180,10 @@ static bool removed_above(struct work *w, const char *path)
 	return false;
 }
 
-/* The pattern with its fixed part as the image's links lead: "/bin/x*" is usr/bin/x* where they say so. */
-static int resolve_pattern(struct work *w, const char *text, struct buf *dir, struct buf *out,
-                           struct err *e)
+/* The pattern with its fixed part as the image's links lead: "/bin/x*" is usr/bin/x*
+ * where they say so. */
+static int resolve_pattern(struct work *w, const char *text, struct buf *dir,
+                           struct buf *out, struct err *e)
 {
 	size_t n = fileset_fixed_part(text);
 	AUTO_FREE char *fixed = mem_strndup(text, n);
@@ -189,7 +194,8 @@ static int resolve_pattern(struct work *w, const char *text, struct buf *dir, st
 	return 0;
 }
 
-static int remove_matches(struct work *w, const char *text, size_t *removed, struct err *e)
+static int remove_matches(struct work *w, const char *text, size_t *removed,
+                          struct err *e)
 {
 	struct matches m = { .w = w };
 	struct toc_view v = tree_view(&w->tree);
@@ -230,46 +236,43 @@ static int do_remove(struct work *w, const struct step_remove *s, struct err *e)
 				return -1;
 		}
 		if (!removed && !s->optional)
-			return err_set(e, ERR_NOT_FOUND,
-			               "%s: no such file in the image (optional = true allows that)",
-			               text);
+			return err_set(
+				e, ERR_NOT_FOUND,
+				"%s: no such file in the image (optional = true allows that)",
+				text);
 	}
 	return 0;
 }
 
-static int do_layer(struct work *w, const struct step *s, const struct step_plan *p, struct err *e)
+static int do_layer(struct work *w, const struct step *s, const struct step_plan *p,
+                    struct err *e)
 {
 	for (size_t i = 0; i < s->layer.n; i++)
 		if (work_step(w, &s->layer.at[i], &p->inner[i], e) < 0)
-			return err_wrap(e, PLACE_FMT "%s", PLACE_ARG(s->layer.at[i].place),
+			return err_wrap(e, PLACE_FMT "%s",
+			                PLACE_ARG(s->layer.at[i].place),
 			                step_kind_text(s->layer.at[i].kind));
 	return 0;
 }
 
-int work_step(struct work *w, const struct step *s, const struct step_plan *p, struct err *e)
+int work_step(struct work *w, const struct step *s, const struct step_plan *p,
+              struct err *e)
 {
 	if (s->kind == STEP_LAYER)
 		return do_layer(w, s, p, e);
 	tree_next_step(&w->tree);
 	switch (s->kind) {
-	case STEP_COPY:
-		return work_copy(w, &s->copy, p, e);
-	case STEP_WRITE:
-		return do_write(w, &s->write, e);
-	case STEP_MKDIR:
-		return do_mkdir(w, &s->mkdir, e);
-	case STEP_SYMLINK:
-		return do_symlink(w, &s->symlink, e);
-	case STEP_REMOVE:
-		return do_remove(w, &s->remove, e);
-	case STEP_UNPACK:
-		return work_unpack(w, &s->unpack, p, e);
-	case STEP_ADD:
-		return work_add(w, &s->add, p, e);
-	case STEP_RUN:
-		return work_run(w, &s->run, p, e);
+	case STEP_COPY: return work_copy(w, &s->copy, p, e);
+	case STEP_WRITE: return do_write(w, &s->write, e);
+	case STEP_MKDIR: return do_mkdir(w, &s->mkdir, e);
+	case STEP_SYMLINK: return do_symlink(w, &s->symlink, e);
+	case STEP_REMOVE: return do_remove(w, &s->remove, e);
+	case STEP_UNPACK: return work_unpack(w, &s->unpack, p, e);
+	case STEP_ADD: return work_add(w, &s->add, p, e);
+	case STEP_RUN: return work_run(w, &s->run, p, e);
 	default:
-		return err_set(e, ERR_INVALID, "%s makes no layer", step_kind_text(s->kind));
+		return err_set(e, ERR_INVALID, "%s makes no layer",
+		               step_kind_text(s->kind));
 	}
 }
 

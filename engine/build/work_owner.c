@@ -1,4 +1,5 @@
-/* Owners by name: as /etc/passwd and /etc/group say in the image so far, this very layer included. */
+/* Owners by name: as /etc/passwd and /etc/group say in the image so far, this very layer
+ * included. */
 #include <errno.h>
 #include <unistd.h>
 
@@ -13,7 +14,8 @@ static int read_at(int fd, int64_t offset, int64_t size, struct buf *text, struc
 	char chunk[4096];
 
 	while (size > 0) {
-		size_t want = size < (int64_t)sizeof(chunk) ? (size_t)size : sizeof(chunk);
+		size_t want =
+			size < (int64_t)sizeof(chunk) ? (size_t)size : sizeof(chunk);
 		ssize_t n = pread(fd, chunk, want, offset);
 
 		if (n < 0 && errno == EINTR)
@@ -41,36 +43,36 @@ static int read_pending(struct work *w, const struct tree_entry *own, struct buf
 		spool_init(&spool, w->node->build->o.store);
 		if (extract_files(p->from, &p->from->result, &want, 1, &spool, e) < 0)
 			return -1;
-		return spool.fd < 0 ? 0 : read_at(spool.fd, offset, own->toc.size, text, e);
+		return spool.fd < 0 ? 0
+		                    : read_at(spool.fd, offset, own->toc.size, text, e);
 	}
 	return 0;
 }
 
 /* What a step before in this very layer made. */
-static int read_own(struct work *w, const struct tree_entry *own, struct buf *text, struct err *e)
+static int read_own(struct work *w, const struct tree_entry *own, struct buf *text,
+                    struct err *e)
 {
 	const struct content *c = &own->content;
 
 	if (own->toc.type != TOC_FILE)
 		return 0;
 	if (own->toc.size > ACCOUNTS_LIMIT)
-		return err_set(e, ERR_LIMIT, "/%s is too big for a list of accounts", own->toc.path);
+		return err_set(e, ERR_LIMIT, "/%s is too big for a list of accounts",
+		               own->toc.path);
 	switch (c->kind) {
-	case CONTENT_MEMORY:
-		buf_add(text, c->memory, (size_t)own->toc.size);
-		return 0;
+	case CONTENT_MEMORY: buf_add(text, c->memory, (size_t)own->toc.size); return 0;
 	case CONTENT_PATH:
 		return file_read_beneath(c->fd, c->path, text, ACCOUNTS_LIMIT, e);
-	case CONTENT_FD:
-		return read_at(c->fd, c->offset, own->toc.size, text, e);
-	case CONTENT_NONE:
-		break;
+	case CONTENT_FD: return read_at(c->fd, c->offset, own->toc.size, text, e);
+	case CONTENT_NONE: break;
 	}
 	return read_pending(w, own, text, e);
 }
 
 /* /etc/passwd as the image so far has it: of this very layer, or of one below. */
-static int read_account_file(void *self, const char *path, struct buf *text, struct err *e)
+static int read_account_file(void *self, const char *path, struct buf *text,
+                             struct err *e)
 {
 	struct work *w = self;
 	struct toc_view v = { w->tocs, w->below->layers.len };

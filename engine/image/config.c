@@ -71,7 +71,7 @@ void config_fini(struct image_config *c)
 }
 
 static void copy_platform_member(const struct image_config *c, const char *key,
-				 char out[32])
+                                 char out[32])
 {
 	const char *s = json_string_value(json_object_get(c->root, key));
 
@@ -114,7 +114,7 @@ static json_t *history_list(struct image_config *c)
 		return list;
 	for (size_t i = 0; i < config_layer_count(c); i++)
 		json_array_append_new(list,
-				      json_pack("{s:s}", "comment", "layer of the base"));
+		                      json_pack("{s:s}", "comment", "layer of the base"));
 	return list;
 }
 
@@ -134,7 +134,7 @@ void config_add_history(struct image_config *c, const struct history *h, int64_t
 }
 
 void config_add_layer(struct image_config *c, const struct digest *diff_id,
-		      const struct history *h, int64_t mtime)
+                      const struct history *h, int64_t mtime)
 {
 	struct history with_layer = *h;
 
@@ -247,8 +247,8 @@ void config_content_key(const struct image_config *c, struct digest *out)
 {
 	/* The last three tell of the machine and container of a `docker build`. */
 	static const char *const noise[] = { "created",   "history",
-					     "rootfs",    "container_config",
-					     "container", "docker_version" };
+		                             "rootfs",    "container_config",
+		                             "container", "docker_version" };
 	AUTO_BUF text = BUF_INIT;
 	struct image_config plain;
 	struct hasher h;

@@ -22,7 +22,7 @@ struct history {
  * history}. */
 void config_init(struct image_config *c, const struct platform *p);
 MUST_CHECK int config_read(struct image_config *c, const void *body, size_t n,
-			   struct err *e);
+                           struct err *e);
 void config_copy(struct image_config *out, const struct image_config *c);
 void config_fini(struct image_config *c);
 /* Canonical bytes: members in the order of the specification, then others sorted. */
@@ -34,7 +34,7 @@ size_t config_layer_count(const struct image_config *c);
 void config_diff_id(const struct image_config *c, size_t i, struct digest *out);
 /* Appends a layer and its history entry; `created` is RFC 3339 of `mtime` seconds. */
 void config_add_layer(struct image_config *c, const struct digest *diff_id,
-		      const struct history *h, int64_t mtime);
+                      const struct history *h, int64_t mtime);
 void config_add_history(struct image_config *c, const struct history *h, int64_t mtime);
 /* Sets "created" at the top. */
 void config_set_created(struct image_config *c, int64_t mtime);

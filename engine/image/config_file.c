@@ -14,7 +14,7 @@ static int check_strings(const json_t *o, const char *key, struct err *e)
 	for (size_t i = 0; i < json_array_size(list); i++)
 		if (!json_is_string(json_array_get(list, i)))
 			return err_set(e, ERR_INVALID, "an entry of '%s' is not a string",
-				       key);
+			               key);
 	return 0;
 }
 
@@ -28,14 +28,14 @@ static int check_map(const json_t *o, const char *key, json_type type, struct er
 	json_object_foreach(
 		map, name,
 		value) if (json_typeof(value) != type &&
-			   !(type == JSON_OBJECT &&
-			     json_is_null(
+	                   !(type == JSON_OBJECT &&
+	                     json_is_null(
 				     value))) return err_set(e, ERR_INVALID,
-							     "'%s' in '%s' is not %s",
-							     name, key,
-							     type == JSON_STRING
-								     ? "a string"
-								     : "an object");
+	                                                     "'%s' in '%s' is not %s",
+	                                                     name, key,
+	                                                     type == JSON_STRING
+	                                                             ? "a string"
+	                                                             : "an object");
 	return 0;
 }
 
@@ -76,7 +76,7 @@ static int check_platform(const json_t *root, struct err *e)
 			return -1;
 		if (strlen(s) >= sizeof(((struct platform *)0)->os))
 			return err_set(e, ERR_INVALID, "member '%s' is too long",
-				       keys[i]);
+			               keys[i]);
 	}
 	return 0;
 }
@@ -98,14 +98,14 @@ static int check_rootfs(json_t *root, struct err *e)
 		json_object_set_new(rootfs, "diff_ids", json_array());
 	if ((int64_t)json_array_size(ids) > image_limits_default.layers)
 		return err_set(e, ERR_LIMIT, "it has %zu layers; at most %lld are read",
-			       json_array_size(ids),
-			       (long long)image_limits_default.layers);
+		               json_array_size(ids),
+		               (long long)image_limits_default.layers);
 	for (size_t i = 0; i < json_array_size(ids); i++) {
 		const char *text = json_string_value(json_array_get(ids, i));
 
 		if (!text)
 			return err_set(e, ERR_INVALID, "diff ID %zu is not a string",
-				       i + 1);
+			               i + 1);
 		if (digest_parse(&d, text, e) < 0)
 			return err_wrap(e, "diff ID %zu", i + 1);
 	}
@@ -115,7 +115,7 @@ static int check_rootfs(json_t *root, struct err *e)
 static int check_history_entry(const json_t *entry, bool *empty, struct err *e)
 {
 	static const char *const keys[] = { "created", "created_by", "author",
-					    "comment" };
+		                            "comment" };
 
 	if (!json_is_object(entry))
 		return err_set(e, ERR_INVALID, "an entry is not an object");
@@ -141,8 +141,8 @@ static int check_history(const json_t *root, size_t layers, struct err *e)
 	}
 	if (json_array_size(list) && told != layers)
 		return err_set(e, ERR_INVALID,
-			       "history tells of %zu layers, but there are %zu", told,
-			       layers);
+		               "history tells of %zu layers, but there are %zu", told,
+		               layers);
 	return 0;
 }
 
@@ -161,8 +161,8 @@ int config_read(struct image_config *c, const void *body, size_t n, struct err *
 	c->root = NULL;
 	if ((int64_t)n > image_limits_default.config)
 		return err_set(e, ERR_LIMIT,
-			       "image configuration: it is larger than %lld bytes",
-			       (long long)image_limits_default.config);
+		               "image configuration: it is larger than %lld bytes",
+		               (long long)image_limits_default.config);
 	if (json_read(&c->root, body, n, e) == 0 && check(c, e) == 0)
 		return 0;
 	config_fini(c);
@@ -228,7 +228,7 @@ static json_t *ordered_object(const json_t *j, const char *const *order)
 			order == top_keys ? order_below(keys[i]) : no_keys;
 
 		json_object_set_new(out, keys[i],
-				    ordered(json_object_get(j, keys[i]), below));
+		                    ordered(json_object_get(j, keys[i]), below));
 	}
 	return out;
 }

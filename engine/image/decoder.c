@@ -8,16 +8,16 @@
 enum { IN_SIZE = 128 * 1024 };
 
 struct decoder {
-	struct source source;   /* first, so that it is found again */
+	struct source source; /* first, so that it is found again */
 	struct source *in;
 	enum codec codec;
 	struct inflater *gzip;
 	ZSTD_DCtx *zstd;
-	int64_t left;           /* that may still come out */
-	bool inside;            /* a member is begun and not at its end */
-	bool any;               /* a member was whole */
+	int64_t left; /* that may still come out */
+	bool inside;  /* a member is begun and not at its end */
+	bool any;     /* a member was whole */
 	bool in_ended, out_ended;
-	unsigned char *at;      /* input not yet used */
+	unsigned char *at; /* input not yet used */
 	size_t n;
 	unsigned char buf[IN_SIZE];
 };
@@ -35,24 +35,23 @@ static enum step_result zstd_step(ZSTD_DCtx *z, struct step_io *io)
 	if (!ZSTD_isError(rc))
 		return rc ? STEP_MORE : STEP_END;
 	switch (ZSTD_getErrorCode(rc)) {
-	case ZSTD_error_frameParameter_windowTooLarge:
-		return STEP_LIMIT;
-	case ZSTD_error_memory_allocation:
-		return STEP_NO_MEMORY;
-	default:
-		return STEP_CORRUPT;
+	case ZSTD_error_frameParameter_windowTooLarge: return STEP_LIMIT;
+	case ZSTD_error_memory_allocation: return STEP_NO_MEMORY;
+	default: return STEP_CORRUPT;
 	}
 }
 
 static int failed(enum step_result r, struct err *e)
 {
 	if (r == STEP_LIMIT)
-		return err_set(e, ERR_LIMIT, "a zstd frame wants a larger window than we allow");
+		return err_set(e, ERR_LIMIT,
+		               "a zstd frame wants a larger window than we allow");
 	if (r == STEP_NO_MEMORY) {
 		errno = ENOMEM;
 		return err_sys(e, "decompress");
 	}
-	return err_set(e, ERR_CORRUPT, "the compressed data is damaged or followed by garbage");
+	return err_set(e, ERR_CORRUPT,
+	               "the compressed data is damaged or followed by garbage");
 }
 
 static int fill(struct decoder *d, struct err *e)
@@ -72,8 +71,9 @@ static int fill(struct decoder *d, struct err *e)
 
 static int cut_short(const struct decoder *d, struct err *e)
 {
-	return err_set(e, ERR_CORRUPT, d->any || d->inside ? "the compressed data is cut short"
-	                                                   : "there is no compressed data");
+	return err_set(e, ERR_CORRUPT,
+	               d->any || d->inside ? "the compressed data is cut short"
+	                                   : "there is no compressed data");
 }
 
 /* One step of the decompressor into `io`'s room. */
@@ -89,13 +89,13 @@ static int step(struct decoder *d, struct step_io *io, struct err *e)
 		d->out_ended = d->any;
 		return d->any ? 0 : cut_short(d, e);
 	}
-	stuck = !d->n;   /* unless the decompressor holds bytes back */
+	stuck = !d->n; /* unless the decompressor holds bytes back */
 	io->in = d->at;
 	io->n_in = d->n;
 	d->inside = true;
-	r = d->gzip ? inflater_step(d->gzip, io)
+	r = d->gzip   ? inflater_step(d->gzip, io)
 	    : d->zstd ? zstd_step(d->zstd, io)
-	              : STEP_NO_MEMORY;   /* decoder_new could not say so */
+	              : STEP_NO_MEMORY; /* decoder_new could not say so */
 	d->at += d->n - io->n_in;
 	d->n = io->n_in;
 	if (r == STEP_END) {
@@ -123,7 +123,8 @@ static ssize_t read_plain(struct decoder *d, unsigned char *data, size_t n, stru
 	return (ssize_t)got;
 }
 
-static ssize_t read_compressed(struct decoder *d, unsigned char *data, size_t n, struct err *e)
+static ssize_t read_compressed(struct decoder *d, unsigned char *data, size_t n,
+                               struct err *e)
 {
 	struct step_io io = { .out = data, .n_out = n };
 
@@ -143,7 +144,8 @@ static ssize_t decoder_read(struct source *self, void *data, size_t n, struct er
 		return -1;
 	d->left -= got;
 	if (d->left < 0)
-		return err_set(e, ERR_LIMIT, "it unpacks to more bytes than we are willing to read");
+		return err_set(e, ERR_LIMIT,
+		               "it unpacks to more bytes than we are willing to read");
 	return got;
 }
 
@@ -156,7 +158,8 @@ static int log2_floor(int64_t v)
 	return n;
 }
 
-struct decoder *decoder_new(enum codec codec, struct source *in, const struct image_limits *l)
+struct decoder *decoder_new(enum codec codec, struct source *in,
+                            const struct image_limits *l)
 {
 	struct decoder *d = mem_alloc(sizeof(*d));
 
@@ -170,8 +173,10 @@ struct decoder *decoder_new(enum codec codec, struct source *in, const struct im
 		d->gzip = inflater_new();
 	if (codec == CODEC_ZSTD)
 		d->zstd = ZSTD_createDCtx();
-	if (d->zstd)   /* what is out of the library's range leaves its own limit, 128 MiB */
-		ZSTD_DCtx_setParameter(d->zstd, ZSTD_d_windowLogMax, log2_floor(l->zstd_window));
+	if (d->zstd) /* what is out of the library's range leaves its own limit, 128 MiB
+	              */
+		ZSTD_DCtx_setParameter(d->zstd, ZSTD_d_windowLogMax,
+		                       log2_floor(l->zstd_window));
 	return d;
 }
 

@@ -56,10 +56,10 @@ int media_layer_codec(const char *media_type, enum codec *out, struct err *e)
 			media_type);
 	if (strstr(media_type, "+encrypted"))
 		return err_set(e, ERR_INVALID, "a layer of type %s is encrypted",
-			       media_type);
+		               media_type);
 	return err_set(e, ERR_INVALID,
-		       "'%s' is not the type of a layer that imgmake can read",
-		       media_type);
+	               "'%s' is not the type of a layer that imgmake can read",
+	               media_type);
 }
 
 /* type/subtype of RFC 6838, section 4.2: nothing that could end a header line. */
@@ -73,14 +73,14 @@ static bool media_type_valid(const char *s)
 		if (c == '/')
 			slashes++;
 		else if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') &&
-			 !(c >= '0' && c <= '9') && !strchr("!#$&-^_.+", c))
+		         !(c >= '0' && c <= '9') && !strchr("!#$&-^_.+", c))
 			return false;
 	}
 	return slashes == 1 && s[0] != '/' && s[strlen(s) - 1] != '/';
 }
 
 static int copy_member(const json_t *j, const char *key, bool need, char *out,
-		       size_t size, struct err *e)
+                       size_t size, struct err *e)
 {
 	const char *s = "";
 
@@ -88,7 +88,7 @@ static int copy_member(const json_t *j, const char *key, bool need, char *out,
 		return -1;
 	if (strlen(s) >= size)
 		return err_set(e, ERR_INVALID, "member '%s' is longer than %zu bytes",
-			       key, size - 1);
+		               key, size - 1);
 	memcpy(out, s, strlen(s) + 1);
 	return 0;
 }

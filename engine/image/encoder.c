@@ -1,29 +1,32 @@
-/* Members are numbered as they come. The owner (the thread that calls encoder_add) fills number
- * `tail` and writes number `head`; whoever compresses takes number `claimed`, so that
- * head <= claimed <= tail, and number i lives in slot i % n_slots.
+/* Members are numbered as they come. The owner (the thread that calls encoder_add) fills
+ * number `tail` and writes number `head`; whoever compresses takes number `claimed`, so
+ * that head <= claimed <= tail, and number i lives in slot i % n_slots.
  *
- * The pool holds tickets, each good for one member, whichever is next by then. The owner never waits
- * for the pool: when the member it must write is not begun, it compresses it itself, and one that is
- * begun is in the hands of a thread that waits for nothing. So a pool full of other work, or of
- * other encoders' owners, slows us down but cannot stop us. Tickets that find nothing to do are
- * harmless, and may outlive the encoder: they hold a reference. */
+ * The pool holds tickets, each good for one member, whichever is next by then. The owner
+ * never waits for the pool: when the member it must write is not begun, it compresses it
+ * itself, and one that is begun is in the hands of a thread that waits for nothing. So a
+ * pool full of other work, or of other encoders' owners, slows us down but cannot stop
+ * us. Tickets that find nothing to do are harmless, and may outlive the encoder: they
+ * hold a reference. */
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
 
 #include "image/member.h"
 
-/* Memory stays bounded on machines with many cores; by then hashing is the limit anyway. */
+/* Memory stays bounded on machines with many cores; by then hashing is the limit anyway.
+ */
 enum { SLOTS_MAX = 24 };
 
 struct slot {
-	char *in, *out;   /* allocated when first used */
+	char *in, *out; /* allocated when first used */
 	size_t n_in, n_out;
 	bool done;
 };
 
 struct encoder {
-	pthread_mutex_t lock;   /* guards what the other threads see: claimed to idle, slots' done */
+	pthread_mutex_t lock; /* guards what the other threads see: claimed to idle,
+	                         slots' done */
 	pthread_cond_t progress;
 	enum codec codec;
 	struct pool *pool;
@@ -31,15 +34,16 @@ struct encoder {
 	void *self;
 	uint64_t head, claimed, tail;
 	size_t running;
-	size_t tickets;         /* not yet used */
-	size_t refs;            /* the owner's and the tickets' */
+	size_t tickets; /* not yet used */
+	size_t refs;    /* the owner's and the tickets' */
 	struct press *idle[SLOTS_MAX];
 	size_t n_idle;
 	size_t n_slots;
 	struct slot slots[SLOTS_MAX];
 };
 
-struct encoder *encoder_new(enum codec codec, struct pool *pool, codec_sink *sink, void *self)
+struct encoder *encoder_new(enum codec codec, struct pool *pool, codec_sink *sink,
+                            void *self)
 {
 	struct encoder *c = mem_alloc(sizeof(*c));
 	size_t threads = pool && codec != CODEC_NONE ? (size_t)pool_threads(pool) : 0;
@@ -51,7 +55,8 @@ struct encoder *encoder_new(enum codec codec, struct pool *pool, codec_sink *sin
 	c->sink = sink;
 	c->self = self;
 	c->refs = 1;
-	/* One in each thread's hands and one ready for it; one being filled, one being written. */
+	/* One in each thread's hands and one ready for it; one being filled, one being
+	 * written. */
 	c->n_slots = threads ? 2 * threads + 2 : 1;
 	if (c->n_slots > SLOTS_MAX)
 		c->n_slots = SLOTS_MAX;

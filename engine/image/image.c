@@ -7,20 +7,20 @@ enum { NESTING_MAX = 4 };
 
 /* The document at `d`, of the size that was promised. */
 static int read_document(struct blobs *store, const struct descriptor *d, struct buf *out,
-			 struct err *e)
+                         struct err *e)
 {
 	if (blobs_read(store, &d->digest, (size_t)image_limits_default.manifest, out, e) <
 	    0)
 		return -1;
 	if ((int64_t)out->len != d->size)
 		return err_set(e, ERR_CORRUPT,
-			       "%s has %zu bytes, but was said to have %lld",
-			       DIGEST_STR(&d->digest), out->len, (long long)d->size);
+		               "%s has %zu bytes, but was said to have %lld",
+		               DIGEST_STR(&d->digest), out->len, (long long)d->size);
 	return 0;
 }
 
 static int load_manifest(struct blobs *store, const struct descriptor *d,
-			 struct manifest *m, struct err *e)
+                         struct manifest *m, struct err *e)
 {
 	AUTO_BUF body = BUF_INIT;
 
@@ -30,7 +30,7 @@ static int load_manifest(struct blobs *store, const struct descriptor *d,
 }
 
 static int load_index(struct blobs *store, const struct descriptor *d,
-		      struct image_index *ix, struct err *e)
+                      struct image_index *ix, struct err *e)
 {
 	AUTO_BUF body = BUF_INIT;
 
@@ -40,14 +40,14 @@ static int load_index(struct blobs *store, const struct descriptor *d,
 }
 
 static int load_config(struct blobs *store, const struct descriptor *d,
-		       struct image_config *c, struct err *e)
+                       struct image_config *c, struct err *e)
 {
 	AUTO_BUF body = BUF_INIT;
 
 	if (media_class(d->media_type) != MEDIA_CONFIG)
 		return err_set(e, ERR_INVALID,
-			       "it is no image, but an artifact of type %s",
-			       d->media_type);
+		               "it is no image, but an artifact of type %s",
+		               d->media_type);
 	if (blobs_read(store, &d->digest, (size_t)image_limits_default.config, &body, e) <
 	    0)
 		return -1;
@@ -60,7 +60,7 @@ static int load_config(struct blobs *store, const struct descriptor *d,
 }
 
 int image_peek(struct blobs *store, const struct digest *d, struct descriptor *out,
-	       struct err *e)
+               struct err *e)
 {
 	AUTO_BUF body = BUF_INIT;
 	AUTO_JSON *j = NULL;
@@ -73,10 +73,10 @@ int image_peek(struct blobs *store, const struct digest *d, struct descriptor *o
 		return -1;
 	if (!type)
 		type = json_object_get(j, "manifests") ? MEDIA_OCI_INDEX
-						       : MEDIA_OCI_MANIFEST;
+		                                       : MEDIA_OCI_MANIFEST;
 	if (media_class(type) != MEDIA_MANIFEST && media_class(type) != MEDIA_INDEX)
 		return err_set(e, ERR_INVALID, "%s is neither a manifest nor an index",
-			       DIGEST_STR(d));
+		               DIGEST_STR(d));
 	memcpy(out->media_type, type, strlen(type) + 1); /* a known one: it is short */
 	out->digest = *d;
 	out->size = (int64_t)body.len;
@@ -113,7 +113,7 @@ static int learn_platform(struct blobs *store, struct descriptor *d, struct err 
 }
 
 static int collect(struct leaves *all, const struct descriptor *d, int depth,
-		   struct err *e)
+                   struct err *e)
 {
 	struct descriptor leaf = *d;
 	struct image_index ix;
@@ -130,7 +130,7 @@ static int collect(struct leaves *all, const struct descriptor *d, int depth,
 		return 0;
 	if (depth == NESTING_MAX)
 		return err_set(e, ERR_LIMIT, "indexes are nested more than %d deep",
-			       NESTING_MAX);
+		               NESTING_MAX);
 	if (load_index(all->store, d, &ix, e) < 0)
 		return -1;
 	for (size_t i = 0; i < ix.n && rc == 0; i++)
@@ -140,7 +140,7 @@ static int collect(struct leaves *all, const struct descriptor *d, int depth,
 }
 
 static int leaves_of(struct leaves *all, struct blobs *store,
-		     const struct descriptor *root, struct err *e)
+                     const struct descriptor *root, struct err *e)
 {
 	struct descriptor plain = *root;
 
@@ -159,7 +159,7 @@ static int none_fits(const struct leaves *all, const struct platform *want, stru
 
 	for (size_t i = 0; i < all->list.len; i++)
 		buf_addf(&have, "%s%s", i ? ", " : "",
-			 platform_text(&all->list.at[i].platform, (char[100]){ 0 }));
+		         platform_text(&all->list.at[i].platform, (char[100]){ 0 }));
 	if (!have.len)
 		return err_set(e, ERR_NOT_FOUND, "there is no image in it");
 	if (!want)
@@ -168,11 +168,11 @@ static int none_fits(const struct leaves *all, const struct platform *want, stru
 			"there are several platforms, %s: choose one with --platform",
 			have.s);
 	return err_set(e, ERR_NOT_FOUND, "there is no image for %s, only for %s",
-		       platform_text(want, (char[100]){ 0 }), have.s);
+	               platform_text(want, (char[100]){ 0 }), have.s);
 }
 
 static int choose(const struct leaves *all, const struct platform *want,
-		  struct descriptor *out, struct err *e)
+                  struct descriptor *out, struct err *e)
 {
 	struct image_index ix = { .manifests = all->list.at, .n = all->list.len };
 	const struct descriptor *best = NULL;
@@ -188,18 +188,18 @@ static int choose(const struct leaves *all, const struct platform *want,
 }
 
 static int pick(struct blobs *store, const struct descriptor *root,
-		const struct platform *want, struct descriptor *out, struct err *e)
+                const struct platform *want, struct descriptor *out, struct err *e)
 {
 	struct leaves all;
 	int rc;
 
 	if (media_class(root->media_type) == MEDIA_OTHER)
 		return err_set(e, ERR_INVALID,
-			       "%.120s is the type of neither a manifest nor an index",
-			       root->media_type);
+		               "%.120s is the type of neither a manifest nor an index",
+		               root->media_type);
 	if (!blobs_has(store, &root->digest, NULL))
 		return err_set(e, ERR_NOT_FOUND, "%s is not in the store",
-			       DIGEST_STR(&root->digest));
+		               DIGEST_STR(&root->digest));
 	if (leaves_of(&all, store, root, e) < 0)
 		return -1;
 	rc = choose(&all, want, out, e);
@@ -208,7 +208,7 @@ static int pick(struct blobs *store, const struct descriptor *root,
 }
 
 int image_open(struct image *im, struct blobs *store, const struct descriptor *root,
-	       const struct platform *want, struct err *e)
+               const struct platform *want, struct err *e)
 {
 	memset(im, 0, sizeof(*im));
 	if (pick(store, root, want, &im->manifest_desc, e) < 0)
@@ -222,8 +222,8 @@ int image_open(struct image *im, struct blobs *store, const struct descriptor *r
 	if (config_layer_count(&im->config) == im->manifest.n_layers)
 		return 0;
 	err_set(e, ERR_INVALID,
-		"the manifest has %zu layers, but the configuration has %zu",
-		im->manifest.n_layers, config_layer_count(&im->config));
+	        "the manifest has %zu layers, but the configuration has %zu",
+	        im->manifest.n_layers, config_layer_count(&im->config));
 	image_fini(im);
 	return -1;
 }
@@ -236,7 +236,7 @@ void image_fini(struct image *im)
 }
 
 bool image_can_open(struct blobs *store, const struct descriptor *root,
-		    const struct platform *want)
+                    const struct platform *want)
 {
 	struct image im;
 	struct err e;
@@ -248,7 +248,7 @@ bool image_can_open(struct blobs *store, const struct descriptor *root,
 }
 
 bool image_is_whole(struct blobs *store, const struct descriptor *root,
-		    const struct platform *want)
+                    const struct platform *want)
 {
 	bool whole = true;
 	struct image im;
@@ -267,7 +267,7 @@ bool image_is_whole(struct blobs *store, const struct descriptor *root,
 }
 
 int image_list_platforms(struct blobs *store, const struct descriptor *root,
-			 struct platform **out, size_t *n, struct err *e)
+                         struct platform **out, size_t *n, struct err *e)
 {
 	struct leaves all;
 
@@ -284,7 +284,7 @@ int image_list_platforms(struct blobs *store, const struct descriptor *root,
 typedef int blob_fn(void *self, const struct descriptor *d, struct err *e);
 
 static int each_of_manifest(struct blobs *store, const struct descriptor *d, blob_fn *fn,
-			    void *self, struct err *e)
+                            void *self, struct err *e)
 {
 	struct manifest m;
 	int rc;
@@ -299,7 +299,7 @@ static int each_of_manifest(struct blobs *store, const struct descriptor *d, blo
 }
 
 static int each_below(struct blobs *store, const struct descriptor *d, int depth,
-		      blob_fn *fn, void *self, struct err *e)
+                      blob_fn *fn, void *self, struct err *e)
 {
 	struct image_index ix;
 	int rc = 0;
@@ -309,8 +309,8 @@ static int each_below(struct blobs *store, const struct descriptor *d, int depth
 	} else if (media_class(d->media_type) == MEDIA_INDEX) {
 		if (depth == NESTING_MAX)
 			return err_set(e, ERR_LIMIT,
-				       "indexes are nested more than %d deep",
-				       NESTING_MAX);
+			               "indexes are nested more than %d deep",
+			               NESTING_MAX);
 		if (load_index(store, d, &ix, e) < 0)
 			return -1;
 		for (size_t i = 0; i < ix.n && rc == 0; i++)
@@ -321,7 +321,7 @@ static int each_below(struct blobs *store, const struct descriptor *d, int depth
 }
 
 int image_each_blob(struct blobs *store, const struct descriptor *root, blob_fn *fn,
-		    void *self, struct err *e)
+                    void *self, struct err *e)
 {
 	return each_below(store, root, 0, fn, self, e);
 }

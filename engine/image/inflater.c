@@ -7,7 +7,8 @@
 
 struct inflater {
 	struct inflate_state state;
-	struct isal_gzip_header header;   /* kept across steps, since a header may be cut anywhere */
+	struct isal_gzip_header header; /* kept across steps, since a header may be cut
+	                                   anywhere */
 	bool in_body;
 };
 
@@ -36,13 +37,9 @@ void inflater_free(struct inflater *f)
 static enum step_result read_header(struct inflater *f)
 {
 	switch (isal_read_gzip_header(&f->state, &f->header)) {
-	case ISAL_DECOMP_OK:
-		f->in_body = true;
-		return STEP_MORE;
-	case ISAL_END_INPUT:
-		return STEP_MORE;
-	default:
-		return STEP_CORRUPT;
+	case ISAL_DECOMP_OK: f->in_body = true; return STEP_MORE;
+	case ISAL_END_INPUT: return STEP_MORE;
+	default: return STEP_CORRUPT;
 	}
 }
 
@@ -59,7 +56,7 @@ enum step_result inflater_step(struct inflater *f, struct step_io *io)
 	uint32_t room = io->n_out < UINT32_MAX ? (uint32_t)io->n_out : UINT32_MAX;
 	enum step_result r = STEP_MORE;
 
-	s->next_in = (uint8_t *)(uintptr_t)io->in;   /* only read */
+	s->next_in = (uint8_t *)(uintptr_t)io->in; /* only read */
 	s->avail_in = (uint32_t)io->n_in;
 	s->next_out = io->out;
 	s->avail_out = room;
@@ -87,7 +84,7 @@ struct inflater *inflater_new(void)
 {
 	struct inflater *f = mem_alloc(sizeof(*f));
 
-	if (inflateInit2(&f->z, 16 + MAX_WBITS) == Z_OK)   /* 16: gzip and nothing else */
+	if (inflateInit2(&f->z, 16 + MAX_WBITS) == Z_OK) /* 16: gzip and nothing else */
 		return f;
 	free(f);
 	return NULL;
@@ -105,7 +102,7 @@ enum step_result inflater_step(struct inflater *f, struct step_io *io)
 	uInt room = io->n_out < UINT_MAX ? (uInt)io->n_out : UINT_MAX;
 	int rc;
 
-	f->z.next_in = (Bytef *)(uintptr_t)io->in;   /* only read */
+	f->z.next_in = (Bytef *)(uintptr_t)io->in; /* only read */
 	f->z.avail_in = (uInt)io->n_in;
 	f->z.next_out = io->out;
 	f->z.avail_out = room;
@@ -116,15 +113,10 @@ enum step_result inflater_step(struct inflater *f, struct step_io *io)
 	io->n_out -= room - f->z.avail_out;
 	switch (rc) {
 	case Z_OK:
-	case Z_BUF_ERROR:
-		return STEP_MORE;
-	case Z_STREAM_END:
-		inflateReset(&f->z);
-		return STEP_END;
-	case Z_MEM_ERROR:
-		return STEP_NO_MEMORY;
-	default:
-		return STEP_CORRUPT;
+	case Z_BUF_ERROR: return STEP_MORE;
+	case Z_STREAM_END: inflateReset(&f->z); return STEP_END;
+	case Z_MEM_ERROR: return STEP_NO_MEMORY;
+	default: return STEP_CORRUPT;
 	}
 }
 

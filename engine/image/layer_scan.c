@@ -21,7 +21,8 @@ static ssize_t tee_read(struct source *self, void *data, size_t n, struct err *e
 	return got;
 }
 
-static int hash_content(struct tar_reader *r, char *chunk, struct digest *out, struct err *e)
+static int hash_content(struct tar_reader *r, char *chunk, struct digest *out,
+                        struct err *e)
 {
 	struct hasher h;
 	ssize_t n;
@@ -40,7 +41,8 @@ static int scan_entries(struct tar_reader *r, struct toc *out, struct err *e)
 	int got;
 
 	while ((got = tar_reader_next(r, &entry, e)) > 0) {
-		if (entry.type == TOC_FILE && hash_content(r, chunk, &entry.digest, e) < 0)
+		if (entry.type == TOC_FILE &&
+		    hash_content(r, chunk, &entry.digest, e) < 0)
 			return -1;
 		toc_add(out, &entry);
 	}
@@ -54,7 +56,8 @@ static int at_end(struct source *in, struct err *e)
 	ssize_t n = in->read(in, &byte, 1, e);
 
 	if (n > 0)
-		return err_set(e, ERR_CORRUPT, "data after the end of the compressed layer");
+		return err_set(e, ERR_CORRUPT,
+		               "data after the end of the compressed layer");
 	return (int)n;
 }
 

@@ -32,7 +32,7 @@ int layout_parse(const char *text, enum layout_kind *kind, char **path, char **t
 		colon = strchr(text + n, ':');
 		*kind = forms[i].kind;
 		*path = mem_strndup(text + n, colon ? (size_t)(colon - text) - n
-						    : strlen(text + n));
+		                                    : strlen(text + n));
 		*tag = colon && colon[1] ? mem_strdup(colon + 1) : NULL;
 		return 1;
 	}
@@ -41,8 +41,8 @@ int layout_parse(const char *text, enum layout_kind *kind, char **path, char **t
 
 /* `store` NULL: only the root. */
 static int read_layout(struct blobs *store, int dir, enum layout_kind kind,
-		       const char *path, const char *tag, struct descriptor *root,
-		       struct err *e)
+                       const char *path, const char *tag, struct descriptor *root,
+                       struct err *e)
 {
 	struct layout_files f;
 	int rc;
@@ -58,19 +58,19 @@ static int read_layout(struct blobs *store, int dir, enum layout_kind kind,
 }
 
 int layout_import(struct blobs *store, int dir, enum layout_kind kind, const char *path,
-		  const char *tag, struct descriptor *root, struct err *e)
+                  const char *tag, struct descriptor *root, struct err *e)
 {
 	return read_layout(store, dir, kind, path, tag, root, e);
 }
 
 int layout_root(int dir, enum layout_kind kind, const char *path, const char *tag,
-		struct descriptor *root, struct err *e)
+                struct descriptor *root, struct err *e)
 {
 	return read_layout(NULL, dir, kind, path, tag, root, e);
 }
 
 int layout_export(struct blobs *store, int dir, enum layout_kind kind, const char *path,
-		  const char *name, const struct descriptor *root, struct err *e)
+                  const char *name, const struct descriptor *root, struct err *e)
 {
 	if (!*path)
 		return err_set(e, ERR_INVALID, "the path to export to is empty");
@@ -101,7 +101,7 @@ static int collect_one(void *self, const struct descriptor *d, struct err *e)
 }
 
 int layout_blobs_collect(struct layout_blobs *list, struct blobs *store,
-			 const struct descriptor *root, struct err *e)
+                         const struct descriptor *root, struct err *e)
 {
 	size_t n = 0;
 
@@ -119,7 +119,7 @@ int layout_blobs_collect(struct layout_blobs *list, struct blobs *store,
 }
 
 int layout_blob_stream(struct blobs *store, const struct descriptor *d, layout_sink *sink,
-		       void *self, struct err *e)
+                       void *self, struct err *e)
 {
 	AUTO_FREE char *chunk = mem_alloc(CHUNK);
 	AUTO_CLOSE int fd = -1;

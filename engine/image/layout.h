@@ -18,18 +18,18 @@ int layout_parse(const char *text, enum layout_kind *kind, char **path, char **t
  * *root is the descriptor of what the tag (or the only entry) names. For docker archives
  * a manifest is made. Several entries and no tag is an error that lists them. */
 MUST_CHECK int layout_import(struct blobs *store, int dir, enum layout_kind kind,
-			     const char *path, const char *tag, struct descriptor *root,
-			     struct err *e);
+                             const char *path, const char *tag, struct descriptor *root,
+                             struct err *e);
 
 /* Only the root's descriptor: for keys, without copying. */
 MUST_CHECK int layout_root(int dir, enum layout_kind kind, const char *path,
-			   const char *tag, struct descriptor *root, struct err *e);
+                           const char *tag, struct descriptor *root, struct err *e);
 
 /* Writes the image with all it refers to; `name` is the tag or reference to record, may
  * be NULL. A file appears whole or not at all; a directory that is a layout gains the
  * image. */
 MUST_CHECK int layout_export(struct blobs *store, int dir, enum layout_kind kind,
-			     const char *path, const char *name,
-			     const struct descriptor *root, struct err *e);
+                             const char *path, const char *name,
+                             const struct descriptor *root, struct err *e);
 
 #endif

@@ -29,7 +29,7 @@ static int put_bytes(void *self, const void *data, size_t n, struct err *e)
 }
 
 static int put_header(struct writing *w, const char *name, enum toc_type type,
-		      int64_t size, struct err *e)
+                      int64_t size, struct err *e)
 {
 	struct toc_entry entry = {
 		.path = name, .type = type, .size = size, .mtime = ENTRY_MTIME
@@ -50,7 +50,7 @@ static int put_padding(struct writing *w, int64_t size, struct err *e)
 }
 
 static int put_text(struct writing *w, const char *name, const void *data, size_t n,
-		    struct err *e)
+                    struct err *e)
 {
 	if (put_header(w, name, TOC_FILE, (int64_t)n, e) < 0 ||
 	    put_bytes(w, data, n, e) < 0)
@@ -59,7 +59,7 @@ static int put_text(struct writing *w, const char *name, const void *data, size_
 }
 
 static int put_blob(struct writing *w, const char *name, const struct descriptor *d,
-		    struct err *e)
+                    struct err *e)
 {
 	if (put_header(w, name, TOC_FILE, d->size, e) < 0 ||
 	    layout_blob_stream(w->store, d, put_bytes, w, e) < 0)
@@ -78,7 +78,7 @@ static int put_blobs(struct writing *w, const struct descriptor *root, struct er
 		char name[16 + DIGEST_HEX], hex[DIGEST_HEX + 1];
 
 		snprintf(name, sizeof(name), "blobs/sha256/%s",
-			 digest_hex(&list.at[i].digest, hex));
+		         digest_hex(&list.at[i].digest, hex));
 		rc = put_blob(w, name, &list.at[i], e);
 	}
 	vec_fini(&list);
@@ -86,7 +86,7 @@ static int put_blobs(struct writing *w, const struct descriptor *root, struct er
 }
 
 static int write_oci(struct writing *w, const char *name, const struct descriptor *root,
-		     struct err *e)
+                     struct err *e)
 {
 	AUTO_JSON *index = layout_index_new();
 	AUTO_BUF text = BUF_INIT;
@@ -99,7 +99,7 @@ static int write_oci(struct writing *w, const char *name, const struct descripto
 	    put_text(w, "index.json", text.s, text.len, e) < 0)
 		return -1;
 	return put_text(w, "oci-layout", LAYOUT_VERSION_TEXT, strlen(LAYOUT_VERSION_TEXT),
-			e);
+	                e);
 }
 
 /* A file of an archive for docker: its name tells blob and kind. */
@@ -154,7 +154,7 @@ static int list_members(const struct image *im, struct member *at, struct err *e
 }
 
 static void manifest_json(const struct member *at, size_t n, const char *name,
-			  struct buf *out)
+                          struct buf *out)
 {
 	AUTO_JSON *list = json_array();
 	json_t *entry = json_object(), *layers = json_array();
@@ -169,7 +169,7 @@ static void manifest_json(const struct member *at, size_t n, const char *name,
 }
 
 static int write_members(struct writing *w, struct member *at, size_t n,
-			 const struct buf *text, struct err *e)
+                         const struct buf *text, struct err *e)
 {
 	qsort(at, n, sizeof(*at), by_name);
 	for (size_t i = 0; i < n; i++)
@@ -180,7 +180,7 @@ static int write_members(struct writing *w, struct member *at, size_t n,
 }
 
 static int write_docker(struct writing *w, const char *name,
-			const struct descriptor *root, struct err *e)
+                        const struct descriptor *root, struct err *e)
 {
 	AUTO_FREE struct member *at = NULL;
 	AUTO_BUF text = BUF_INIT;
@@ -201,12 +201,12 @@ static int write_docker(struct writing *w, const char *name,
 }
 
 static int write_archive(struct writing *w, enum layout_kind kind, const char *name,
-			 const struct descriptor *root, struct err *e)
+                         const struct descriptor *root, struct err *e)
 {
 	static const char end[TAR_WRITE_END];
 
 	if ((kind == LAYOUT_OCI_ARCHIVE ? write_oci : write_docker)(w, name, root, e) <
-		    0 ||
+	            0 ||
 	    put_bytes(w, end, sizeof(end), e) < 0)
 		return -1;
 	return fd_sync(w->fd, w->path, e);
@@ -223,8 +223,8 @@ static int sync_directory(int dir, const char *path, struct err *e)
 }
 
 int layout_archive_export(struct blobs *store, int dir, enum layout_kind kind,
-			  const char *path, const char *name,
-			  const struct descriptor *root, struct err *e)
+                          const char *path, const char *name,
+                          const struct descriptor *root, struct err *e)
 {
 	AUTO_CLOSE int fd = -1;
 	AUTO_BUF tmp = BUF_INIT;
@@ -232,7 +232,7 @@ int layout_archive_export(struct blobs *store, int dir, enum layout_kind kind,
 
 	buf_addf(&tmp, "%s.tmp.%d", path, (int)getpid());
 	fd = openat(dir, tmp.s, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
-		    0644);
+	            0644);
 	if (fd < 0)
 		return err_sys(e, "create %s", tmp.s);
 	w = (struct writing){ fd, path, store };

@@ -18,7 +18,7 @@
 json_t *layout_index_new(void)
 {
 	return json_pack("{s:i, s:s, s:[]}", "schemaVersion", 2, "mediaType",
-			 MEDIA_OCI_INDEX, "manifests");
+	                 MEDIA_OCI_INDEX, "manifests");
 }
 
 static const char *entry_name(const json_t *entry)
@@ -49,7 +49,7 @@ void layout_index_add(json_t *index, const char *name, const struct descriptor *
 			json_array_remove(list, i);
 	if (name)
 		json_object_set_new(entry, "annotations",
-				    json_pack("{s:s}", LAYOUT_REF_NAME, name));
+		                    json_pack("{s:s}", LAYOUT_REF_NAME, name));
 	json_array_append_new(list, entry);
 }
 
@@ -89,7 +89,7 @@ static bool blob_is_there(int blobs, const char *hex, const struct descriptor *d
 
 /* A copy, never a link: whoever owns the layout may write to its files. */
 static int write_blob(struct blobs *store, int blobs, const struct descriptor *d,
-		      struct err *e)
+                      struct err *e)
 {
 	char hex[DIGEST_HEX + 1], tmp[DIGEST_HEX + 32];
 	AUTO_CLOSE int fd = -1;
@@ -100,7 +100,7 @@ static int write_blob(struct blobs *store, int blobs, const struct descriptor *d
 		return 0;
 	snprintf(tmp, sizeof(tmp), ".%s.tmp.%d", hex, (int)getpid());
 	fd = openat(blobs, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
-		    0644);
+	            0644);
 	if (fd < 0)
 		return err_sys(e, "create blobs/sha256/%s", hex);
 	w = (struct writing){ fd, hex };
@@ -117,7 +117,7 @@ static int write_blob(struct blobs *store, int blobs, const struct descriptor *d
 }
 
 static int write_blobs(struct blobs *store, int layout, const struct descriptor *root,
-		       struct err *e)
+                       struct err *e)
 {
 	AUTO_CLOSE int blobs = -1;
 	struct layout_blobs list;
@@ -162,8 +162,8 @@ static int read_index(int layout, json_t **out, struct err *e)
 	if (!file_exists(layout, "oci-layout")) {
 		if (!is_empty(layout))
 			return err_set(e, ERR_EXISTS,
-				       "the directory is neither empty nor an OCI image "
-				       "layout");
+			               "the directory is neither empty nor an OCI image "
+			               "layout");
 		*out = layout_index_new();
 		return 0;
 	}
@@ -172,7 +172,7 @@ static int read_index(int layout, json_t **out, struct err *e)
 		return 0;
 	}
 	if (file_read(layout, "index.json", &text, (size_t)image_limits_default.manifest,
-		      e) < 0)
+	              e) < 0)
 		return -1;
 	if (index_read(&ix, "", text.s, text.len, e) < 0)
 		return err_wrap(e, "index.json");
@@ -187,13 +187,13 @@ static int write_index(int layout, json_t *index, struct err *e)
 	json_write(&text, index);
 	if (!file_exists(layout, "oci-layout") &&
 	    file_replace(layout, "oci-layout", LAYOUT_VERSION_TEXT,
-			 strlen(LAYOUT_VERSION_TEXT), 0644, e) < 0)
+	                 strlen(LAYOUT_VERSION_TEXT), 0644, e) < 0)
 		return -1;
 	return file_replace(layout, "index.json", text.s, text.len, 0644, e);
 }
 
 static int add_image(struct blobs *store, int layout, const char *name,
-		     const struct descriptor *root, struct err *e)
+                     const struct descriptor *root, struct err *e)
 {
 	AUTO_JSON *index = NULL;
 
@@ -208,7 +208,7 @@ static int add_image(struct blobs *store, int layout, const char *name,
 }
 
 int layout_dir_export(struct blobs *store, int dir, const char *path, const char *name,
-		      const struct descriptor *root, struct err *e)
+                      const struct descriptor *root, struct err *e)
 {
 	AUTO_CLOSE int layout = -1;
 

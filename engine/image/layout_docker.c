@@ -33,7 +33,7 @@ static bool entry_has_name(const json_t *entry, const char *name)
 }
 
 static int none_chosen(const struct layout_files *f, const json_t *list, const char *name,
-		       struct err *e)
+                       struct err *e)
 {
 	AUTO_BUF have = BUF_INIT;
 
@@ -47,11 +47,11 @@ static int none_chosen(const struct layout_files *f, const json_t *list, const c
 		return err_set(e, ERR_NOT_FOUND, "%s: there is no image in it", f->what);
 	if (name)
 		return err_set(e, ERR_NOT_FOUND,
-			       "%s: there is no '%.100s' in it, but: %.400s", f->what,
-			       name, have.s);
+		               "%s: there is no '%.100s' in it, but: %.400s", f->what,
+		               name, have.s);
 	return err_set(e, ERR_INVALID,
-		       "%s: there are several images; name one of: %.400s", f->what,
-		       have.s);
+	               "%s: there are several images; name one of: %.400s", f->what,
+	               have.s);
 }
 
 static int choose(struct saved *s, const json_t *list, const char *name, struct err *e)
@@ -59,7 +59,7 @@ static int choose(struct saved *s, const json_t *list, const char *name, struct 
 	s->entry = NULL;
 	if (!json_is_array(list))
 		return err_set(e, ERR_INVALID, "%s: manifest.json is not a list",
-			       s->files->what);
+		               s->files->what);
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		json_t *entry = json_array_get(list, i);
 
@@ -94,14 +94,14 @@ static int read_config(struct saved *s, struct err *e)
 
 	if (json_member_str(s->entry, "Config", true, &name, e) < 0 ||
 	    layout_files_read(s->files, name, image_limits_default.config,
-			      &s->config_body, e) < 0)
+	                      &s->config_body, e) < 0)
 		return -1;
 	strcpy(d->media_type, MEDIA_OCI_CONFIG);
 	digest_of(&d->digest, s->config_body.s, s->config_body.len);
 	d->size = (int64_t)s->config_body.len;
 	if (promised(name, &said) && !digest_equal(&said, &d->digest))
 		return err_set(e, ERR_CORRUPT, "'%.200s' is not what its name says",
-			       name);
+		               name);
 	return config_read(&s->config, s->config_body.s, s->config_body.len, e);
 }
 
@@ -119,8 +119,8 @@ static enum codec sniff(const unsigned char magic[4])
 static int describe_layer(struct saved *s, const char *name, size_t i, struct err *e)
 {
 	static const char *const types[] = { [CODEC_NONE] = MEDIA_OCI_LAYER,
-					     [CODEC_GZIP] = MEDIA_OCI_LAYER_GZIP,
-					     [CODEC_ZSTD] = MEDIA_OCI_LAYER_ZSTD };
+		                             [CODEC_GZIP] = MEDIA_OCI_LAYER_GZIP,
+		                             [CODEC_ZSTD] = MEDIA_OCI_LAYER_ZSTD };
 	AUTO(layout_extent_close) struct layout_extent x = { -1, 0, 0 };
 	struct descriptor *d = &s->manifest.layers[i];
 	unsigned char magic[4] = { 0 };
@@ -154,13 +154,13 @@ static int describe(struct saved *s, struct err *e)
 	m->n_layers = json_array_size(s->layers);
 	if (m->n_layers != config_layer_count(&s->config))
 		return err_set(e, ERR_INVALID,
-			       "there are %zu layers, but the configuration has %zu",
-			       m->n_layers, config_layer_count(&s->config));
+		               "there are %zu layers, but the configuration has %zu",
+		               m->n_layers, config_layer_count(&s->config));
 	m->layers = arena_alloc(&m->arena, m->n_layers * sizeof(*m->layers));
 	for (size_t i = 0; i < m->n_layers; i++) {
 		if (!layer_name(s, i))
 			return err_set(e, ERR_INVALID,
-				       "the name of layer %zu is not a string", i + 1);
+			               "the name of layer %zu is not a string", i + 1);
 		if (describe_layer(s, layer_name(s, i), i, e) < 0)
 			return err_wrap(e, "layer %zu", i + 1);
 	}
@@ -190,7 +190,7 @@ static int hash_unpacked(int fd, enum codec codec, struct digest *out, struct er
 		total += n;
 		if (total > image_limits_default.unpacked) {
 			n = err_set(e, ERR_LIMIT, "it unpacks to more than %lld bytes",
-				    (long long)image_limits_default.unpacked);
+			            (long long)image_limits_default.unpacked);
 			break;
 		}
 	}
@@ -218,14 +218,14 @@ static int check_diff_id(struct saved *s, struct blobs *store, size_t i, struct 
 	if (digest_equal(&want, &got))
 		return 0;
 	return err_set(e, ERR_CORRUPT, "its diff ID is %s, but the configuration says %s",
-		       DIGEST_STR(&got), DIGEST_STR(&want));
+	               DIGEST_STR(&got), DIGEST_STR(&want));
 }
 
 static int store_all(struct saved *s, struct blobs *store, struct err *e)
 {
 	for (size_t i = 0; i < s->manifest.n_layers; i++)
 		if (layout_files_store(s->files, layer_name(s, i), &s->manifest.layers[i],
-				       store, e) < 0 ||
+		                       store, e) < 0 ||
 		    check_diff_id(s, store, i, e) < 0)
 			return err_wrap(e, "layer %zu", i + 1);
 	if (blobs_put(store, s->config_body.s, s->config_body.len, NULL, e) < 0)
@@ -242,7 +242,7 @@ static void saved_fini(struct saved *s)
 }
 
 int layout_docker_import(struct layout_files *f, struct blobs *store, const char *tag,
-			 struct descriptor *root, struct err *e)
+                         struct descriptor *root, struct err *e)
 {
 	AUTO(saved_fini)
 	struct saved s = { .files = f, .config_body = BUF_INIT, .body = BUF_INIT };
@@ -250,12 +250,12 @@ int layout_docker_import(struct layout_files *f, struct blobs *store, const char
 	AUTO_JSON *list = NULL;
 
 	if (layout_files_read(f, "manifest.json", image_limits_default.manifest, &text,
-			      e) < 0) {
+	                      e) < 0) {
 		if (e->code == ERR_NOT_FOUND)
 			return err_set(e, ERR_INVALID,
-				       "%s is not an archive of docker save: it has no "
-				       "file 'manifest.json'",
-				       f->what);
+			               "%s is not an archive of docker save: it has no "
+			               "file 'manifest.json'",
+			               f->what);
 		return -1;
 	}
 	if (json_read(&list, text.s, text.len, e) < 0)

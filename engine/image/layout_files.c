@@ -44,15 +44,15 @@ static int add_entry(struct layout_files *f, const struct toc_entry *entry, stru
 	if (entry->type != TOC_FILE && entry->type != TOC_SYMLINK &&
 	    entry->type != TOC_HARDLINK)
 		return err_set(e, ERR_INVALID,
-			       "%s: '%.200s' is neither a file nor a link", f->what,
-			       entry->path);
+		               "%s: '%.200s' is neither a file nor a link", f->what,
+		               entry->path);
 	if (entry->offset < 0)
 		return err_set(e, ERR_INVALID, "%s: '%.200s' is a sparse file", f->what,
-			       entry->path);
+		               entry->path);
 	/* Which of two would be meant, readers do not agree upon. */
 	if (map_get(&f->names, entry->path))
 		return err_set(e, ERR_INVALID, "%s: '%.200s' is in it twice", f->what,
-			       entry->path);
+		               entry->path);
 	file = mem_alloc(sizeof(*file));
 	file->offset = entry->offset;
 	file->size = entry->size;
@@ -86,7 +86,7 @@ static int list_archive(struct layout_files *f, struct err *e)
 }
 
 int layout_files_open(struct layout_files *f, int dir, bool archive, const char *path,
-		      struct err *e)
+                      struct err *e)
 {
 	*f = (struct layout_files){ -1, -1, mem_strdup(path), MAP_INIT };
 	if (!*path) {
@@ -137,7 +137,7 @@ static int open_no_links(int dir, const char *name)
 	while ((slash = strchr(name, '/'))) {
 		AUTO_FREE char *part = mem_strndup(name, (size_t)(slash - name));
 		int next = openat(at < 0 ? dir : at, part,
-				  O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		                  O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 		fd_close(&at);
 		if (next < 0)
@@ -146,11 +146,11 @@ static int open_no_links(int dir, const char *name)
 		name = slash + 1;
 	}
 	return openat(at < 0 ? dir : at, name,
-		      O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	              O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 
 static int get_from_dir(struct layout_files *f, const char *name,
-			struct layout_extent *out, struct err *e)
+                        struct layout_extent *out, struct err *e)
 {
 	AUTO_CLOSE int fd = open_no_links(f->dir, name);
 	struct stat st;
@@ -159,20 +159,20 @@ static int get_from_dir(struct layout_files *f, const char *name,
 		return missing(f, name, e);
 	if (fd < 0 && (errno == ELOOP || errno == ENOTDIR))
 		return err_set(e, ERR_INVALID,
-			       "%s: '%.200s' is or lies below a symbolic link", f->what,
-			       name);
+		               "%s: '%.200s' is or lies below a symbolic link", f->what,
+		               name);
 	if (fd < 0)
 		return err_sys(e, "open %s/%.200s", f->what, name);
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return err_set(e, ERR_INVALID, "%s: '%.200s' is not a regular file",
-			       f->what, name);
+		               f->what, name);
 	*out = (struct layout_extent){ fd, 0, st.st_size };
 	fd = -1;
 	return 0;
 }
 
 static int get_from_archive(struct layout_files *f, const char *name,
-			    struct layout_extent *out, struct err *e)
+                            struct layout_extent *out, struct err *e)
 {
 	const struct layout_file *file = map_get(&f->names, name);
 	int links = 0;
@@ -183,23 +183,23 @@ static int get_from_archive(struct layout_files *f, const char *name,
 		return missing(f, name, e);
 	if (file->link)
 		return err_set(e, ERR_INVALID, "%s: '%.200s' is a chain of links",
-			       f->what, name);
+		               f->what, name);
 	*out = (struct layout_extent){ fcntl(f->archive, F_DUPFD_CLOEXEC, 0),
-				       file->offset, file->size };
+		                       file->offset, file->size };
 	return out->fd < 0 ? err_sys(e, "read %s", f->what) : 0;
 }
 
 int layout_files_get(struct layout_files *f, const char *name, struct layout_extent *out,
-		     struct err *e)
+                     struct err *e)
 {
 	AUTO_BUF clean = BUF_INIT;
 
 	path_clean(&clean, name);
 	if (*name == '/' || path_escapes(clean.s))
 		return err_set(e, ERR_INVALID, "%s: '%.200s' points out of the image",
-			       f->what, name);
+		               f->what, name);
 	return f->dir >= 0 ? get_from_dir(f, clean.s, out, e)
-			   : get_from_archive(f, clean.s, out, e);
+	                   : get_from_archive(f, clean.s, out, e);
 }
 
 void layout_extent_close(struct layout_extent *x)
@@ -208,7 +208,7 @@ void layout_extent_close(struct layout_extent *x)
 }
 
 ssize_t layout_extent_read(const struct layout_extent *x, int64_t at, void *data,
-			   size_t n, struct err *e)
+                           size_t n, struct err *e)
 {
 	size_t done = 0;
 
@@ -216,7 +216,7 @@ ssize_t layout_extent_read(const struct layout_extent *x, int64_t at, void *data
 		n = (size_t)(x->size - at);
 	while (done < n) {
 		ssize_t k = pread(x->fd, (char *)data + done, n - done,
-				  x->offset + at + (int64_t)done);
+		                  x->offset + at + (int64_t)done);
 
 		if (k < 0 && errno == EINTR)
 			continue;
@@ -224,14 +224,14 @@ ssize_t layout_extent_read(const struct layout_extent *x, int64_t at, void *data
 			return err_sys(e, "read an image's file");
 		if (k == 0)
 			return err_set(e, ERR_CORRUPT,
-				       "a file of the image became shorter");
+			               "a file of the image became shorter");
 		done += (size_t)k;
 	}
 	return (ssize_t)n;
 }
 
 int layout_files_read(struct layout_files *f, const char *name, int64_t limit,
-		      struct buf *out, struct err *e)
+                      struct buf *out, struct err *e)
 {
 	AUTO(layout_extent_close) struct layout_extent x = { -1, 0, 0 };
 	ssize_t n;
@@ -240,7 +240,7 @@ int layout_files_read(struct layout_files *f, const char *name, int64_t limit,
 		return -1;
 	if (x.size > limit)
 		return err_set(e, ERR_LIMIT, "%s: '%.200s' is larger than %lld bytes",
-			       f->what, name, (long long)limit);
+		               f->what, name, (long long)limit);
 	buf_reserve(out, (size_t)x.size);
 	n = layout_extent_read(&x, 0, out->s + out->len, (size_t)x.size, e);
 	if (n < 0)
@@ -264,7 +264,7 @@ static int hash_extent(const struct layout_extent *x, struct hasher *h, struct e
 }
 
 int layout_files_digest(struct layout_files *f, const char *name, struct digest *d,
-			struct err *e)
+                        struct err *e)
 {
 	AUTO(layout_extent_close) struct layout_extent x = { -1, 0, 0 };
 	struct hasher h;
@@ -279,7 +279,7 @@ int layout_files_digest(struct layout_files *f, const char *name, struct digest 
 }
 
 static int copy_extent(const struct layout_extent *x, const struct digest *expect,
-		       struct blobs *store, struct err *e)
+                       struct blobs *store, struct err *e)
 {
 	AUTO_FREE char *chunk = mem_alloc(CHUNK);
 	struct blob_writer w;
@@ -300,8 +300,8 @@ static int copy_extent(const struct layout_extent *x, const struct digest *expec
 }
 
 int layout_files_store(struct layout_files *f, const char *name,
-		       const struct descriptor *expect, struct blobs *store,
-		       struct err *e)
+                       const struct descriptor *expect, struct blobs *store,
+                       struct err *e)
 {
 	AUTO(layout_extent_close) struct layout_extent x = { -1, 0, 0 };
 	int64_t size;
@@ -312,8 +312,8 @@ int layout_files_store(struct layout_files *f, const char *name,
 		return -1;
 	if (x.size != expect->size)
 		return err_set(e, ERR_CORRUPT,
-			       "%s: '%.200s' has %lld bytes, but was said to have %lld",
-			       f->what, name, (long long)x.size, (long long)expect->size);
+		               "%s: '%.200s' has %lld bytes, but was said to have %lld",
+		               f->what, name, (long long)x.size, (long long)expect->size);
 	if (copy_extent(&x, &expect->digest, store, e) < 0)
 		return err_wrap(e, "%s: '%.200s'", f->what, name);
 	return 0;

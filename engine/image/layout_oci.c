@@ -18,9 +18,9 @@ static int check_version(struct layout_files *f, struct err *e)
 	if (layout_files_read(f, "oci-layout", LAYOUT_FILE_MAX, &text, e) < 0) {
 		if (e->code == ERR_NOT_FOUND)
 			return err_set(e, ERR_INVALID,
-				       "%s is not an OCI image layout: it has no file "
-				       "'oci-layout'",
-				       f->what);
+			               "%s is not an OCI image layout: it has no file "
+			               "'oci-layout'",
+			               f->what);
 		return -1;
 	}
 	if (json_read(&j, text.s, text.len, e) < 0 ||
@@ -28,8 +28,8 @@ static int check_version(struct layout_files *f, struct err *e)
 		return err_wrap(e, "%s: oci-layout", f->what);
 	if (strncmp(version, "1.", 2) != 0)
 		return err_set(e, ERR_INVALID,
-			       "%s: layouts of version '%.40s' are not known", f->what,
-			       version);
+		               "%s: layouts of version '%.40s' are not known", f->what,
+		               version);
 	return 0;
 }
 
@@ -55,7 +55,7 @@ static bool has_tag(const struct image_index *ix, size_t i, const char *tag)
 }
 
 static int none_chosen(const struct layout_files *f, const struct image_index *ix,
-		       const char *tag, struct err *e)
+                       const char *tag, struct err *e)
 {
 	AUTO_BUF have = BUF_INIT;
 	size_t n = 0;
@@ -66,22 +66,22 @@ static int none_chosen(const struct layout_files *f, const struct image_index *i
 		if (!is_image(ix, i))
 			continue;
 		buf_addf(&have, "%s%.100s", n++ ? ", " : "",
-			 name ? name : DIGEST_STR(&ix->manifests[i].digest));
+		         name ? name : DIGEST_STR(&ix->manifests[i].digest));
 	}
 	if (!n)
 		return err_set(e, ERR_NOT_FOUND, "%s: there is no image in it", f->what);
 	if (tag)
 		return err_set(e, ERR_NOT_FOUND,
-			       "%s: nothing in it is tagged '%.100s'; there is: %.400s",
-			       f->what, tag, have.s);
+		               "%s: nothing in it is tagged '%.100s'; there is: %.400s",
+		               f->what, tag, have.s);
 	return err_set(e, ERR_INVALID,
-		       "%s: there are several images; name one of: %.400s", f->what,
-		       have.s);
+	               "%s: there are several images; name one of: %.400s", f->what,
+	               have.s);
 }
 
 /* The entry that the tag names, or the only one. The same image under two tags is one. */
 static int choose(const struct layout_files *f, const struct image_index *ix,
-		  const char *tag, struct descriptor *root, struct err *e)
+                  const char *tag, struct descriptor *root, struct err *e)
 {
 	const struct descriptor *found = NULL;
 
@@ -93,9 +93,9 @@ static int choose(const struct layout_files *f, const struct image_index *ix,
 		if (found && !digest_equal(&found->digest, &d->digest)) {
 			if (tag)
 				return err_set(e, ERR_INVALID,
-					       "%s: the tag '%.100s' is in it for two "
-					       "images",
-					       f->what, tag);
+				               "%s: the tag '%.100s' is in it for two "
+				               "images",
+				               f->what, tag);
 			return none_chosen(f, ix, tag, e);
 		}
 		found = d;
@@ -107,7 +107,7 @@ static int choose(const struct layout_files *f, const struct image_index *ix,
 }
 
 static int read_index(struct layout_files *f, const char *tag, struct descriptor *root,
-		      struct err *e)
+                      struct err *e)
 {
 	AUTO_BUF body = BUF_INIT;
 	struct image_index ix;
@@ -115,7 +115,7 @@ static int read_index(struct layout_files *f, const char *tag, struct descriptor
 
 	if (check_version(f, e) < 0 ||
 	    layout_files_read(f, "index.json", image_limits_default.manifest, &body, e) <
-		    0)
+	            0)
 		return -1;
 	if (index_read(&ix, "", body.s, body.len, e) < 0)
 		return err_wrap(e, "%s: index.json", f->what);
@@ -147,7 +147,7 @@ static int take_blob(struct importing *im, const struct descriptor *d, struct er
 
 /* A manifest or index, in the store only once all that it refers to is. */
 static int read_document(struct importing *im, const struct descriptor *d,
-			 struct buf *body, struct err *e)
+                         struct buf *body, struct err *e)
 {
 	struct digest got;
 	char name[100];
@@ -159,7 +159,7 @@ static int read_document(struct importing *im, const struct descriptor *d,
 	digest_of(&got, body->s, body->len);
 	if (!digest_equal(&got, &d->digest) || (int64_t)body->len != d->size)
 		return err_set(e, ERR_CORRUPT, "%s: '%s' is not what its name says",
-			       im->files->what, name);
+		               im->files->what, name);
 	return 0;
 }
 
@@ -176,7 +176,7 @@ static int check_layers(const struct manifest *m, struct err *e)
 }
 
 static int take_manifest(struct importing *im, const struct descriptor *d,
-			 const struct buf *body, struct err *e)
+                         const struct buf *body, struct err *e)
 {
 	struct manifest m;
 	int rc;
@@ -193,7 +193,7 @@ static int take_manifest(struct importing *im, const struct descriptor *d,
 }
 
 static int take(struct importing *im, const struct descriptor *d, int depth,
-		struct err *e)
+                struct err *e)
 {
 	enum media_class class = media_class(d->media_type);
 	AUTO_BUF body = BUF_INIT;
@@ -204,7 +204,7 @@ static int take(struct importing *im, const struct descriptor *d, int depth,
 		return take_blob(im, d, e);
 	if (depth == NESTING_MAX)
 		return err_set(e, ERR_LIMIT, "indexes are nested more than %d deep",
-			       NESTING_MAX);
+		               NESTING_MAX);
 	if (read_document(im, d, &body, e) < 0)
 		return -1;
 	if (class == MEDIA_MANIFEST) {
@@ -220,7 +220,7 @@ static int take(struct importing *im, const struct descriptor *d, int depth,
 }
 
 int layout_oci_import(struct layout_files *f, struct blobs *store, const char *tag,
-		      struct descriptor *root, struct err *e)
+                      struct descriptor *root, struct err *e)
 {
 	struct importing im = { f, store };
 

@@ -15,14 +15,14 @@ struct layout_blobs {
 };
 
 MUST_CHECK int layout_blobs_collect(struct layout_blobs *list, struct blobs *store,
-				    const struct descriptor *root, struct err *e);
+                                    const struct descriptor *root, struct err *e);
 
 /* Takes pieces of a blob in order. */
 typedef int layout_sink(void *self, const void *data, size_t n, struct err *e);
 /* Reads a blob out of the store, checked as it goes: one whose bytes or size are not what
  * they should be is ERR_CORRUPT, after it was handed on, and put aside. */
 MUST_CHECK int layout_blob_stream(struct blobs *store, const struct descriptor *d,
-				  layout_sink *sink, void *self, struct err *e);
+                                  layout_sink *sink, void *self, struct err *e);
 
 /* index.json with one more entry: `index` (object; changed) gains `root` as `name` (may
  * be NULL), which nothing else in it is called any more. */
@@ -30,10 +30,10 @@ void layout_index_add(json_t *index, const char *name, const struct descriptor *
 json_t *layout_index_new(void);
 
 MUST_CHECK int layout_dir_export(struct blobs *store, int dir, const char *path,
-				 const char *name, const struct descriptor *root,
-				 struct err *e);
+                                 const char *name, const struct descriptor *root,
+                                 struct err *e);
 MUST_CHECK int layout_archive_export(struct blobs *store, int dir, enum layout_kind kind,
-				     const char *path, const char *name,
-				     const struct descriptor *root, struct err *e);
+                                     const char *path, const char *name,
+                                     const struct descriptor *root, struct err *e);
 
 #endif

@@ -44,7 +44,7 @@ static int read_schema_version(const json_t *j, struct err *e)
 			"again with a current tool, or copy it: skopeo copy --format oci");
 	if (version != 2)
 		return err_set(e, ERR_INVALID, "schemaVersion %lld is not known",
-			       (long long)version);
+		               (long long)version);
 	return 0;
 }
 
@@ -57,23 +57,23 @@ static int check_members(const json_t *j, enum media_class class, struct err *e)
 
 	if (json_object_get(j, "fsLayers"))
 		return err_set(e, ERR_INVALID,
-			       "it mixes members of Docker's schema 1 and schema 2");
+		               "it mixes members of Docker's schema 1 and schema 2");
 	if (as_index && as_manifest)
 		return err_set(e, ERR_INVALID,
-			       "it has members of both a manifest and an index");
+		               "it has members of both a manifest and an index");
 	if (class == MEDIA_INDEX && as_manifest)
 		return err_set(e, ERR_INVALID,
-			       "its type is that of an index, but it is a manifest");
+		               "its type is that of an index, but it is a manifest");
 	if (class == MEDIA_MANIFEST && as_index)
 		return err_set(e, ERR_INVALID,
-			       "its type is that of a manifest, but it is an index");
+		               "its type is that of a manifest, but it is an index");
 	return 0;
 }
 
 /* The type of the document into `out`: the body's, the declared one, or what the members
  * show. */
 static int settle_type(const json_t *j, const char *declared, enum media_class want,
-		       char out[128], struct err *e)
+                       char out[128], struct err *e)
 {
 	const char *said = NULL;
 
@@ -81,28 +81,28 @@ static int settle_type(const json_t *j, const char *declared, enum media_class w
 		return -1;
 	if (said && declared[0] && strcmp(said, declared) != 0)
 		return err_set(e, ERR_INVALID,
-			       "it was said to be %.120s, but says that it is %.120s",
-			       declared, said);
+		               "it was said to be %.120s, but says that it is %.120s",
+		               declared, said);
 	if (!said && declared[0])
 		said = declared;
 	if (!said)
 		said = want == MEDIA_INDEX ? MEDIA_OCI_INDEX : MEDIA_OCI_MANIFEST;
 	if (strlen(said) >= 128 || media_class(said) != want)
 		return err_set(e, ERR_INVALID, "its type '%.120s' is not that of %s",
-			       said, want == MEDIA_INDEX ? "an index" : "a manifest");
+		               said, want == MEDIA_INDEX ? "an index" : "a manifest");
 	memcpy(out, said, strlen(said) + 1);
 	return check_members(j, want, e);
 }
 
 /* The document, parsed and of the kind wanted. */
 static int open_document(json_t **out, const char *declared, enum media_class want,
-			 char type[128], const void *body, size_t n, struct err *e)
+                         char type[128], const void *body, size_t n, struct err *e)
 {
 	AUTO_JSON *j = NULL;
 
 	if ((int64_t)n > image_limits_default.manifest)
 		return err_set(e, ERR_LIMIT, "it is larger than %lld bytes",
-			       (long long)image_limits_default.manifest);
+		               (long long)image_limits_default.manifest);
 	if (json_read(&j, body, n, e) < 0)
 		return -1;
 	if (!json_is_object(j))
@@ -115,7 +115,7 @@ static int open_document(json_t **out, const char *declared, enum media_class wa
 
 /* Descriptors of an array, with their annotations. */
 static int read_list(struct arena *a, const json_t *list, const char *what,
-		     struct descriptor **out, json_t ***notes, size_t *n, struct err *e)
+                     struct descriptor **out, json_t ***notes, size_t *n, struct err *e)
 {
 	size_t count = json_array_size(list);
 
@@ -156,12 +156,12 @@ static int fill_manifest(struct manifest *m, const json_t *j, struct err *e)
 		return -1;
 	if ((int64_t)json_array_size(layers) > image_limits_default.layers)
 		return err_set(e, ERR_LIMIT, "it has %zu layers; at most %lld are read",
-			       json_array_size(layers),
-			       (long long)image_limits_default.layers);
+		               json_array_size(layers),
+		               (long long)image_limits_default.layers);
 	if (descriptor_read(&m->config, config, e) < 0)
 		return err_wrap(e, "config");
 	if (read_list(&m->arena, layers, "layer", &m->layers, &m->layer_annotations,
-		      &m->n_layers, e) < 0)
+	              &m->n_layers, e) < 0)
 		return -1;
 	if (read_artifact_type(m, j, e) < 0 || read_subject(j, &m->subject, e) < 0)
 		return -1;
@@ -169,13 +169,13 @@ static int fill_manifest(struct manifest *m, const json_t *j, struct err *e)
 }
 
 int manifest_read(struct manifest *m, const char *media_type, const void *body, size_t n,
-		  struct err *e)
+                  struct err *e)
 {
 	AUTO_JSON *j = NULL;
 
 	memset(m, 0, sizeof(*m));
 	if (open_document(&j, media_type, MEDIA_MANIFEST, m->media_type, body, n, e) ==
-		    0 &&
+	            0 &&
 	    fill_manifest(m, j, e) == 0)
 		return 0;
 	manifest_fini(m);
@@ -203,13 +203,13 @@ static int fill_index(struct image_index *ix, const json_t *j, struct err *e)
 	if (json_member_array(j, "manifests", true, &list, e) < 0)
 		return -1;
 	if (read_list(&ix->arena, list, "entry", &ix->manifests, &ix->entry_annotations,
-		      &ix->n, e) < 0)
+	              &ix->n, e) < 0)
 		return -1;
 	return read_annotations(j, &ix->annotations, e);
 }
 
 int index_read(struct image_index *ix, const char *media_type, const void *body, size_t n,
-	       struct err *e)
+               struct err *e)
 {
 	AUTO_JSON *j = NULL;
 
@@ -282,7 +282,7 @@ static json_t *start_document(const char *media_type, const char *otherwise)
 
 	json_object_set_new(j, "schemaVersion", json_integer(2));
 	json_object_set_new(j, "mediaType",
-			    json_string(media_type[0] ? media_type : otherwise));
+	                    json_string(media_type[0] ? media_type : otherwise));
 	return j;
 }
 
@@ -294,7 +294,7 @@ void manifest_write(const struct manifest *m, struct buf *out)
 		json_object_set_new(j, "artifactType", json_string(m->artifact_type));
 	json_object_set_new(j, "config", descriptor_json(&m->config));
 	json_object_set_new(j, "layers",
-			    list_json(m->layers, m->layer_annotations, m->n_layers));
+	                    list_json(m->layers, m->layer_annotations, m->n_layers));
 	if (m->subject.media_type[0])
 		json_object_set_new(j, "subject", descriptor_json(&m->subject));
 	put_annotations(j, m->annotations);
@@ -306,13 +306,13 @@ void index_write(const struct image_index *ix, struct buf *out)
 	AUTO_JSON *j = start_document(ix->media_type, MEDIA_OCI_INDEX);
 
 	json_object_set_new(j, "manifests",
-			    list_json(ix->manifests, ix->entry_annotations, ix->n));
+	                    list_json(ix->manifests, ix->entry_annotations, ix->n));
 	put_annotations(j, ix->annotations);
 	json_write(out, j);
 }
 
 const struct descriptor *index_select(const struct image_index *ix,
-				      const struct platform *want)
+                                      const struct platform *want)
 {
 	const struct descriptor *best = NULL;
 

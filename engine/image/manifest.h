@@ -34,9 +34,9 @@ struct image_index {
  * that says or shows another kind is refused (CVE-2021-41190). Schema 1 is refused with
  * advice. */
 MUST_CHECK int manifest_read(struct manifest *m, const char *media_type, const void *body,
-			     size_t n, struct err *e);
+                             size_t n, struct err *e);
 MUST_CHECK int index_read(struct image_index *ix, const char *media_type,
-			  const void *body, size_t n, struct err *e);
+                          const void *body, size_t n, struct err *e);
 void manifest_fini(struct manifest *m);
 void index_fini(struct image_index *ix);
 
@@ -47,6 +47,6 @@ void index_write(const struct image_index *ix, struct buf *out);
 /* The entry that fits `want` best: exact, then the nearest variant. Entries of platform
  * unknown/unknown (attestations) never fit. NULL: none. */
 const struct descriptor *index_select(const struct image_index *ix,
-				      const struct platform *want);
+                                      const struct platform *want);
 
 #endif

@@ -9,12 +9,12 @@ struct packer {
 	enum codec codec;
 	struct blob_writer blob;
 	struct encoder *encoder;
-	struct hasher stream;     /* of the tar stream: the diff ID */
-	struct hasher content;    /* of the current file */
-	struct toc toc;           /* the last entry is the current one */
+	struct hasher stream;  /* of the tar stream: the diff ID */
+	struct hasher content; /* of the current file */
+	struct toc toc;        /* the last entry is the current one */
 	struct buf header;
-	int64_t left;             /* bytes that the current file still lacks */
-	bool failed;              /* what was written is of no use */
+	int64_t left; /* bytes that the current file still lacks */
+	bool failed;  /* what was written is of no use */
 };
 
 static int to_blob(void *self, const void *data, size_t n, struct err *e)
@@ -24,8 +24,8 @@ static int to_blob(void *self, const void *data, size_t n, struct err *e)
 	return blob_write(&p->blob, data, n, e);
 }
 
-int packer_open(struct packer **out, struct blobs *store, enum codec codec, struct pool *pool,
-                struct err *e)
+int packer_open(struct packer **out, struct blobs *store, enum codec codec,
+                struct pool *pool, struct err *e)
 {
 	struct packer *p = mem_alloc(sizeof(*p));
 
@@ -44,7 +44,8 @@ int packer_open(struct packer **out, struct blobs *store, enum codec codec, stru
 	return 0;
 }
 
-/* Whatever goes wrong, the archive has a hole then: nothing may be made of it any more. */
+/* Whatever goes wrong, the archive has a hole then: nothing may be made of it any more.
+ */
 static int give_up(struct packer *p)
 {
 	p->failed = true;
@@ -94,12 +95,13 @@ static int end_file(struct packer *p, struct err *e)
 static int check_complete(struct packer *p, struct err *e)
 {
 	if (p->left)
-		return err_set(e, ERR_CORRUPT, "'%s' ends %lld bytes too early", current(p)->path,
-		               (long long)p->left);
+		return err_set(e, ERR_CORRUPT, "'%s' ends %lld bytes too early",
+		               current(p)->path, (long long)p->left);
 	return 0;
 }
 
-/* The entry with nothing in it that its type has no use for, as reading the layer would give it. */
+/* The entry with nothing in it that its type has no use for, as reading the layer would
+ * give it. */
 static struct toc_entry plain_entry(const struct toc_entry *from)
 {
 	struct toc_entry t = { .path = from->path, .type = from->type };
@@ -131,7 +133,8 @@ static int add_entry(struct packer *p, const struct toc_entry *entry, struct err
 	if (check_usable(p, e) < 0 || check_complete(p, e) < 0)
 		return -1;
 	buf_reset(&p->header);
-	if (tar_write_header(&p->header, &t, e) < 0 || emit(p, p->header.s, p->header.len, e) < 0)
+	if (tar_write_header(&p->header, &t, e) < 0 ||
+	    emit(p, p->header.s, p->header.len, e) < 0)
 		return -1;
 	if (t.type == TOC_FILE)
 		t.offset = p->toc.tar_size;
@@ -183,12 +186,9 @@ static int store_toc(struct packer *p, struct digest *out, struct err *e)
 static const char *media_type(enum codec codec)
 {
 	switch (codec) {
-	case CODEC_GZIP:
-		return MEDIA_OCI_LAYER_GZIP;
-	case CODEC_ZSTD:
-		return MEDIA_OCI_LAYER_ZSTD;
-	default:
-		return MEDIA_OCI_LAYER;
+	case CODEC_GZIP: return MEDIA_OCI_LAYER_GZIP;
+	case CODEC_ZSTD: return MEDIA_OCI_LAYER_ZSTD;
+	default: return MEDIA_OCI_LAYER;
 	}
 }
 
@@ -199,7 +199,8 @@ static int finish(struct packer *p, struct layer *out, struct err *e)
 		return -1;
 	if (emit_zeros(p, TAR_WRITE_END, e) < 0 || encoder_end(p->encoder, e) < 0)
 		return -1;
-	/* The table first: a layer that is there without its table would have to be read again. */
+	/* The table first: a layer that is there without its table would have to be read
+	 * again. */
 	if (store_toc(p, &out->toc, e) < 0)
 		return -1;
 	out->blob.size = p->blob.size;
@@ -214,7 +215,7 @@ int packer_finish(struct packer *p, struct layer *out, struct err *e)
 {
 	int rc = finish(p, out, e);
 
-	give_up(p);   /* there is nothing more to add to */
+	give_up(p); /* there is nothing more to add to */
 	return rc;
 }
 

@@ -144,8 +144,7 @@ static int make_node(struct place *p, int parent, const char *name,
 		made = make_device(parent, name, t, e);
 		p->report->devices_skipped += made == 0;
 		break;
-	default:
-		return err_set(e, ERR_INVALID, "/%s cannot be made by itself", t->path);
+	default: return err_set(e, ERR_INVALID, "/%s cannot be made by itself", t->path);
 	}
 	return made;
 }

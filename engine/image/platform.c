@@ -152,8 +152,8 @@ static void set_machine(struct platform *p, const char *machine)
 		bool little = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__;
 
 		snprintf(p->arch, sizeof(p->arch), "%s%s",
-			 strcmp(machine, "mips64") ? "mips" : "mips64",
-			 little ? "le" : "");
+		         strcmp(machine, "mips64") ? "mips" : "mips64",
+		         little ? "le" : "");
 	} else {
 		snprintf(p->arch, sizeof(p->arch), "%.31s", machine);
 	}
@@ -173,7 +173,7 @@ void platform_host(struct platform *p)
 const char *platform_text(const struct platform *p, char out[100])
 {
 	snprintf(out, 100, "%s/%s%s%s", p->os, p->arch, p->variant[0] ? "/" : "",
-		 p->variant);
+	         p->variant);
 	return out;
 }
 

@@ -1,7 +1,7 @@
 /* Layers as we write them.
  *
- * gzip: members of CODEC_MEMBER input bytes (the last one shorter; of an empty stream one empty
- * member), each
+ * gzip: members of CODEC_MEMBER input bytes (the last one shorter; of an empty stream one
+ * empty member), each
  *
  *   1f 8b 08 04     magic, deflate, FLG = FEXTRA
  *   00 00 00 00     MTIME: none
@@ -12,10 +12,11 @@
  *   ...             deflate stream
  *   u32 u32         CRC-32 and length of the input
  *
- * so that a reader finds every member's start by hopping, and may inflate them side by side.
+ * so that a reader finds every member's start by hopping, and may inflate them side by
+ * side.
  *
- * zstd: the same with frames, each with its content size and checksum. Readers hop by the block
- * headers (RFC 8878, 3.1.1.2). */
+ * zstd: the same with frames, each with its content size and checksum. Readers hop by the
+ * block headers (RFC 8878, 3.1.1.2). */
 #include <libdeflate.h>
 #include <string.h>
 #include <zstd.h>
@@ -70,7 +71,8 @@ size_t press_bound(enum codec codec)
 {
 	if (codec == CODEC_ZSTD)
 		return ZSTD_compressBound(CODEC_MEMBER);
-	return GZIP_HEADER + libdeflate_deflate_compress_bound(NULL, CODEC_MEMBER) + GZIP_TRAILER;
+	return GZIP_HEADER + libdeflate_deflate_compress_bound(NULL, CODEC_MEMBER) +
+	       GZIP_TRAILER;
 }
 
 static void put_u32(unsigned char *p, uint32_t v)
@@ -85,7 +87,8 @@ static size_t run_gzip(struct press *p, const void *in, size_t n, unsigned char 
 		0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 255, 8, 0, 'I', 'M', 4, 0,
 	};
 	size_t room = press_bound(CODEC_GZIP) - GZIP_HEADER - GZIP_TRAILER;
-	size_t body = libdeflate_deflate_compress(p->gzip, in, n, out + GZIP_HEADER, room);
+	size_t body =
+		libdeflate_deflate_compress(p->gzip, in, n, out + GZIP_HEADER, room);
 	size_t total = GZIP_HEADER + body + GZIP_TRAILER;
 
 	if (!body)

@@ -83,8 +83,8 @@ static int bad_component(const char *text, const char *s, size_t n, struct err *
 
 	if (n == 0)
 		return err_set(e, ERR_INVALID,
-			       "'%.200s': a component of the name is empty; write it %s",
-			       text, example);
+		               "'%.200s': a component of the name is empty; write it %s",
+		               text, example);
 	for (size_t i = 0; i < n; i++)
 		if (is_upper(s[i]))
 			return err_set(
@@ -199,8 +199,8 @@ static int parse_name(struct reference *r, const char *text, char *name, struct 
 				text, host);
 	} else if (is_hex_id(name)) {
 		return err_set(e, ERR_INVALID,
-			       "'%s' is an image ID, not a name; write a repository, %s",
-			       text, example);
+		               "'%s' is an image ID, not a name; write a repository, %s",
+		               text, example);
 	}
 	if (!strcmp(host, "index.docker.io"))
 		host = DEFAULT_HOST;
@@ -224,12 +224,12 @@ static int check_shape(const char *text, struct err *e)
 
 	if (!*text)
 		return err_set(e, ERR_INVALID,
-			       "the name of an image is empty; write it %s", example);
+		               "the name of an image is empty; write it %s", example);
 	if (scheme)
 		return err_set(e, ERR_INVALID,
-			       "'%.200s': leave out '%.*s://'; write the name alone, %s",
-			       text, (int)(scheme - text > 20 ? 20 : scheme - text), text,
-			       example);
+		               "'%.200s': leave out '%.*s://'; write the name alone, %s",
+		               text, (int)(scheme - text > 20 ? 20 : scheme - text), text,
+		               example);
 	for (const char *s = text; *s; s++)
 		if ((unsigned char)*s <= ' ' || (unsigned char)*s >= 0x7f)
 			return err_set(
@@ -301,8 +301,8 @@ int reference_parse_repo(struct reference *r, const char *text, struct err *e)
 		return -1;
 	if (r->has_digest || r->tag[0])
 		return err_set(e, ERR_INVALID,
-			       "'%.200s': a repository is wanted here; leave out the %s",
-			       text, r->has_digest ? "digest" : "tag");
+		               "'%.200s': a repository is wanted here; leave out the %s",
+		               text, r->has_digest ? "digest" : "tag");
 	return 0;
 }
 

@@ -13,7 +13,7 @@ struct reference {
 	char host[256]; /* "docker.io", "localhost:5000" */
 	char repo[256]; /* "library/ubuntu" */
 	char tag[129];  /* "" when there is none and a digest is given; else "latest" by
-			   default */
+	                   default */
 	struct digest digest;
 	bool has_digest; /* then the digest wins over the tag */
 };

@@ -5,19 +5,32 @@
 
 /* Offsets and lengths of the fields (POSIX.1-2017, pax, "ustar Header Block"). */
 enum {
-	NAME = 0, NAME_N = 100,
-	MODE = 100, UID = 108, GID = 116, ID_N = 8,
-	SIZE = 124, MTIME = 136, LONG_N = 12,
-	CHKSUM = 148, CHKSUM_N = 8,
+	NAME = 0,
+	NAME_N = 100,
+	MODE = 100,
+	UID = 108,
+	GID = 116,
+	ID_N = 8,
+	SIZE = 124,
+	MTIME = 136,
+	LONG_N = 12,
+	CHKSUM = 148,
+	CHKSUM_N = 8,
 	TYPE = 156,
-	LINK = 157, LINK_N = 100,
-	MAGIC = 257, MAGIC_N = 8,
-	DEVMAJOR = 329, DEVMINOR = 337,
-	PREFIX = 345, PREFIX_N = 155,
-	STAR_PREFIX_N = 131, STAR_TRAILER = 508,
+	LINK = 157,
+	LINK_N = 100,
+	MAGIC = 257,
+	MAGIC_N = 8,
+	DEVMAJOR = 329,
+	DEVMINOR = 337,
+	PREFIX = 345,
+	PREFIX_N = 155,
+	STAR_PREFIX_N = 131,
+	STAR_TRAILER = 508,
 };
 
-/* The kernel's dev_t holds no more; larger numbers would be cut to another device, 0:0 say. */
+/* The kernel's dev_t holds no more; larger numbers would be cut to another device, 0:0
+ * say. */
 enum { DEV_MAJOR_MAX = 0xfff, DEV_MINOR_MAX = 0xfffff };
 
 bool tar_block_is_zero(const char block[TAR_BLOCK])
@@ -57,7 +70,7 @@ bool tar_number(const char *field, size_t n, int64_t *out)
 	while (i < n && field[i] == ' ')
 		i++;
 	for (; i < n && field[i] >= '0' && field[i] <= '7'; i++)
-		*out = *out << 3 | (field[i] - '0');   /* at most 12 digits */
+		*out = *out << 3 | (field[i] - '0'); /* at most 12 digits */
 	for (; i < n; i++)
 		if (field[i] != ' ' && field[i] != '\0')
 			return false;
@@ -148,13 +161,15 @@ static int read_device(struct tar_header *h, const char *block, struct err *e)
 	if (h->type != '3' && h->type != '4')
 		return 0;
 	if (h->format == TAR_V7)
-		return err_set(e, ERR_INVALID, "a device in a tar format without devices");
+		return err_set(e, ERR_INVALID,
+		               "a device in a tar format without devices");
 	if (!tar_number(block + DEVMAJOR, ID_N, &major) ||
 	    !tar_number(block + DEVMINOR, ID_N, &minor) || major < 0 || minor < 0 ||
 	    major > DEV_MAJOR_MAX || minor > DEV_MINOR_MAX)
 		return err_set(e, ERR_INVALID, "bad device number");
 	if (h->type == '3' && major == 0 && minor == 0)
-		return err_set(e, ERR_INVALID, "character device 0:0, an overlay whiteout");
+		return err_set(e, ERR_INVALID,
+		               "character device 0:0, an overlay whiteout");
 	h->dev_major = (uint32_t)major;
 	h->dev_minor = (uint32_t)minor;
 	return 0;

@@ -113,7 +113,8 @@ int tar_input_drain(struct tar_input *in, struct err *e)
 		if (n > (ssize_t)sizeof(zeros))
 			n = sizeof(zeros);
 		if (memcmp(in->buf + in->pos, zeros, (size_t)n) != 0)
-			return err_set(e, ERR_CORRUPT, "data after the end of the archive");
+			return err_set(e, ERR_CORRUPT,
+			               "data after the end of the archive");
 		tar_input_take(in, (size_t)n);
 	}
 }

@@ -1,5 +1,6 @@
-/* From headers to entries: which extension headers go with which entry, and which names, types, sizes
- * and owners we take from strangers (5-safety.md, "Hostile input"; OCI image-spec 1.1, layer.md). */
+/* From headers to entries: which extension headers go with which entry, and which names,
+ * types, sizes and owners we take from strangers (5-safety.md, "Hostile input"; OCI
+ * image-spec 1.1, layer.md). */
 #include <string.h>
 
 #include "image/tar_parse.h"
@@ -22,7 +23,8 @@ void tar_member_fini(struct tar_member *m)
 	tar_ext_fini(&m->ext);
 }
 
-/* Drops ".", empty components and slashes at both ends, which images in the field have. */
+/* Drops ".", empty components and slashes at both ends, which images in the field have.
+ */
 static int clean_path(struct buf *out, const char *raw, int64_t limit, struct err *e)
 {
 	buf_reset(out);
@@ -34,7 +36,8 @@ static int clean_path(struct buf *out, const char *raw, int64_t limit, struct er
 		if (n == 2 && raw[0] == '.' && raw[1] == '.')
 			return err_set(e, ERR_INVALID, "'..' in a path");
 		if (n > NAME_LIMIT)
-			return err_set(e, ERR_INVALID, "a name longer than %d bytes", NAME_LIMIT);
+			return err_set(e, ERR_INVALID, "a name longer than %d bytes",
+			               NAME_LIMIT);
 		if (n > 1 || (n == 1 && raw[0] != '.')) {
 			if (out->len)
 				buf_addc(out, '/');
@@ -43,7 +46,8 @@ static int clean_path(struct buf *out, const char *raw, int64_t limit, struct er
 		raw += n + (raw[n] == '/');
 	}
 	if ((int64_t)out->len > limit)
-		return err_set(e, ERR_LIMIT, "a path longer than %lld bytes", (long long)limit);
+		return err_set(e, ERR_LIMIT, "a path longer than %lld bytes",
+		               (long long)limit);
 	return 0;
 }
 
@@ -68,7 +72,8 @@ static int read_pax(struct buf *out, struct tar_input *in, const struct tar_head
                     int64_t limit, struct err *e)
 {
 	if (h->size > limit)
-		return err_set(e, ERR_LIMIT, "a pax header of %lld bytes", (long long)h->size);
+		return err_set(e, ERR_LIMIT, "a pax header of %lld bytes",
+		               (long long)h->size);
 	return tar_input_body(in, h->size, out, e);
 }
 
@@ -83,8 +88,9 @@ static int read_global(struct tar_input *in, const struct tar_header *h, int64_t
 }
 
 /* Reads headers up to and with the entry's own. 1, 0 at the end of the archive, -1. */
-static int read_headers(struct tar_member *m, struct tar_input *in, struct tar_rules *rules,
-                        struct tar_header *h, char block[TAR_BLOCK], struct err *e)
+static int read_headers(struct tar_member *m, struct tar_input *in,
+                        struct tar_rules *rules, struct tar_header *h,
+                        char block[TAR_BLOCK], struct err *e)
 {
 	const struct image_limits *l = &rules->limits;
 	struct tar_ext *x = &m->ext;
@@ -97,7 +103,8 @@ static int read_headers(struct tar_member *m, struct tar_input *in, struct tar_r
 			return -1;
 		if (r == 0 || tar_block_is_zero(block)) {
 			if (pax || x->long_name.len || x->long_link.len)
-				return err_set(e, ERR_CORRUPT, "a header without its entry");
+				return err_set(e, ERR_CORRUPT,
+				               "a header without its entry");
 			if (r == 0 && !rules->layer)
 				return err_set(e, ERR_CORRUPT, "the tar stream is cut");
 			return tar_input_drain(in, e);
@@ -105,23 +112,16 @@ static int read_headers(struct tar_member *m, struct tar_input *in, struct tar_r
 		if (tar_header_begin(h, block, e) < 0)
 			return -1;
 		switch (h->type) {
-		case 'g':
-			r = read_global(in, h, l->pax, e);
-			break;
+		case 'g': r = read_global(in, h, l->pax, e); break;
 		case 'x':
 			if (pax)
 				return err_set(e, ERR_INVALID, "two pax headers");
 			pax = true;
 			r = read_pax(&x->body, in, h, l->pax, e);
 			break;
-		case 'L':
-			r = read_long(&x->long_name, in, h, l->path, e);
-			break;
-		case 'K':
-			r = read_long(&x->long_link, in, h, l->path, e);
-			break;
-		default:
-			return tar_pax_read(x, e) < 0 ? -1 : 1;
+		case 'L': r = read_long(&x->long_name, in, h, l->path, e); break;
+		case 'K': r = read_long(&x->long_link, in, h, l->path, e); break;
+		default: return tar_pax_read(x, e) < 0 ? -1 : 1;
 		}
 		if (r < 0)
 			return -1;
@@ -129,7 +129,8 @@ static int read_headers(struct tar_member *m, struct tar_input *in, struct tar_r
 }
 
 /* The one name that is said, or NULL: readers differ on which of two wins. */
-static const char *pick(const char *plain, const struct buf *gnu, const char *pax, struct err *e)
+static const char *pick(const char *plain, const struct buf *gnu, const char *pax,
+                        struct err *e)
 {
 	if (gnu->len && pax) {
 		err_set(e, ERR_INVALID, "both a GNU and a pax long name");
@@ -138,7 +139,8 @@ static const char *pick(const char *plain, const struct buf *gnu, const char *pa
 	return pax ? pax : gnu->len ? gnu->s : plain;
 }
 
-/* GNU tar puts a stand-in into the path of a sparse file, for readers that know no better. */
+/* GNU tar puts a stand-in into the path of a sparse file, for readers that know no
+ * better. */
 static const char *path_of(const struct tar_ext *x)
 {
 	return x->sparse_name ? x->sparse_name : x->path;
@@ -148,11 +150,12 @@ static int count(struct tar_rules *rules, struct err *e)
 {
 	if (rules->entries++ < rules->limits.entries)
 		return 0;
-	return err_set(e, ERR_LIMIT, "more than %lld entries", (long long)rules->limits.entries);
+	return err_set(e, ERR_LIMIT, "more than %lld entries",
+	               (long long)rules->limits.entries);
 }
 
-static int set_owner(struct toc_entry *t, const struct tar_header *h, const struct tar_ext *x,
-                     struct err *e)
+static int set_owner(struct toc_entry *t, const struct tar_header *h,
+                     const struct tar_ext *x, struct err *e)
 {
 	if (x->uid >= UINT32_MAX || x->gid >= UINT32_MAX)
 		return err_set(e, ERR_INVALID, "bad owner");
@@ -164,22 +167,14 @@ static int set_owner(struct toc_entry *t, const struct tar_header *h, const stru
 static enum toc_type type_of(char type, bool slash)
 {
 	switch (type) {
-	case '\0':
-		return slash ? TOC_DIR : TOC_FILE;   /* v7 had no type for directories */
-	case '1':
-		return TOC_HARDLINK;
-	case '2':
-		return TOC_SYMLINK;
-	case '3':
-		return TOC_CHAR;
-	case '4':
-		return TOC_BLOCK;
-	case '5':
-		return TOC_DIR;
-	case '6':
-		return TOC_FIFO;
-	default:
-		return TOC_FILE;
+	case '\0': return slash ? TOC_DIR : TOC_FILE; /* v7 had no type for directories */
+	case '1': return TOC_HARDLINK;
+	case '2': return TOC_SYMLINK;
+	case '3': return TOC_CHAR;
+	case '4': return TOC_BLOCK;
+	case '5': return TOC_DIR;
+	case '6': return TOC_FIFO;
+	default: return TOC_FILE;
 	}
 }
 
@@ -209,8 +204,8 @@ static int set_link(struct tar_member *m, const char *raw, const struct image_li
 }
 
 /* Size, sparse map and the limit on what the stream may unpack to. */
-static int set_size(struct tar_member *m, const struct tar_header *h, struct tar_input *in,
-                    const char *block, struct err *e)
+static int set_size(struct tar_member *m, const struct tar_header *h,
+                    struct tar_input *in, const char *block, struct err *e)
 {
 	struct tar_sparse *sparse = &m->ext.sparse;
 	struct toc_entry *t = &m->entry;
@@ -252,7 +247,8 @@ static int set_path(struct tar_member *m, bool layer, struct err *e)
 	m->entry.path = m->name.s;
 	if (!m->name.len && type != TOC_DIR)
 		return err_set(e, ERR_INVALID, "the root is no directory");
-	if (layer && strcmp(m->name.s, opaque) != 0 && !strncmp(m->name.s, aufs, AUFS_N)) {
+	if (layer && strcmp(m->name.s, opaque) != 0 &&
+	    !strncmp(m->name.s, aufs, AUFS_N)) {
 		m->ignored = true;
 		return 0;
 	}
@@ -260,9 +256,11 @@ static int set_path(struct tar_member *m, bool layer, struct err *e)
 	if (layer && !strncmp(base, whiteout, WHITEOUT_N)) {
 		/* AUFS made its whiteouts hard links of each other. */
 		if ((type != TOC_FILE && type != TOC_HARDLINK) || m->entry.size)
-			return err_set(e, ERR_INVALID, "a whiteout that is no empty file");
+			return err_set(e, ERR_INVALID,
+			               "a whiteout that is no empty file");
 		if (!strcmp(base, opaque)) {
-			buf_add(&m->hides, m->name.s, slash ? (size_t)(slash - m->name.s) : 0);
+			buf_add(&m->hides, m->name.s,
+			        slash ? (size_t)(slash - m->name.s) : 0);
 			become_mark(m, TOC_OPAQUE);
 		} else {
 			buf_add(&m->hides, m->name.s, (size_t)(base - m->name.s));

@@ -5,7 +5,9 @@
 
 void tar_ext_init(struct tar_ext *x, size_t max_regions)
 {
-	*x = (struct tar_ext){ .body = BUF_INIT, .long_name = BUF_INIT, .long_link = BUF_INIT };
+	*x = (struct tar_ext){ .body = BUF_INIT,
+		               .long_name = BUF_INIT,
+		               .long_link = BUF_INIT };
 	x->sparse.max_regions = max_regions;
 	tar_ext_reset(x);
 }
@@ -91,7 +93,8 @@ static int set_mtime(struct tar_ext *x, const char *value, size_t n, struct err 
 	if (part + strspn(digits + part, "0123456789") + negative != n)
 		return bad_value(e);
 	if (negative)
-		x->mtime = -x->mtime - (strspn(digits + part, "0") != strlen(digits + part));
+		x->mtime =
+			-x->mtime - (strspn(digits + part, "0") != strlen(digits + part));
 	x->has_mtime = true;
 	return 0;
 }
@@ -124,8 +127,9 @@ static int set_blocks(struct tar_ext *x, const char *value, size_t n, struct err
 
 static int set_offset(struct tar_ext *x, const char *value, size_t n, struct err *e)
 {
-	return x->sparse.at >= 0 || x->sparse.map ? bad_value(e)
-	                                          : set_number(&x->sparse.at, value, n, e);
+	return x->sparse.at >= 0 || x->sparse.map
+	               ? bad_value(e)
+	               : set_number(&x->sparse.at, value, n, e);
 }
 
 static int set_numbytes(struct tar_ext *x, const char *value, size_t n, struct err *e)
@@ -149,7 +153,8 @@ static int set_map(struct tar_ext *x, const char *value, size_t n, struct err *e
 static int refuse(struct tar_ext *x, const char *value, size_t n, struct err *e)
 {
 	(void)x, (void)value, (void)n;
-	return err_set(e, ERR_INVALID, "a sparse file in a form that tar readers disagree on");
+	return err_set(e, ERR_INVALID,
+	               "a sparse file in a form that tar readers disagree on");
 }
 
 static const struct {
@@ -192,7 +197,7 @@ static int read_record(struct tar_ext *x, const char *key, const char *value, si
 		x->sparse.on = x->sparse.on || keys[i].sparse;
 		return keys[i].set(x, value, n, e);
 	}
-	return 0;   /* names of users, other times, comments, private keys */
+	return 0; /* names of users, other times, comments, private keys */
 }
 
 /* Takes one record off [*at, end): key and value become strings in place. */
@@ -234,8 +239,9 @@ int tar_pax_read(struct tar_ext *x, struct err *e)
 
 int tar_pax_global(const struct buf *body, struct err *e)
 {
-	static const char *const harmless[] = { "comment", "atime", "ctime", "uname", "gname",
-		                                "charset", "hdrcharset" };
+	static const char *const harmless[] = { "comment",   "atime", "ctime",
+		                                "uname",     "gname", "charset",
+		                                "hdrcharset" };
 	char *at = body->s, *end = at + body->len, *key = at, *value = at;
 	size_t n, i;
 
@@ -246,9 +252,10 @@ int tar_pax_global(const struct buf *body, struct err *e)
 			if (!strcmp(key, harmless[i]))
 				break;
 		if (i == ARRAY_LEN(harmless))
-			return err_set(e, ERR_INVALID,
-			               "'%.50s' in a global pax header, which tar readers disagree on",
-			               key);
+			return err_set(
+				e, ERR_INVALID,
+				"'%.50s' in a global pax header, which tar readers disagree on",
+				key);
 	}
 	return 0;
 }

@@ -1,7 +1,8 @@
-/* libarchive does not see a stranger's headers. What our parser (tar_member.c) made of them is written
- * anew, one plain header an entry, and that stream is what libarchive reads: so it meets no numbers,
- * names or extensions that it takes in another way than we do, and converts no name for the locale.
- * What it says of each entry must still be what we say. */
+/* libarchive does not see a stranger's headers. What our parser (tar_member.c) made of
+ * them is written anew, one plain header an entry, and that stream is what libarchive
+ * reads: so it meets no numbers, names or extensions that it takes in another way than we
+ * do, and converts no name for the locale. What it says of each entry must still be what
+ * we say. */
 #include "image/tar_reader.h"
 
 #include <archive.h>
@@ -17,20 +18,21 @@ struct tar_reader {
 	struct tar_rules rules;
 	struct tar_member member;
 	struct archive *archive;
-	struct buf head;        /* the header that libarchive is given */
+	struct buf head; /* the header that libarchive is given */
 	enum stage stage;
-	int64_t left;           /* bytes of the member's data not yet given */
-	uint64_t parsed, told;  /* members: by us, by libarchive */
-	int64_t at;             /* in the file's content */
-	size_t region;          /* of a sparse file */
-	int64_t in_region;      /* bytes of it that were read */
+	int64_t left;          /* bytes of the member's data not yet given */
+	uint64_t parsed, told; /* members: by us, by libarchive */
+	int64_t at;            /* in the file's content */
+	size_t region;         /* of a sparse file */
+	int64_t in_region;     /* bytes of it that were read */
 	bool failed;
-	struct err why;         /* of what failed below libarchive */
+	struct err why; /* of what failed below libarchive */
 };
 
 enum {
 	NAME_N = 100,
-	PATH_LIMIT = 4095,   /* of a table of contents: a larger setting does not raise it */
+	PATH_LIMIT = 4095, /* of a table of contents: a larger setting does not raise it
+	                    */
 };
 
 static void put_octal(char *field, size_t n, uint64_t v)
@@ -98,20 +100,13 @@ static void put_pax(struct buf *out, const char *name, const char *link)
 static char type_flag(enum toc_type type)
 {
 	switch (type) {
-	case TOC_HARDLINK:
-		return '1';
-	case TOC_SYMLINK:
-		return '2';
-	case TOC_CHAR:
-		return '3';
-	case TOC_BLOCK:
-		return '4';
-	case TOC_DIR:
-		return '5';
-	case TOC_FIFO:
-		return '6';
-	default:
-		return '0';   /* whiteouts are empty files */
+	case TOC_HARDLINK: return '1';
+	case TOC_SYMLINK: return '2';
+	case TOC_CHAR: return '3';
+	case TOC_BLOCK: return '4';
+	case TOC_DIR: return '5';
+	case TOC_FIFO: return '6';
+	default: return '0'; /* whiteouts are empty files */
 	}
 }
 
@@ -165,7 +160,8 @@ static ssize_t next_piece(struct tar_reader *t, const void **piece, struct err *
 	if (t->stage == IN_DATA) {
 		n = tar_input_fill(&t->in, e);
 		if (n <= 0)
-			return n < 0 ? -1 : err_set(e, ERR_CORRUPT, "the tar stream is cut");
+			return n < 0 ? -1
+			             : err_set(e, ERR_CORRUPT, "the tar stream is cut");
 		*piece = t->in.buf + t->in.pos;
 		n = n < t->left ? n : (ssize_t)t->left;
 		tar_input_take(&t->in, (size_t)n);
@@ -202,7 +198,8 @@ static la_ssize_t on_read(struct archive *a, void *self, const void **piece)
 	return n < 0 ? ARCHIVE_FATAL : n;
 }
 
-struct tar_reader *tar_reader_new(struct source *in, bool layer, const struct image_limits *l)
+struct tar_reader *tar_reader_new(struct source *in, bool layer,
+                                  const struct image_limits *l)
 {
 	struct tar_reader *t = mem_alloc(sizeof(*t));
 
@@ -237,8 +234,8 @@ int64_t tar_reader_offset(const struct tar_reader *t)
 static int fail(struct tar_reader *t, const char *why, struct err *e)
 {
 	if (!t->failed)
-		err_set(&t->why, ERR_CORRUPT, "tar entry '%.400s': %s", given_name(&t->member),
-		        why ? why : "cannot be read");
+		err_set(&t->why, ERR_CORRUPT, "tar entry '%.400s': %s",
+		        given_name(&t->member), why ? why : "cannot be read");
 	t->failed = true;
 	*e = t->why;
 	return -1;
@@ -255,7 +252,7 @@ static int open_archive(struct tar_reader *t)
 	struct archive *a = t->archive = archive_read_new();
 
 	if (!a)
-		abort();   /* out of memory */
+		abort(); /* out of memory */
 	return archive_read_support_format_tar(a) == ARCHIVE_OK &&
 	                       archive_read_support_filter_none(a) == ARCHIVE_OK &&
 	                       archive_read_set_read_callback(a, on_read) == ARCHIVE_OK &&
@@ -273,20 +270,15 @@ static bool same_text(const char *said, const char *ours)
 static bool same_type(struct archive_entry *a, enum toc_type type)
 {
 	switch (type) {
-	case TOC_HARDLINK:
-		return archive_entry_hardlink(a);
-	case TOC_SYMLINK:
-		return archive_entry_filetype(a) == AE_IFLNK;
-	case TOC_CHAR:
-		return archive_entry_filetype(a) == AE_IFCHR;
-	case TOC_BLOCK:
-		return archive_entry_filetype(a) == AE_IFBLK;
-	case TOC_DIR:
-		return archive_entry_filetype(a) == AE_IFDIR;
-	case TOC_FIFO:
-		return archive_entry_filetype(a) == AE_IFIFO;
+	case TOC_HARDLINK: return archive_entry_hardlink(a);
+	case TOC_SYMLINK: return archive_entry_filetype(a) == AE_IFLNK;
+	case TOC_CHAR: return archive_entry_filetype(a) == AE_IFCHR;
+	case TOC_BLOCK: return archive_entry_filetype(a) == AE_IFBLK;
+	case TOC_DIR: return archive_entry_filetype(a) == AE_IFDIR;
+	case TOC_FIFO: return archive_entry_filetype(a) == AE_IFIFO;
 	default:
-		return archive_entry_filetype(a) == AE_IFREG && !archive_entry_hardlink(a);
+		return archive_entry_filetype(a) == AE_IFREG &&
+		       !archive_entry_hardlink(a);
 	}
 }
 
@@ -300,7 +292,8 @@ static bool agrees(const struct tar_reader *t, struct archive_entry *a)
 		return false;
 	if (ours->type == TOC_SYMLINK && !same_text(archive_entry_symlink(a), ours->link))
 		return false;
-	if (ours->type == TOC_HARDLINK && !same_text(archive_entry_hardlink(a), ours->link))
+	if (ours->type == TOC_HARDLINK &&
+	    !same_text(archive_entry_hardlink(a), ours->link))
 		return false;
 	if (device && (archive_entry_rdevmajor(a) != ours->dev_major ||
 	               archive_entry_rdevminor(a) != ours->dev_minor))
@@ -351,7 +344,8 @@ static ssize_t read_sparse(struct tar_reader *t, void *data, size_t n, struct er
 	int64_t hole_end;
 	ssize_t got;
 
-	while (t->region < s->regions.len && t->in_region == s->regions.at[t->region].size) {
+	while (t->region < s->regions.len &&
+	       t->in_region == s->regions.at[t->region].size) {
 		t->region++;
 		t->in_region = 0;
 	}
@@ -361,7 +355,9 @@ static ssize_t read_sparse(struct tar_reader *t, void *data, size_t n, struct er
 		got = min_size(n, hole_end - t->at);
 		memset(data, 0, (size_t)got);
 	} else {
-		got = r ? read_stored(t, data, (size_t)min_size(n, r->size - t->in_region), e) : 0;
+		got = r ? read_stored(t, data,
+		                      (size_t)min_size(n, r->size - t->in_region), e)
+		        : 0;
 		t->in_region += got;
 	}
 	return got;
@@ -375,7 +371,8 @@ ssize_t tar_reader_data(struct tar_reader *t, void *data, size_t n, struct err *
 		return fail_below(t, e);
 	if (t->member.entry.type != TOC_FILE || n == 0)
 		return 0;
-	got = t->member.ext.sparse.on ? read_sparse(t, data, n, e) : read_stored(t, data, n, e);
+	got = t->member.ext.sparse.on ? read_sparse(t, data, n, e)
+	                              : read_stored(t, data, n, e);
 	if (got < 0)
 		return -1;
 	t->at += got;

@@ -1,13 +1,18 @@
-/* Sparse files: the maps of old GNU tar, of pax 0.0 and 0.1 (in the pax header) and of pax 1.0 (in
- * front of the data). GNU tar manual, "Storing Sparse Files". */
+/* Sparse files: the maps of old GNU tar, of pax 0.0 and 0.1 (in the pax header) and of
+ * pax 1.0 (in front of the data). GNU tar manual, "Storing Sparse Files". */
 #include <string.h>
 
 #include "image/tar_parse.h"
 
 enum {
-	OLD_MAP = 386, OLD_REGIONS = 4, OLD_EXTENDED = 482, OLD_REALSIZE = 483,
-	MORE_REGIONS = 21, MORE_EXTENDED = 504,
-	NUMBER = 12, REGION = 2 * NUMBER,
+	OLD_MAP = 386,
+	OLD_REGIONS = 4,
+	OLD_EXTENDED = 482,
+	OLD_REALSIZE = 483,
+	MORE_REGIONS = 21,
+	MORE_EXTENDED = 504,
+	NUMBER = 12,
+	REGION = 2 * NUMBER,
 };
 
 void tar_sparse_reset(struct tar_sparse *s)
@@ -60,7 +65,8 @@ static int old_regions(struct tar_sparse *s, const char *p, int n, struct err *e
 	for (; n > 0 && p[0]; n--, p += REGION) {
 		int64_t offset, size;
 
-		if (!tar_number(p, NUMBER, &offset) || !tar_number(p + NUMBER, NUMBER, &size))
+		if (!tar_number(p, NUMBER, &offset) ||
+		    !tar_number(p + NUMBER, NUMBER, &size))
 			return bad_map(e);
 		if (tar_sparse_add(s, offset, size, e) < 0)
 			return -1;
@@ -68,7 +74,8 @@ static int old_regions(struct tar_sparse *s, const char *p, int n, struct err *e
 	return 0;
 }
 
-static int read_old(struct tar_sparse *s, const char *block, struct tar_input *in, struct err *e)
+static int read_old(struct tar_sparse *s, const char *block, struct tar_input *in,
+                    struct err *e)
 {
 	char more[TAR_BLOCK];
 	bool extended = block[OLD_EXTENDED];
@@ -78,7 +85,8 @@ static int read_old(struct tar_sparse *s, const char *block, struct tar_input *i
 	if (old_regions(s, block + OLD_MAP, OLD_REGIONS, e) < 0)
 		return -1;
 	for (size_t full = OLD_REGIONS; extended; full += MORE_REGIONS) {
-		/* Only a full block may be followed by more, or empty ones could go on for ever. */
+		/* Only a full block may be followed by more, or empty ones could go on
+		 * for ever. */
 		int r = s->regions.len == full ? tar_input_block(in, more, e) : 0;
 
 		if (r <= 0)
@@ -123,7 +131,8 @@ static int next_number(struct lines *l, int64_t *out, struct err *e)
 	return tar_decimal(digits, n, out) ? 0 : bad_map(e);
 }
 
-static int read_lines(struct tar_sparse *s, struct tar_input *in, int64_t *stored, struct err *e)
+static int read_lines(struct tar_sparse *s, struct tar_input *in, int64_t *stored,
+                      struct err *e)
 {
 	struct lines l = { .in = in, .at = TAR_BLOCK, .stored = stored };
 	int64_t n = 0, offset = 0, size = 0;
@@ -154,8 +163,8 @@ static int check(const struct tar_sparse *s, int64_t stored, struct err *e)
 	return sum == stored ? 0 : bad_map(e);
 }
 
-int tar_sparse_finish(struct tar_sparse *s, const char block[TAR_BLOCK], struct tar_input *in,
-                      int64_t *stored, struct err *e)
+int tar_sparse_finish(struct tar_sparse *s, const char block[TAR_BLOCK],
+                      struct tar_input *in, int64_t *stored, struct err *e)
 {
 	bool listed = s->map || s->regions.len || s->blocks >= 0;
 
@@ -170,7 +179,8 @@ int tar_sparse_finish(struct tar_sparse *s, const char block[TAR_BLOCK], struct 
 			return err_set(e, ERR_INVALID, "unknown sparse format");
 		if (read_lines(s, in, stored, e) < 0)
 			return -1;
-	} else if (s->at >= 0 || (s->blocks >= 0 && (size_t)s->blocks != s->regions.len)) {
+	} else if (s->at >= 0 ||
+	           (s->blocks >= 0 && (size_t)s->blocks != s->regions.len)) {
 		return bad_map(e);
 	}
 	if (s->realsize < 0)

@@ -1,16 +1,16 @@
-/* An entry is one ustar header (POSIX.1-1988), or, where that cannot say it, a pax extended header
- * (POSIX.1-2001, typeflag x) before it. Which form is used depends on the entry alone:
+/* An entry is one ustar header (POSIX.1-1988), or, where that cannot say it, a pax
+ * extended header (POSIX.1-2001, typeflag x) before it. Which form is used depends on the
+ * entry alone:
  *
- *   path, linkpath   not ASCII, or too long for name (100) with prefix (155), or for linkname (100);
- *                    with hdrcharset=BINARY when not ASCII, since these are bytes in no known charset
- *   size             8 GiB or more
- *   uid, gid         above 2097151
- *   mtime            negative, or 2^33 or more
- *   SCHILY.xattr.*   always
+ *   path, linkpath   not ASCII, or too long for name (100) with prefix (155), or for
+ * linkname (100); with hdrcharset=BINARY when not ASCII, since these are bytes in no
+ * known charset size             8 GiB or more uid, gid         above 2097151 mtime
+ * negative, or 2^33 or more SCHILY.xattr.*   always
  *
- * Records stand in that order, hdrcharset first. A field whose record says more holds 0, or a cut
- * ASCII form of the name. Directories' names end in a slash; the root is "./". User and group names
- * are empty; there is no atime or ctime. Whiteouts are empty files of fixed metadata. */
+ * Records stand in that order, hdrcharset first. A field whose record says more holds 0,
+ * or a cut ASCII form of the name. Directories' names end in a slash; the root is "./".
+ * User and group names are empty; there is no atime or ctime. Whiteouts are empty files
+ * of fixed metadata. */
 #include "image/tar_writer.h"
 
 #include <stdio.h>
@@ -22,9 +22,9 @@ enum {
 	ID_MAX = 07777777,
 	LINK_LIMIT = 4095,
 	XATTR_NAME_LIMIT = 255,
-	PAX_LIMIT = 1 << 20,      /* Go's archive/tar, and we, read no larger ones */
+	PAX_LIMIT = 1 << 20, /* Go's archive/tar, and we, read no larger ones */
 	MARK_MODE = 0644,
-	MARK_MTIME = 315619200,   /* 1980: as everything of no date of its own */
+	MARK_MTIME = 315619200, /* 1980: as everything of no date of its own */
 };
 
 struct ustar {
@@ -85,18 +85,15 @@ static void archive_name(struct buf *out, const struct toc_entry *t)
 	case TOC_OPAQUE:
 		buf_addf(out, "%s%s.wh..wh..opq", t->path, t->path[0] ? "/" : "");
 		break;
-	case TOC_DIR:
-		buf_addf(out, "%s/", t->path[0] ? t->path : ".");
-		break;
-	default:
-		buf_adds(out, t->path);
+	case TOC_DIR: buf_addf(out, "%s/", t->path[0] ? t->path : "."); break;
+	default: buf_adds(out, t->path);
 	}
 }
 
 /* "LENGTH key=value\n", where LENGTH counts itself. */
 static void pax_record(struct buf *out, const char *key, const void *value, size_t n)
 {
-	size_t rest = strlen(key) + n + 3;   /* space, =, newline */
+	size_t rest = strlen(key) + n + 3; /* space, =, newline */
 	size_t total = rest, before;
 
 	do {
@@ -131,8 +128,8 @@ static const char *split_name(const char *name, size_t n)
 	return slash;
 }
 
-/* What of a name fits a field when pax has the whole. No slash is left at its end, by which old
- * readers know directories. */
+/* What of a name fits a field when pax has the whole. No slash is left at its end, by
+ * which old readers know directories. */
 static void cut_name(char *field, const char *name)
 {
 	size_t n = 0;
@@ -188,10 +185,12 @@ static void put_numbers(struct ustar *h, struct buf *pax, const struct toc_entry
 	bool device = t->type == TOC_CHAR || t->type == TOC_BLOCK;
 
 	OCTAL(h->mode, mark ? MARK_MODE : t->mode);
-	OCTAL(h->size, t->type == TOC_FILE ? or_pax(pax, "size", t->size, eleven_digits) : 0);
+	OCTAL(h->size,
+	      t->type == TOC_FILE ? or_pax(pax, "size", t->size, eleven_digits) : 0);
 	OCTAL(h->uid, mark ? 0 : or_pax(pax, "uid", t->uid, ID_MAX));
 	OCTAL(h->gid, mark ? 0 : or_pax(pax, "gid", t->gid, ID_MAX));
-	OCTAL(h->mtime, mark ? MARK_MTIME : or_pax(pax, "mtime", t->mtime, eleven_digits));
+	OCTAL(h->mtime,
+	      mark ? MARK_MTIME : or_pax(pax, "mtime", t->mtime, eleven_digits));
 	OCTAL(h->major, device ? t->dev_major : 0);
 	OCTAL(h->minor, device ? t->dev_minor : 0);
 }
@@ -209,20 +208,13 @@ static void put_xattrs(struct buf *pax, const struct toc_entry *t)
 static char type_flag(enum toc_type type)
 {
 	switch (type) {
-	case TOC_DIR:
-		return '5';
-	case TOC_SYMLINK:
-		return '2';
-	case TOC_HARDLINK:
-		return '1';
-	case TOC_CHAR:
-		return '3';
-	case TOC_BLOCK:
-		return '4';
-	case TOC_FIFO:
-		return '6';
-	default:
-		return '0';
+	case TOC_DIR: return '5';
+	case TOC_SYMLINK: return '2';
+	case TOC_HARDLINK: return '1';
+	case TOC_CHAR: return '3';
+	case TOC_BLOCK: return '4';
+	case TOC_FIFO: return '6';
+	default: return '0';
 	}
 }
 
@@ -237,7 +229,7 @@ static void seal(struct ustar *h, struct buf *out)
 	memset(h->checksum, ' ', sizeof(h->checksum));
 	for (size_t i = 0; i < sizeof(*h); i++)
 		sum += p[i];
-	octal(h->checksum, 7, sum);   /* six digits, NUL, space */
+	octal(h->checksum, 7, sum); /* six digits, NUL, space */
 	buf_add(out, h, sizeof(*h));
 }
 
@@ -261,13 +253,16 @@ static void add_pax(struct buf *out, const struct buf *pax)
 static int check_path(const struct toc_entry *t, struct err *e)
 {
 	if (!strncmp(t->path, ".wh.", 4) || strstr(t->path, "/.wh."))
-		return err_set(e, ERR_INVALID,
-		               "'%s': names that begin with .wh. mark deletions in layers",
-		               t->path);
+		return err_set(
+			e, ERR_INVALID,
+			"'%s': names that begin with .wh. mark deletions in layers",
+			t->path);
 	if (!toc_path_valid(t->path, strlen(t->path)))
-		return err_set(e, ERR_INVALID, "'%s' cannot be a path in a layer", t->path);
+		return err_set(e, ERR_INVALID, "'%s' cannot be a path in a layer",
+		               t->path);
 	if (!t->path[0] && t->type != TOC_DIR && t->type != TOC_OPAQUE)
-		return err_set(e, ERR_INVALID, "the root of a layer can only be a directory");
+		return err_set(e, ERR_INVALID,
+		               "the root of a layer can only be a directory");
 	return 0;
 }
 
@@ -276,10 +271,12 @@ static int check_link(const struct toc_entry *t, struct err *e)
 	if (t->type != TOC_SYMLINK && t->type != TOC_HARDLINK)
 		return 0;
 	if (!t->link || !t->link[0] || strlen(t->link) > LINK_LIMIT)
-		return err_set(e, ERR_INVALID, "'%s': a link's text has 1 to 4,095 bytes", t->path);
+		return err_set(e, ERR_INVALID, "'%s': a link's text has 1 to 4,095 bytes",
+		               t->path);
 	if (t->type == TOC_HARDLINK &&
 	    (!toc_path_valid(t->link, strlen(t->link)) || !strcmp(t->link, t->path)))
-		return err_set(e, ERR_INVALID, "'%s': a hard link to '%s'", t->path, t->link);
+		return err_set(e, ERR_INVALID, "'%s': a hard link to '%s'", t->path,
+		               t->link);
 	return 0;
 }
 
@@ -288,12 +285,14 @@ static int check_xattrs(const struct toc_entry *t, struct err *e)
 	for (size_t i = 0; i < t->n_xattrs; i++) {
 		const char *name = t->xattrs[i].name;
 
-		if (!name[0] || strlen(name) > XATTR_NAME_LIMIT || strchr(name, '=') || strchr(name, '\n'))
-			return err_set(e, ERR_INVALID, "'%s': extended attribute '%s' fits no tar",
+		if (!name[0] || strlen(name) > XATTR_NAME_LIMIT || strchr(name, '=') ||
+		    strchr(name, '\n'))
+			return err_set(e, ERR_INVALID,
+			               "'%s': extended attribute '%s' fits no tar",
 			               t->path, name);
 		if (i && strcmp(t->xattrs[i - 1].name, name) >= 0)
-			return err_set(e, ERR_INVALID, "'%s': extended attributes out of order",
-			               t->path);
+			return err_set(e, ERR_INVALID,
+			               "'%s': extended attributes out of order", t->path);
 	}
 	return 0;
 }
@@ -301,20 +300,22 @@ static int check_xattrs(const struct toc_entry *t, struct err *e)
 static int check_numbers(const struct toc_entry *t, struct err *e)
 {
 	if (t->uid == UINT32_MAX || t->gid == UINT32_MAX)
-		return err_set(e, ERR_INVALID, "'%s': owner %u:%u", t->path, t->uid, t->gid);
+		return err_set(e, ERR_INVALID, "'%s': owner %u:%u", t->path, t->uid,
+		               t->gid);
 	if (t->size < 0 || t->mode > 07777)
 		return err_set(e, ERR_INVALID, "'%s': size %lld, mode %o", t->path,
 		               (long long)t->size, t->mode);
 	if (t->dev_major > ID_MAX || t->dev_minor > ID_MAX ||
 	    (t->type == TOC_CHAR && !t->dev_major && !t->dev_minor))
-		return err_set(e, ERR_INVALID, "'%s': device %u:%u", t->path, t->dev_major,
-		               t->dev_minor);
+		return err_set(e, ERR_INVALID, "'%s': device %u:%u", t->path,
+		               t->dev_major, t->dev_minor);
 	return 0;
 }
 
 int tar_write_header(struct buf *out, const struct toc_entry *t, struct err *e)
 {
-	const char *link = t->type == TOC_SYMLINK || t->type == TOC_HARDLINK ? t->link : "";
+	const char *link =
+		t->type == TOC_SYMLINK || t->type == TOC_HARDLINK ? t->link : "";
 	struct ustar h = { .type = type_flag(t->type) };
 	AUTO_BUF name = BUF_INIT;
 	AUTO_BUF pax = BUF_INIT;
@@ -331,7 +332,8 @@ int tar_write_header(struct buf *out, const struct toc_entry *t, struct err *e)
 	if (!is_mark(t))
 		put_xattrs(&pax, t);
 	if (pax.len > PAX_LIMIT)
-		return err_set(e, ERR_LIMIT, "'%s': over 1 MiB of extended attributes", t->path);
+		return err_set(e, ERR_LIMIT, "'%s': over 1 MiB of extended attributes",
+		               t->path);
 	if (pax.len)
 		add_pax(out, &pax);
 	seal(&h, out);

@@ -4,8 +4,8 @@
 
 enum {
 	NAME_LIMIT = 255,
-	VALUE_LIMIT = 64 * 1024,   /* the kernel's, like the one above */
-	COUNT_LIMIT = 256,         /* keeps the search for doubles short */
+	VALUE_LIMIT = 64 * 1024, /* the kernel's, like the one above */
+	COUNT_LIMIT = 256,       /* keeps the search for doubles short */
 };
 
 void tar_xattrs_reset(struct tar_xattrs *x)
@@ -26,10 +26,12 @@ static int bad(struct err *e)
 	return err_set(e, ERR_INVALID, "bad extended attribute");
 }
 
-/* Marks by which overlayfs knows whiteouts and redirects: a layer may not bring its own. */
+/* Marks by which overlayfs knows whiteouts and redirects: a layer may not bring its own.
+ */
 static bool is_overlay_mark(const char *name)
 {
-	return !strncmp(name, "trusted.overlay.", 16) || !strncmp(name, "user.overlay.", 13);
+	return !strncmp(name, "trusted.overlay.", 16) ||
+	       !strncmp(name, "user.overlay.", 13);
 }
 
 static int add(struct tar_xattrs *x, struct toc_xattr attr, bool encoded, struct err *e)
@@ -48,7 +50,8 @@ static int add(struct tar_xattrs *x, struct toc_xattr attr, bool encoded, struct
 		return 1;
 	}
 	if (x->list.len == COUNT_LIMIT)
-		return err_set(e, ERR_LIMIT, "more than %d extended attributes", COUNT_LIMIT);
+		return err_set(e, ERR_LIMIT, "more than %d extended attributes",
+		               COUNT_LIMIT);
 	vec_push(&x->list, attr);
 	vec_push(&x->encoded, encoded);
 	return 1;
@@ -96,8 +99,8 @@ static int hex_digit(char c)
 }
 
 /* The name is URL-encoded, the value in base 64. */
-static int add_encoded(struct tar_xattrs *x, const char *name, const char *value, size_t n,
-                       struct err *e)
+static int add_encoded(struct tar_xattrs *x, const char *name, const char *value,
+                       size_t n, struct err *e)
 {
 	char *plain = arena_alloc(&x->arena, strlen(name) + 1), *to = plain;
 	char *bytes = arena_alloc(&x->arena, n + 1);
@@ -131,7 +134,8 @@ int tar_xattrs_read(struct tar_xattrs *x, const char *key, const char *value, si
 
 static int by_name(const void *a, const void *b)
 {
-	return strcmp(((const struct toc_xattr *)a)->name, ((const struct toc_xattr *)b)->name);
+	return strcmp(((const struct toc_xattr *)a)->name,
+	              ((const struct toc_xattr *)b)->name);
 }
 
 void tar_xattrs_sort(struct tar_xattrs *x)

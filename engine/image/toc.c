@@ -77,7 +77,8 @@ static size_t fold(struct toc_entry *out, struct toc_entry *const *from, size_t 
 		if (!is_mark(from[i]))
 			real = from[i];
 		else if (!mark || from[i]->type == TOC_OPAQUE)
-			mark = from[i];   /* opaque says all that a whiteout says, and more */
+			mark = from[i]; /* opaque says all that a whiteout says, and more
+			                 */
 	}
 	if (real)
 		out[made++] = *real;
@@ -122,7 +123,8 @@ size_t toc_lower_bound(const struct toc *t, const char *path, size_t n)
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
 
-		/* strncmp calls a path that goes on after n bytes equal: it is not below. */
+		/* strncmp calls a path that goes on after n bytes equal: it is not below.
+		 */
 		if (strncmp(t->at[mid].path, path, n) < 0)
 			low = mid + 1;
 		else

@@ -1,5 +1,6 @@
-/* The table of contents as a file. Integers are little-endian; a string is a u32 length, that many
- * bytes and a NUL that the length does not count, so that a reader can point into the file.
+/* The table of contents as a file. Integers are little-endian; a string is a u32 length,
+ * that many bytes and a NUL that the length does not count, so that a reader can point
+ * into the file.
  *
  *   "imgmake-toc 1\n"
  *   u64 bytes of the tar stream
@@ -20,7 +21,8 @@
 enum {
 	LINK_LIMIT = 4095,
 	XATTR_NAME_LIMIT = 255,
-	ENTRY_MIN = 6,    /* bytes of the shortest entry, a whiteout: bounds what is allocated */
+	ENTRY_MIN = 6, /* bytes of the shortest entry, a whiteout: bounds what is
+	                  allocated */
 	XATTR_MIN = 11,
 };
 
@@ -183,22 +185,19 @@ static void decode_content(struct cursor *c, struct toc_entry *e, int64_t tar_si
 			memcpy(e->digest.b, digest, DIGEST_SIZE);
 		break;
 	case TOC_SYMLINK:
-	case TOC_HARDLINK:
-		decode_link(c, e);
-		break;
+	case TOC_HARDLINK: decode_link(c, e); break;
 	case TOC_CHAR:
 	case TOC_BLOCK:
 		e->dev_major = get_u32(c);
 		e->dev_minor = get_u32(c);
-		/* What the kernel's dev_t holds; a larger one would be cut, to 0:0 perhaps. */
+		/* What the kernel's dev_t holds; a larger one would be cut, to 0:0
+		 * perhaps. */
 		require(c, e->dev_major <= 0xfff && e->dev_minor <= 0xfffff);
 		require(c, e->type == TOC_BLOCK || e->dev_major || e->dev_minor);
 		break;
 	case TOC_DIR:
-	case TOC_FIFO:
-		break;
-	default:
-		c->bad = true;
+	case TOC_FIFO: break;
+	default: c->bad = true;
 	}
 }
 
@@ -236,7 +235,8 @@ int toc_decode(struct toc *t, const void *data, size_t n, struct err *e)
 	head = get_bytes(&c, sizeof(magic) - 1);
 	if (!head || memcmp(head, magic, sizeof(magic) - 1) != 0) {
 		toc_fini(t);
-		return err_set(e, ERR_INVALID, "not a table of contents that this version reads");
+		return err_set(e, ERR_INVALID,
+		               "not a table of contents that this version reads");
 	}
 	t->tar_size = (int64_t)get_int(&c, 8);
 	count = get_u32(&c);

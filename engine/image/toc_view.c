@@ -3,7 +3,7 @@
 #include "base/vec.h"
 #include "image/toc.h"
 
-enum { LINKS_MAX = 40 };   /* as the kernel has it */
+enum { LINKS_MAX = 40 }; /* as the kernel has it */
 
 const struct toc_entry toc_implied_dir = { .path = "", .type = TOC_DIR, .mode = 0755 };
 
@@ -31,10 +31,12 @@ static bool hides_below(const struct toc *t, const char *path, size_t n)
 		return false;
 	if (e->type != TOC_DIR)
 		return true;
-	return e + 1 < t->at + t->n && e[1].type == TOC_OPAQUE && !strcmp(e[1].path, e->path);
+	return e + 1 < t->at + t->n && e[1].type == TOC_OPAQUE &&
+	       !strcmp(e[1].path, e->path);
 }
 
-/* Whether the layer hides what lower layers have at `path`, by what it says of a directory above. */
+/* Whether the layer hides what lower layers have at `path`, by what it says of a
+ * directory above. */
 static bool hides(const struct toc *t, const char *path)
 {
 	if (*path && hides_below(t, "", 0))
@@ -71,7 +73,8 @@ static bool has_below(const struct toc *t, const char *path)
 	return false;
 }
 
-const struct toc_entry *toc_view_find(const struct toc_view *v, const char *path, size_t *layer)
+const struct toc_entry *toc_view_find(const struct toc_view *v, const char *path,
+                                      size_t *layer)
 {
 	const struct toc_entry *implied = *path ? NULL : &toc_implied_dir;
 	size_t unused;
@@ -117,8 +120,8 @@ static void follow(const char *link, struct buf *out, struct buf *rest, size_t a
 	*rest = next;
 }
 
-int toc_view_resolve(const struct toc_view *v, const char *path, bool last, struct buf *out,
-                     const struct toc_entry **entry, struct err *e)
+int toc_view_resolve(const struct toc_view *v, const char *path, bool last,
+                     struct buf *out, const struct toc_entry **entry, struct err *e)
 {
 	AUTO_BUF rest = BUF_INIT;
 	const struct toc_entry *there;
@@ -148,7 +151,8 @@ int toc_view_resolve(const struct toc_view *v, const char *path, bool last, stru
 			continue;
 		if (there->type == TOC_SYMLINK && (last || name[n])) {
 			if (++links > LINKS_MAX)
-				return err_set(e, ERR_INVALID, "/%s: too many symlinks", out->s);
+				return err_set(e, ERR_INVALID, "/%s: too many symlinks",
+				               out->s);
 			buf_truncate(out, before);
 			follow(there->link, out, &rest, at + n);
 			at = n = 0;
@@ -173,12 +177,13 @@ struct curtain {
 	size_t len, floor;
 };
 
-/* A merge of the layers: a heap of cursors, and the curtains that the current path may be behind. */
+/* A merge of the layers: a heap of cursors, and the curtains that the current path may be
+ * behind. */
 struct walk {
 	struct cursor *heap;
 	size_t n;
 	VEC(struct curtain) curtains;
-	size_t floor;   /* below the path where the walk begins */
+	size_t floor; /* below the path where the walk begins */
 	int (*fn)(void *self, const struct toc_entry *entry, size_t layer);
 	void *self;
 };
@@ -215,9 +220,9 @@ static void advance(struct walk *w)
 	sift_down(w, 0);
 }
 
-/* The lowest layer of which something can be seen at `path`. The paths from a curtain's own to the last
- * one below it lie within each other or apart, so a stack is enough; but "a-b", which comes between "a"
- * and "a/b", is not behind the curtain of "a". */
+/* The lowest layer of which something can be seen at `path`. The paths from a curtain's
+ * own to the last one below it lie within each other or apart, so a stack is enough; but
+ * "a-b", which comes between "a" and "a/b", is not behind the curtain of "a". */
 static size_t floor_of(struct walk *w, const char *path)
 {
 	for (; w->curtains.len; w->curtains.len--) {
@@ -274,7 +279,8 @@ static int walk_ranges(struct walk *w)
 	return r;
 }
 
-static void add_range(struct walk *w, const struct toc *t, size_t from, size_t to, size_t layer)
+static void add_range(struct walk *w, const struct toc *t, size_t from, size_t to,
+                      size_t layer)
 {
 	if (from < to)
 		w->heap[w->n++] = (struct cursor){ t->at + from, t->at + to, layer };
@@ -316,9 +322,12 @@ static int walk_below(struct walk *w, const struct toc_view *v, const char *path
 }
 
 int toc_view_walk(const struct toc_view *v, const char *path,
-                  int (*fn)(void *self, const struct toc_entry *entry, size_t layer), void *self)
+                  int (*fn)(void *self, const struct toc_entry *entry, size_t layer),
+                  void *self)
 {
-	struct walk w = { .heap = mem_alloc(v->n * sizeof(struct cursor)), .fn = fn, .self = self };
+	struct walk w = { .heap = mem_alloc(v->n * sizeof(struct cursor)),
+		          .fn = fn,
+		          .self = self };
 	int r;
 
 	for (size_t i = 0; i < v->n; i++)

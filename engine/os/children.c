@@ -7,10 +7,10 @@
 #include "os/clock.h"
 #include "os/process.h"
 
-enum { GRACE_S = 10 };   /* between TERM and KILL */
+enum { GRACE_S = 10 }; /* between TERM and KILL */
 
-/* Process-wide, because a signal to imgmake is: whoever handles it cannot know which threads
- * are waiting for what. */
+/* Process-wide, because a signal to imgmake is: whoever handles it cannot know which
+ * threads are waiting for what. */
 static struct {
 	pthread_mutex_t lock;
 	struct child *first;
@@ -23,10 +23,10 @@ static void tell_to_end(struct child *c)
 	if (c->kill_at)
 		return;
 	kill(-c->pid, SIGTERM);
-	kill(-c->pid, SIGCONT);   /* a stopped one would never hear it */
+	kill(-c->pid, SIGCONT); /* a stopped one would never hear it */
 	c->kill_at = clock_ns() + (int64_t)GRACE_S * 1000000000;
 	if (eventfd_write(c->wake, 1) < 0)
-		return;   /* only when it is full, and then it is readable */
+		return; /* only when it is full, and then it is readable */
 }
 
 void process_interrupt_all(void)

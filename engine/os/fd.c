@@ -63,7 +63,8 @@ int fd_read_all(int fd, struct buf *out, size_t limit, const char *what, struct 
 			return -1;
 		buf_truncate(out, out->len + (size_t)k);
 		if (out->len - start > limit)
-			return err_set(e, ERR_LIMIT, "%s is larger than %zu bytes", what, limit);
+			return err_set(e, ERR_LIMIT, "%s is larger than %zu bytes", what,
+			               limit);
 		if (k < STEP)
 			return 0;
 	}

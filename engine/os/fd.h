@@ -8,11 +8,12 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-void fd_close(int *fd);   /* -1 is fine; sets -1 */
+void fd_close(int *fd); /* -1 is fine; sets -1 */
 #define AUTO_CLOSE AUTO(fd_close)
 
 /* All of them retry on EINTR. `what` names the thing in messages. */
-MUST_CHECK int fd_write(int fd, const void *data, size_t n, const char *what, struct err *e);
+MUST_CHECK int fd_write(int fd, const void *data, size_t n, const char *what,
+                        struct err *e);
 /* Reads up to n bytes, short only at the end. Returns the count or -1. */
 MUST_CHECK ssize_t fd_read(int fd, void *data, size_t n, const char *what, struct err *e);
 /* Appends all that follows to `out`; more than `limit` bytes is ERR_LIMIT. */

@@ -60,9 +60,11 @@ int file_read(int dir, const char *path, struct buf *out, size_t limit, struct e
 	return fd_read_all(fd, out, limit, path, e);
 }
 
-int file_read_beneath(int dir, const char *path, struct buf *out, size_t limit, struct err *e)
+int file_read_beneath(int dir, const char *path, struct buf *out, size_t limit,
+                      struct err *e)
 {
-	AUTO_CLOSE int fd = file_open_beneath(dir, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
+	AUTO_CLOSE int fd =
+		file_open_beneath(dir, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
 	struct stat st;
 
 	if (fd < 0 && errno == ENOENT)
@@ -77,8 +79,8 @@ int file_read_beneath(int dir, const char *path, struct buf *out, size_t limit, 
 static int sync_directory_of(int dir, const char *path, struct err *e)
 {
 	const char *slash = strrchr(path, '/');
-	AUTO_FREE char *parent = slash ? mem_strndup(path, (size_t)(slash - path) + 1)
-	                               : mem_strdup(".");
+	AUTO_FREE char *parent =
+		slash ? mem_strndup(path, (size_t)(slash - path) + 1) : mem_strdup(".");
 	AUTO_CLOSE int fd = openat(dir, parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0)
@@ -94,7 +96,8 @@ int file_replace(int dir, const char *path, const void *data, size_t n, mode_t m
 
 	/* The pid keeps processes apart; a file left by a killed one is overwritten. */
 	buf_addf(&tmp, "%s.tmp.%d", path, (int)getpid());
-	fd = openat(dir, tmp.s, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode);
+	fd = openat(dir, tmp.s, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
+	            mode);
 	if (fd < 0)
 		return err_sys(e, "create %s", tmp.s);
 	if (fd_write(fd, data, n, path, e) < 0 || fd_sync(fd, path, e) < 0) {
@@ -129,16 +132,17 @@ int file_mkdirs(int dir, const char *path, mode_t mode, struct err *e)
 	}
 }
 
-/* Deeper than this, directories are moved up before they are emptied: a tree may be deeper than there may be
- * open files. */
+/* Deeper than this, directories are moved up before they are emptied: a tree may be
+ * deeper than there may be open files. */
 enum { REMOVE_DEPTH = 64 };
 
 struct removal {
-	int top;          /* what is removed is below this directory */
+	int top; /* what is removed is below this directory */
 	unsigned moved;
 };
 
-static int remove_below(struct removal *r, int dir, const char *path, int depth, struct err *e);
+static int remove_below(struct removal *r, int dir, const char *path, int depth,
+                        struct err *e);
 
 static int remove_children(struct removal *r, int fd, const char *path, int depth,
                            struct err *e)
@@ -186,7 +190,8 @@ static int move_up(struct removal *r, int dir, const char *path, struct err *e)
 	return 0;
 }
 
-static int remove_below(struct removal *r, int dir, const char *path, int depth, struct err *e)
+static int remove_below(struct removal *r, int dir, const char *path, int depth,
+                        struct err *e)
 {
 	int fd;
 

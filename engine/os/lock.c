@@ -8,14 +8,16 @@
 
 static int take(int dir, const char *name, int op, struct err *e)
 {
-	AUTO_CLOSE int fd = openat(dir, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	AUTO_CLOSE int fd =
+		openat(dir, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	int out;
 
 	if (fd < 0)
 		return err_sys(e, "open lock %s", name);
 	while (flock(fd, op) < 0) {
 		if (errno == EWOULDBLOCK)
-			return err_set(e, ERR_EXISTS, "%s is locked by another process", name);
+			return err_set(e, ERR_EXISTS, "%s is locked by another process",
+			               name);
 		if (errno != EINTR)
 			return err_sys(e, "lock %s", name);
 	}

@@ -6,8 +6,8 @@
 
 #include "base/err.h"
 
-/* Waits for the lock on `name` below `dir` (made if absent). Returns the fd that holds it;
- * closing it releases. */
+/* Waits for the lock on `name` below `dir` (made if absent). Returns the fd that holds
+ * it; closing it releases. */
 MUST_CHECK int lock_take(int dir, const char *name, bool exclusive, struct err *e);
 /* Like it, but returns -1 with ERR_EXISTS at once if another holds it. */
 MUST_CHECK int lock_try(int dir, const char *name, bool exclusive, struct err *e);

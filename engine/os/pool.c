@@ -70,7 +70,7 @@ void pool_submit(struct pool *p, void (*fn)(void *arg), void *arg)
 {
 	struct work *w;
 
-	if (!p->n) {   /* no thread could be had: slower, but right */
+	if (!p->n) { /* no thread could be had: slower, but right */
 		fn(arg);
 		return;
 	}

@@ -20,14 +20,14 @@ enum {
 	LIMIT_DEFAULT = 1 << 20,
 	LINE_MAX_BYTES = 64 * 1024,
 	CHUNK = 16 * 1024,
-	POLL_MS = 100,   /* where the kernel has no pidfd */
+	POLL_MS = 100, /* where the kernel has no pidfd */
 };
 
 struct stream {
-	int fd;            /* our end, -1 when it is over */
+	int fd; /* our end, -1 when it is over */
 	struct buf *to;
-	size_t start;      /* what `to` held before */
-	struct buf line;   /* an unfinished line */
+	size_t start;    /* what `to` held before */
+	struct buf line; /* an unfinished line */
 };
 
 struct run {
@@ -59,7 +59,8 @@ static int open_input(const struct process_options *o, struct err *e)
 	}
 	fd = memfd_create("input", MFD_CLOEXEC);
 	if (fd < 0)
-		return err_sys(e, "make a file in memory for the input of %s", o->argv[0]);
+		return err_sys(e, "make a file in memory for the input of %s",
+		               o->argv[0]);
 	if (fd_write(fd, o->input, o->input_len, "input", e) < 0)
 		return -1;
 	if (lseek(fd, 0, SEEK_SET) < 0)
@@ -72,15 +73,16 @@ static int spawn_error(const char *program, int error, struct err *e)
 	if (error == ENOENT && strchr(program, '/'))
 		return err_set(e, ERR_NOT_FOUND, "%s: no such program", program);
 	if (error == ENOENT)
-		return err_set(e, ERR_NOT_FOUND, "%s: no such program (install %s)", program,
-		               program);
+		return err_set(e, ERR_NOT_FOUND, "%s: no such program (install %s)",
+		               program, program);
 	errno = error;
 	return err_sys(e, "run %s", program);
 }
 
-/* posix_spawn: glibc shares memory with the child and blocks signals until it has become the
- * program, so that it is safe with threads, and cheap however large we are. */
-static int spawn(const struct process_options *o, const int fds[3], pid_t *pid, struct err *e)
+/* posix_spawn: glibc shares memory with the child and blocks signals until it has become
+ * the program, so that it is safe with threads, and cheap however large we are. */
+static int spawn(const struct process_options *o, const int fds[3], pid_t *pid,
+                 struct err *e)
 {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
@@ -91,7 +93,7 @@ static int spawn(const struct process_options *o, const int fds[3], pid_t *pid, 
 	sigemptyset(&none);
 	posix_spawnattr_init(&attr);
 	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF |
-	                                POSIX_SPAWN_SETSIGMASK);
+	                                        POSIX_SPAWN_SETSIGMASK);
 	posix_spawnattr_setpgroup(&attr, 0);
 	posix_spawnattr_setsigdefault(&attr, &all);
 	posix_spawnattr_setsigmask(&attr, &none);
@@ -101,7 +103,7 @@ static int spawn(const struct process_options *o, const int fds[3], pid_t *pid, 
 	if (!error && o->cwd >= 0)
 		error = posix_spawn_file_actions_addfchdir_np(&actions, o->cwd);
 #if __GLIBC_PREREQ(2, 34)
-	if (!error)   /* what libraries may have opened carelessly */
+	if (!error) /* what libraries may have opened carelessly */
 		error = posix_spawn_file_actions_addclosefrom_np(&actions, 3);
 #endif
 	if (!error)
@@ -150,7 +152,8 @@ static int start(struct run *r, struct err *e)
 	if (spawn(o, fds, &r->child.pid, e) < 0)
 		return -1;
 	child_register(&r->child, before);
-	r->pidfd = (int)syscall(SYS_pidfd_open, r->child.pid, 0);   /* always close-on-exec */
+	r->pidfd = (int)syscall(SYS_pidfd_open, r->child.pid, 0); /* always close-on-exec
+	                                                           */
 	return 0;
 }
 
@@ -253,7 +256,7 @@ static int follow(struct run *r, struct err *e)
 		if (poll(p, ARRAY_LEN(p), wait_ms) < 0 && errno != EINTR)
 			return err_sys(e, "wait for %s", r->o->argv[0]);
 		if (eventfd_read(r->child.wake, &told) == 0)
-			continue;   /* with a time to wait for */
+			continue; /* with a time to wait for */
 		exited = has_exited(&r->child);
 		if (read_stream(r, &r->streams[0], exited, e) < 0 ||
 		    read_stream(r, &r->streams[1], exited, e) < 0)
@@ -268,7 +271,8 @@ static int reap(struct run *r, struct err *e)
 	int status;
 
 	/* The pid stays taken until nobody can signal it any more. */
-	while (waitid(P_PID, (id_t)r->child.pid, &info, WEXITED | WNOWAIT) < 0 && errno == EINTR)
+	while (waitid(P_PID, (id_t)r->child.pid, &info, WEXITED | WNOWAIT) < 0 &&
+	       errno == EINTR)
 		continue;
 	child_unregister(&r->child);
 	while (waitpid(r->child.pid, &status, 0) < 0)

@@ -15,19 +15,19 @@ enum { OPEN_MAX_LEVELS = 32 };
 
 /* A directory on the way down. */
 struct level {
-	struct buf names;      /* for each entry: its d_type, name, NUL */
-	VEC(size_t) order;     /* where in `names`, sorted */
-	size_t next;           /* the entry to do next, in `order` */
-	size_t path_len;       /* of the directory's own path */
-	int fd;                /* -1: closed to save descriptors, see reopen */
+	struct buf names;  /* for each entry: its d_type, name, NUL */
+	VEC(size_t) order; /* where in `names`, sorted */
+	size_t next;       /* the entry to do next, in `order` */
+	size_t path_len;   /* of the directory's own path */
+	int fd;            /* -1: closed to save descriptors, see reopen */
 	dev_t dev;
 	ino_t ino;
 };
 
 struct walk {
 	const struct walk_options *o;
-	const char *root;      /* for messages */
-	struct buf path;       /* of the current entry */
+	const char *root; /* for messages */
+	struct buf path;  /* of the current entry */
 	VEC(struct level) levels;
 };
 
@@ -88,7 +88,7 @@ static int list(struct walk *w, struct level *l, struct err *e)
 
 	while ((n = syscall(SYS_getdents64, l->fd, data, sizeof(data))) > 0)
 		take_records(l, data, (size_t)n);
-	if (n < 0 && errno != ENOENT)   /* ENOENT: removed while open */
+	if (n < 0 && errno != ENOENT) /* ENOENT: removed while open */
 		return fail(w, "list", e);
 	if (l->order.len)
 		qsort_r(l->order.at, l->order.len, sizeof(size_t), compare, l->names.s);
@@ -99,8 +99,11 @@ static int list(struct walk *w, struct level *l, struct err *e)
 static int push(struct walk *w, int fd, const struct stat *st, struct err *e)
 {
 	struct level l = {
-		.names = BUF_INIT, .path_len = w->path.len, .fd = fd,
-		.dev = st->st_dev, .ino = st->st_ino,
+		.names = BUF_INIT,
+		.path_len = w->path.len,
+		.fd = fd,
+		.dev = st->st_dev,
+		.ino = st->st_ino,
 	};
 
 	vec_push(&w->levels, l);
@@ -109,8 +112,8 @@ static int push(struct walk *w, int fd, const struct stat *st, struct err *e)
 	return list(w, top(w), e);
 }
 
-/* Goes back up to a directory that was closed, through `..` of the one below it, and makes
- * sure that it is the same: a directory may have been moved meanwhile. */
+/* Goes back up to a directory that was closed, through `..` of the one below it, and
+ * makes sure that it is the same: a directory may have been moved meanwhile. */
 static int reopen(struct walk *w, int below, struct level *l, struct err *e)
 {
 	struct stat st;
@@ -121,8 +124,8 @@ static int reopen(struct walk *w, int below, struct level *l, struct err *e)
 	if (l->fd < 0 || fstat(l->fd, &st) < 0)
 		return fail(w, "open", e);
 	if (st.st_dev != l->dev || st.st_ino != l->ino)
-		return err_set(e, ERR_INVALID, "%s/%s was moved while it was read", w->root,
-		               w->path.s);
+		return err_set(e, ERR_INVALID, "%s/%s was moved while it was read",
+		               w->root, w->path.s);
 	return 0;
 }
 
@@ -184,12 +187,9 @@ static int visit(struct walk *w, const char *record, struct err *e)
 	if (fstatat(entry.dir, entry.name, &entry.st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : fail(w, "stat", e);
 	switch (w->o->visit(w->o->self, &entry, e)) {
-	case WALK_ERROR:
-		return -1;
-	case WALK_SKIP:
-		return 0;
-	case WALK_ON:
-		break;
+	case WALK_ERROR: return -1;
+	case WALK_SKIP: return 0;
+	case WALK_ON: break;
 	}
 	return S_ISDIR(entry.st.st_mode) ? enter(w, &entry, e) : 0;
 }
@@ -199,8 +199,8 @@ static int run(struct walk *w, struct err *e)
 	while (w->levels.len) {
 		struct level *l = top(w);
 		int rc = l->next < l->order.len
-		       ? visit(w, l->names.s + l->order.at[l->next++], e)
-		       : pop(w, e);
+		                 ? visit(w, l->names.s + l->order.at[l->next++], e)
+		                 : pop(w, e);
 
 		if (rc < 0)
 			return -1;

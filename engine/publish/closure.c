@@ -168,12 +168,8 @@ static int load_document(struct closure *c, const struct content *from,
 
 	doc.body = arena_memdup(&c->arena, body->s, body->len);
 	switch (media_class(d->media_type)) {
-	case MEDIA_MANIFEST:
-		rc = add_manifest(c, &doc, e);
-		break;
-	case MEDIA_INDEX:
-		rc = add_index(c, from, &doc, depth, e);
-		break;
+	case MEDIA_MANIFEST: rc = add_manifest(c, &doc, e); break;
+	case MEDIA_INDEX: rc = add_index(c, from, &doc, depth, e); break;
 	default:
 		return err_set(e, ERR_INVALID,
 		               "%s is neither a manifest nor an index, but %.100s",

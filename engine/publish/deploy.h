@@ -9,8 +9,8 @@
 struct deploy_image {
 	const char *name; /* the target's */
 	const struct publish *publish;
-	const struct descriptor
-		*root; /* manifest or index in the store; NULL: not built (plan_only) */
+	const struct descriptor *root; /* manifest or index in the store; NULL: not built
+	                                  (plan_only) */
 };
 
 /* One deploy_repo for each repository of each image, in their order. */

@@ -9,11 +9,11 @@
 #include "store/store.h"
 
 struct ship_item {
-	const char *name;            /* of the image, for people */
-	struct reference to;         /* host and repository */
-	const struct closure *image; /* NULL: not built yet, for plans only */
-	const struct reference
-		*origin; /* repository that has all of it, or NULL: the store */
+	const char *name;               /* of the image, for people */
+	struct reference to;            /* host and repository */
+	const struct closure *image;    /* NULL: not built yet, for plans only */
+	const struct reference *origin; /* repository that has all of it, or NULL: the
+	                                   store */
 	const struct family_options *family; /* or NULL */
 	const char *const *tags;             /* plain moving tags */
 	size_t n_tags;

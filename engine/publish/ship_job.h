@@ -20,8 +20,8 @@ struct job {
 	const struct ship_item *item;
 	struct deploy_repo *out;
 	struct job_tag *tags;
-	struct document
-		root; /* what tags are set to; in the repository already if `present` */
+	struct document root; /* what tags are set to; in the repository already if
+	                         `present` */
 	bool present;
 	bool settled; /* each tag holds the image: nothing to do */
 };

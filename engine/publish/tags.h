@@ -14,10 +14,10 @@ enum tag_kind {
 struct tag_row {
 	const char *tag;
 	enum tag_kind kind;
-	const char *series;   /* declared variant or alias, "" is the bare one */
-	struct digest digest; /* zero: gone since it was listed */
-	const char *
-		points_at; /* of a float: the highest release with this digest, or NULL */
+	const char *series;    /* declared variant or alias, "" is the bare one */
+	struct digest digest;  /* zero: gone since it was listed */
+	const char *points_at; /* of a float: the highest release with this digest, or
+	                          NULL */
 };
 
 struct tag_list {

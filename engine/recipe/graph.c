@@ -154,15 +154,12 @@ static void mark_step(struct needs *s, const struct step *step)
 		if (!step->unpack.from)
 			mark_rules(s, step->unpack.source);
 		break;
-	case STEP_RUN:
-		mark_run(s, &step->run);
-		break;
+	case STEP_RUN: mark_run(s, &step->run); break;
 	case STEP_LAYER:
 		for (size_t i = 0; i < step->layer.n; i++)
 			mark_step(s, &step->layer.at[i]);
 		break;
-	default:
-		break;
+	default: break;
 	}
 }
 

@@ -201,8 +201,8 @@ struct target {
 	enum target_kind kind;
 	const char *name; /* as on the command line: "web", "services/api"; of a base its
 	                     REF */
-	const char *
-		dir; /* its Imagefile's directory, relative to the root; "" is the root */
+	const char *dir;  /* its Imagefile's directory, relative to the root; "" is the
+	                     root */
 	struct place place;
 	size_t index; /* in recipe.targets */
 
@@ -251,8 +251,8 @@ struct recipe {
 	struct arena arena;
 	char *root; /* absolute path of the project root; owned */
 	int root_fd;
-	const char
-		*dir; /* of the Imagefile read first, relative to root; "" is the root */
+	const char *dir; /* of the Imagefile read first, relative to root; "" is the root
+	                  */
 	struct target **targets; /* in order of declaration */
 	size_t n_targets;
 	struct target **defaults; /* what a bare `imgmake` builds */

@@ -14,9 +14,9 @@
 
 struct registry_options {
 	struct strlist insecure; /* HOST[:PORT]: plain http, or https unverified */
-	struct strlist
-		mirrors;        /* "HOST=MIRROR[/prefix]": asked first by get_manifest and
-	                         * fetch_blob; all else wants the truth of the host itself */
+	struct strlist mirrors; /* "HOST=MIRROR[/prefix]": asked first by get_manifest and
+	                         * fetch_blob; all else wants the truth of the host itself
+	                         */
 	const char *user_agent; /* NULL: "imgmake" */
 	struct progress *progress; /* borrowed, or NULL */
 	int connections;           /* at most at once for each host; 0: 8 */
@@ -39,8 +39,8 @@ void registry_cancel(struct registry *r);
 
 /* Tags and digests. Only host, repo and tag/digest of `ref` count. */
 MUST_CHECK int registry_head_manifest(struct registry *r, const struct reference *ref,
-                                      struct descriptor *out,
-                                      struct err *e); /* ERR_NOT_FOUND */
+                                      struct descriptor *out, struct err *e); /* ERR_NOT_FOUND
+                                                                               */
 /* *body gets the exact bytes; the digest is checked against ref's, if it has one. */
 MUST_CHECK int registry_get_manifest(struct registry *r, const struct reference *ref,
                                      struct descriptor *out, struct buf *body,

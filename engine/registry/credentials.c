@@ -22,8 +22,8 @@ struct credentials {
 	struct progress *progress;
 	bool loaded;
 	VEC(struct config_file) files;
-	struct map
-		asked; /* helper and server → struct credential, user NULL for nobody */
+	struct map asked; /* helper and server → struct credential, user NULL for nobody
+	                   */
 };
 
 static void wipe(char *s)

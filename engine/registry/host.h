@@ -30,9 +30,9 @@ struct host {
 	bool quota_said;
 	struct strlist warnings; /* that have been shown */
 
-	pthread_mutex_t
-		auth_lock; /* held while a token is asked for, so that one is enough */
-	enum auth_scheme auth; /* AUTH_NONE until it has challenged us */
+	pthread_mutex_t auth_lock; /* held while a token is asked for, so that one is
+	                              enough */
+	enum auth_scheme auth;     /* AUTH_NONE until it has challenged us */
 	char *realm, *service;
 	struct map tokens; /* scopes → struct token */
 };

@@ -316,20 +316,17 @@ static int translate(struct exchange *x, CURLcode rc)
 		              "is unreachable: check host, port, network and proxy");
 	case CURLE_SSL_CONNECT_ERROR:
 		return failed(x, HTTP_TLS, ERR_NETWORK, "does not speak TLS as we do");
-	case CURLE_PEER_FAILED_VERIFICATION:
-		return untrusted(x);
+	case CURLE_PEER_FAILED_VERIFICATION: return untrusted(x);
 	case CURLE_ABORTED_BY_CALLBACK:
 	case CURLE_WRITE_ERROR:
-	case CURLE_SSL_CACERT_BADFILE:
-		return aborted(x);
+	case CURLE_SSL_CACERT_BADFILE: return aborted(x);
 	case CURLE_SEND_ERROR:
 	case CURLE_RECV_ERROR:
 	case CURLE_GOT_NOTHING:
 	case CURLE_PARTIAL_FILE:
 	case CURLE_SEND_FAIL_REWIND:
 		return failed(x, HTTP_CUT, ERR_NETWORK, "cut the connection");
-	default:
-		return failed(x, HTTP_OTHER, ERR_NETWORK, "could not be asked");
+	default: return failed(x, HTTP_OTHER, ERR_NETWORK, "could not be asked");
 	}
 }
 

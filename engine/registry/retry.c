@@ -56,20 +56,15 @@ static bool again(const struct host *h, const struct http_request *q,
                   const struct http_answer *a, int n)
 {
 	switch (a->failure) {
-	case HTTP_ANSWERED:
-		return retry_status(a->status);
-	case HTTP_RESOLVE:
-		return n < 1; /* mostly a name mistyped */
-	case HTTP_CONNECT:
-		return true;
+	case HTTP_ANSWERED: return retry_status(a->status);
+	case HTTP_RESOLVE: return n < 1; /* mostly a name mistyped */
+	case HTTP_CONNECT: return true;
 	case HTTP_TLS:
 		return atomic_load(&h->scheme) == SCHEME_HTTPS && !h->plain_allowed &&
 		       n < 1;
 	case HTTP_CUT:
-	case HTTP_STALLED:
-		return !q->sink || a->status / 100 != 2;
-	default:
-		return false;
+	case HTTP_STALLED: return !q->sink || a->status / 100 != 2;
+	default: return false;
 	}
 }
 

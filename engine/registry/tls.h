@@ -24,9 +24,9 @@ const struct tls_host *tls_for(struct tls *t, const char *authority);
 /* HOST[:PORT] is on the list, with its port or for all ports. */
 bool tls_insecure(struct tls *t, const char *authority);
 
-/* OpenSSL's directory of certificate authorities, if its files are named by hash, else NULL. Looking one
- * authority up there costs nothing, where reading the bundle of all of them costs more than a whole
- * deploy of nothing new. */
+/* OpenSSL's directory of certificate authorities, if its files are named by hash, else
+ * NULL. Looking one authority up there costs nothing, where reading the bundle of all of
+ * them costs more than a whole deploy of nothing new. */
 const char *tls_system_directory(struct tls *t);
 
 #endif

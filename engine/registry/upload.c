@@ -136,15 +136,11 @@ static void next_way(struct upload *u, int from, int to)
 static enum outcome broken(struct upload *u, const struct http_answer *a, int way)
 {
 	switch (a->failure) {
-	case HTTP_STALLED:
-		next_way(u, way, UPLOAD_CHUNKS);
-		return ask_offset(u);
+	case HTTP_STALLED: next_way(u, way, UPLOAD_CHUNKS); return ask_offset(u);
 	case HTTP_CUT:
 	case HTTP_CONNECT:
-	case HTTP_RESOLVE:
-		return u->location ? ask_offset(u) : RESTART;
-	default:
-		return FAILED;
+	case HTTP_RESOLVE: return u->location ? ask_offset(u) : RESTART;
+	default: return FAILED;
 	}
 }
 

@@ -223,14 +223,10 @@ static int is_opaque(const struct reading *r, const struct walk_entry *w, unsign
 static unsigned believed(const struct reading *r)
 {
 	switch (r->o->kind) {
-	case DIFF_OVERLAY:
-		return DIFF_TRUSTED;
-	case DIFF_OVERLAY_USER:
-		return DIFF_USER;
-	case DIFF_FUSE_OVERLAY:
-		return DIFF_TRUSTED | DIFF_USER | DIFF_FUSE;
-	case DIFF_COPY:
-		break;
+	case DIFF_OVERLAY: return DIFF_TRUSTED;
+	case DIFF_OVERLAY_USER: return DIFF_USER;
+	case DIFF_FUSE_OVERLAY: return DIFF_TRUSTED | DIFF_USER | DIFF_FUSE;
+	case DIFF_COPY: break;
 	}
 	return 0;
 }

@@ -41,8 +41,8 @@ struct diff_options {
  * type, or a directory, or will be one. Both are sorted. */
 struct diff {
 	struct toc removed; /* TOC_WHITEOUT: was there, nothing below it comes too */
-	struct toc
-		entries; /* a TOC_FILE's bytes are at its path in the upper directory */
+	struct toc entries; /* a TOC_FILE's bytes are at its path in the upper directory
+	                     */
 };
 
 /* Kept extended attributes: user.*, security.capability. Sockets, times and the marks of

@@ -123,20 +123,13 @@ static int read_xattrs(struct toc_entry *t, const char *at, const struct diff_re
 static enum toc_type type_of(mode_t mode)
 {
 	switch (mode & S_IFMT) {
-	case S_IFDIR:
-		return TOC_DIR;
-	case S_IFREG:
-		return TOC_FILE;
-	case S_IFLNK:
-		return TOC_SYMLINK;
-	case S_IFCHR:
-		return TOC_CHAR;
-	case S_IFBLK:
-		return TOC_BLOCK;
-	case S_IFIFO:
-		return TOC_FIFO;
-	default:
-		return 0;
+	case S_IFDIR: return TOC_DIR;
+	case S_IFREG: return TOC_FILE;
+	case S_IFLNK: return TOC_SYMLINK;
+	case S_IFCHR: return TOC_CHAR;
+	case S_IFBLK: return TOC_BLOCK;
+	case S_IFIFO: return TOC_FIFO;
+	default: return 0;
 	}
 }
 

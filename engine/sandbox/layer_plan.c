@@ -246,8 +246,8 @@ static void sort_names(struct layer_plan *p)
 	size_t kept = 0;
 
 	qsort(p->names.at, p->names.len, sizeof(*p->names.at), by_path);
-	for (size_t i = 0; i < p->names.len;
-	     i++) /* several may have implied the same one */
+	for (size_t i = 0; i < p->names.len; i++) /* several may have implied the same one
+	                                           */
 		if (!kept || by_path(&p->names.at[kept - 1], &p->names.at[i]) != 0)
 			p->names.at[kept++] = p->names.at[i];
 	p->names.len = kept;

@@ -11,18 +11,18 @@
 
 /* A name that gets what some layer's table says. */
 struct layer_name {
-	struct toc_entry
-		t;    /* with the path that it gets; of hard links what they stand for */
-	size_t layer; /* of a file: which layer's stream has the bytes, and */
-	size_t index; /* where in that layer's table */
+	struct toc_entry t; /* with the path that it gets; of hard links what they stand
+	                       for */
+	size_t layer;       /* of a file: which layer's stream has the bytes, and */
+	size_t index;       /* where in that layer's table */
 	size_t first; /* of several names of one file: the index of the first; else its
 	                 own */
 };
 
 struct layer_plan {
 	const struct layers_item *item;
-	struct toc
-		real; /* with settled paths; `offset` is the index in the item's table */
+	struct toc real; /* with settled paths; `offset` is the index in the item's table
+	                  */
 	VEC(struct layer_name)
 	names; /* sorted by path, each with its directory; whiteouts too */
 	VEC(const char *) opaque; /* directories */

@@ -49,9 +49,9 @@ struct layers_options {
 
 /* Layers in use. */
 struct layers {
-	int dir; /* of rootfs/ */
-	struct strlist
-		paths; /* absolute, lowest first; of two equal ones only the upper */
+	int dir;              /* of rootfs/ */
+	struct strlist paths; /* absolute, lowest first; of two equal ones only the upper
+	                       */
 	/* The layers' tables with names as they are unpacked. For the view that a
 	 * difference is taken against. Strings are those of the items' tables. */
 	const struct toc **tables;

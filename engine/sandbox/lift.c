@@ -45,7 +45,8 @@ static int open_lower(struct lifting *l, const struct toc_entry *entry, struct e
 		close(fd);
 		break;
 	}
-	return err_set(e, ERR_CORRUPT, "/%s is not in the unpacked layers as it should be", entry->path);
+	return err_set(e, ERR_CORRUPT,
+	               "/%s is not in the unpacked layers as it should be", entry->path);
 }
 
 static int copy_bytes(int from, int to, const char *path, struct err *e)
@@ -54,7 +55,8 @@ static int copy_bytes(int from, int to, const char *path, struct err *e)
 	ssize_t n;
 
 	/* Shares the blocks where the file system can. */
-	while ((n = copy_file_range(from, NULL, to, NULL, ONCE, 0)) > 0 || (n < 0 && errno == EINTR))
+	while ((n = copy_file_range(from, NULL, to, NULL, ONCE, 0)) > 0 ||
+	       (n < 0 && errno == EINTR))
 		;
 	if (n == 0)
 		return 0;
@@ -95,7 +97,8 @@ static int set_time(int fd, const char *path, int64_t time, struct err *e)
 	return 0;
 }
 
-int lift_file(struct lifting *l, const struct toc_entry *entry, int64_t time, struct err *e)
+int lift_file(struct lifting *l, const struct toc_entry *entry, int64_t time,
+              struct err *e)
 {
 	struct place p = { l->to, &l->report };
 	AUTO_CLOSE int from = open_lower(l, entry, e);
@@ -122,7 +125,8 @@ int lift_file(struct lifting *l, const struct toc_entry *entry, int64_t time, st
 	return set_time(again, entry->path, time, e);
 }
 
-/* From the last to the first, so that none is closed to us while there is more to do in it. */
+/* From the last to the first, so that none is closed to us while there is more to do in
+ * it. */
 int lift_end(struct lifting *l, struct err *e)
 {
 	struct place p = { l->to, &l->report };
@@ -143,13 +147,15 @@ void lift_fini(struct lifting *l)
 	arena_fini(&l->arena);
 }
 
-static int write_file(struct place *p, const struct lift_entry *x, int spool, struct err *e)
+static int write_file(struct place *p, const struct lift_entry *x, int spool,
+                      struct err *e)
 {
 	AUTO_FREE char *chunk = mem_alloc(CHUNK);
 	int fd = place_file(p, &x->t, e), rc = fd < 0 ? -1 : 0;
 
 	for (int64_t done = 0; rc == 0 && done < x->t.size;) {
-		size_t want = x->t.size - done < CHUNK ? (size_t)(x->t.size - done) : CHUNK;
+		size_t want =
+			x->t.size - done < CHUNK ? (size_t)(x->t.size - done) : CHUNK;
 		ssize_t n = pread(spool, chunk, want, x->offset + done);
 
 		if (n <= 0)

@@ -173,12 +173,9 @@ static int put(const struct setup *s, int root, int stage, size_t i, struct err 
 	struct content c = { m->target, m->data, m->data_len, m->mode, m->uid, m->gid };
 
 	switch (m->kind) {
-	case SANDBOX_BIND:
-		return put_bind(s, root, i, e);
-	case SANDBOX_TMPFS:
-		return put_tmpfs(s, root, m, e);
-	case SANDBOX_FILE:
-		return put_file(s, root, stage, &c, e);
+	case SANDBOX_BIND: return put_bind(s, root, i, e);
+	case SANDBOX_TMPFS: return put_tmpfs(s, root, m, e);
+	case SANDBOX_FILE: return put_file(s, root, stage, &c, e);
 	}
 	return err_set(e, ERR_INVALID, "mount %s: of no known kind", m->target);
 }

@@ -59,11 +59,8 @@ static int know_pid(struct run *r, pid_t pid, struct err *e)
 static int take_report(struct run *r, const struct report *m, struct err *e)
 {
 	switch (m->kind) {
-	case REPORT_PID:
-		return know_pid(r, m->number, e);
-	case REPORT_STUB:
-		strlist_add(&r->result->stubs, m->text);
-		return 0;
+	case REPORT_PID: return know_pid(r, m->number, e);
+	case REPORT_STUB: strlist_add(&r->result->stubs, m->text); return 0;
 	case REPORT_ERR:
 		r->error = m->err;
 		r->failed = true;

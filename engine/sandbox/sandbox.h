@@ -112,11 +112,11 @@ struct sandbox_spec {
 	 * Overlayfs leaves a `work` in it, which the caller removes with it. */
 	const char *upper, *work;
 
-	const char *const
-		*argv; /* argv[0] with a slash, or looked up in PATH of `env`, inside */
-	const char *const *env; /* all of the environment */
-	const char
-		*workdir; /* absolute; made if absent, which is part of the difference */
+	const char *const *argv; /* argv[0] with a slash, or looked up in PATH of `env`,
+	                            inside */
+	const char *const *env;  /* all of the environment */
+	const char *workdir; /* absolute; made if absent, which is part of the difference
+	                      */
 	uid_t uid;
 	gid_t gid;
 	const gid_t *groups; /* supplementary; not in SANDBOX_SINGLE */

@@ -12,7 +12,7 @@
 #include "os/file.h"
 
 struct blobs {
-	int dir;       /* blobs/sha256; -1 in a store that does not exist yet */
+	int dir; /* blobs/sha256; -1 in a store that does not exist yet */
 	int tmp;
 	int rotten;
 	bool read_only;
@@ -67,7 +67,8 @@ bool blobs_has(struct blobs *b, const struct digest *d, int64_t *size)
 	char hex[DIGEST_HEX + 1];
 	struct stat st;
 
-	if (b->dir < 0 || fstatat(b->dir, digest_hex(d, hex), &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (b->dir < 0 ||
+	    fstatat(b->dir, digest_hex(d, hex), &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return false;
 	if (!S_ISREG(st.st_mode))
 		return false;
@@ -84,15 +85,18 @@ int blobs_get(struct blobs *b, const struct digest *d, int64_t *size, struct err
 
 	digest_hex(d, hex);
 	if (b->dir < 0)
-		return err_set(e, ERR_NOT_FOUND, "blob sha256:%s is not in the store", hex);
+		return err_set(e, ERR_NOT_FOUND, "blob sha256:%s is not in the store",
+		               hex);
 	fd = openat(b->dir, hex, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT)
-		return err_set(e, ERR_NOT_FOUND, "blob sha256:%s is not in the store", hex);
+		return err_set(e, ERR_NOT_FOUND, "blob sha256:%s is not in the store",
+		               hex);
 	if (fd < 0)
 		return err_sys(e, "open blob sha256:%s", hex);
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
 		fd_close(&fd);
-		return err_set(e, ERR_CORRUPT, "blob sha256:%s is not a regular file", hex);
+		return err_set(e, ERR_CORRUPT, "blob sha256:%s is not a regular file",
+		               hex);
 	}
 	if (size)
 		*size = st.st_size;
@@ -103,8 +107,8 @@ void blobs_discard(struct blobs *b, const struct digest *d)
 {
 	char hex[DIGEST_HEX + 1];
 
-	/* Kept for whoever wants to know what happened to the disk. If even that fails the
-	 * blob must still not be trusted again. */
+	/* Kept for whoever wants to know what happened to the disk. If even that fails
+	 * the blob must still not be trusted again. */
 	digest_hex(d, hex);
 	if (b->rotten < 0 || renameat(b->dir, hex, b->rotten, hex) < 0)
 		unlinkat(b->dir, hex, 0);
@@ -113,9 +117,10 @@ void blobs_discard(struct blobs *b, const struct digest *d)
 int blobs_rotten(struct blobs *b, const struct digest *d, struct err *e)
 {
 	blobs_discard(b, d);
-	return err_set(e, ERR_CORRUPT,
-	               "blob %s in the store is damaged; it was put aside, run again to make it anew",
-	               DIGEST_STR(d));
+	return err_set(
+		e, ERR_CORRUPT,
+		"blob %s in the store is damaged; it was put aside, run again to make it anew",
+		DIGEST_STR(d));
 }
 
 int blobs_read(struct blobs *b, const struct digest *d, size_t limit, struct buf *out,
@@ -161,7 +166,8 @@ int blob_begin(struct blob_writer *w, struct blobs *b, struct err *e)
 		return err_set(e, ERR_DENIED, "the store is open for reading only");
 	snprintf(w->name, sizeof(w->name), "blob.%d.%u", (int)getpid(),
 	         atomic_fetch_add(&b->serial, 1));
-	w->fd = openat(b->tmp, w->name, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	w->fd = openat(b->tmp, w->name,
+	               O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (w->fd < 0)
 		return err_sys(e, "create a temporary file in the store");
 	hasher_init(&w->hash);
@@ -196,7 +202,7 @@ static int name_blob(struct blob_writer *w, const struct digest *d, struct err *
 	if (fchmod(w->fd, 0400) < 0)
 		return err_sys(e, "protect blob sha256:%s", hex);
 	if (blobs_has(w->store, d, NULL))
-		return 0;   /* someone stored the same bytes first */
+		return 0; /* someone stored the same bytes first */
 	if (fd_sync(w->fd, "a blob", e) < 0)
 		return -1;
 	if (renameat(w->store->tmp, w->name, w->store->dir, hex) < 0)
@@ -223,7 +229,8 @@ int blob_commit(struct blob_writer *w, const struct digest *expect, struct diges
 	return rc;
 }
 
-int blobs_put(struct blobs *b, const void *data, size_t n, struct digest *got, struct err *e)
+int blobs_put(struct blobs *b, const void *data, size_t n, struct digest *got,
+              struct err *e)
 {
 	struct blob_writer w;
 	struct digest d;

@@ -1,8 +1,8 @@
 #ifndef STORE_BLOBS_H
 #define STORE_BLOBS_H
 
-/* Blobs named by SHA-256 under <store>/blobs/sha256, as in an OCI layout. A blob is absent or whole,
- * never partial, so readers take no lock. */
+/* Blobs named by SHA-256 under <store>/blobs/sha256, as in an OCI layout. A blob is
+ * absent or whole, never partial, so readers take no lock. */
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -11,21 +11,25 @@
 
 struct blobs;
 
-MUST_CHECK int blobs_open(struct blobs **out, int store_dir, bool read_only, struct err *e);
+MUST_CHECK int blobs_open(struct blobs **out, int store_dir, bool read_only,
+                          struct err *e);
 void blobs_close(struct blobs *b);
 
-bool blobs_has(struct blobs *b, const struct digest *d, int64_t *size);   /* size may be NULL */
+bool blobs_has(struct blobs *b, const struct digest *d, int64_t *size); /* size may be
+                                                                           NULL */
 /* An fd (caller closes) to read from, not verified yet. ERR_NOT_FOUND if absent. */
-MUST_CHECK int blobs_get(struct blobs *b, const struct digest *d, int64_t *size, struct err *e);
-/* Appends a blob of at most `limit` bytes, verified. One whose bytes do not fit its name is put
- * aside (rotten/), so that it is made anew, and ERR_CORRUPT. */
-MUST_CHECK int blobs_read(struct blobs *b, const struct digest *d, size_t limit, struct buf *out,
-                          struct err *e);
+MUST_CHECK int blobs_get(struct blobs *b, const struct digest *d, int64_t *size,
+                         struct err *e);
+/* Appends a blob of at most `limit` bytes, verified. One whose bytes do not fit its name
+ * is put aside (rotten/), so that it is made anew, and ERR_CORRUPT. */
+MUST_CHECK int blobs_read(struct blobs *b, const struct digest *d, size_t limit,
+                          struct buf *out, struct err *e);
 /* Hashes the blob; puts a rotten one aside as above. */
 MUST_CHECK int blobs_verify(struct blobs *b, const struct digest *d, struct err *e);
-/* For a reader that found a blob rotten while streaming it: puts it aside, and says so (ERR_CORRUPT). */
+/* For a reader that found a blob rotten while streaming it: puts it aside, and says so
+ * (ERR_CORRUPT). */
 int blobs_rotten(struct blobs *b, const struct digest *d, struct err *e);
-void blobs_discard(struct blobs *b, const struct digest *d);   /* puts it aside silently */
+void blobs_discard(struct blobs *b, const struct digest *d); /* puts it aside silently */
 
 /* Writing: hashed as it comes; named at commit. */
 struct blob_writer {
@@ -33,16 +37,17 @@ struct blob_writer {
 	int fd;
 	struct hasher hash;
 	int64_t size;
-	char name[40];   /* of the temporary file */
+	char name[40]; /* of the temporary file */
 };
 
 MUST_CHECK int blob_begin(struct blob_writer *w, struct blobs *b, struct err *e);
-MUST_CHECK int blob_write(struct blob_writer *w, const void *data, size_t n, struct err *e);
-/* Syncs and names it. If `expect` is not NULL, other bytes are ERR_CORRUPT and nothing is kept.
- * *got may be NULL. The writer is over either way. */
-MUST_CHECK int blob_commit(struct blob_writer *w, const struct digest *expect, struct digest *got,
-                           struct err *e);
-void blob_abort(struct blob_writer *w);   /* after commit it does nothing */
+MUST_CHECK int blob_write(struct blob_writer *w, const void *data, size_t n,
+                          struct err *e);
+/* Syncs and names it. If `expect` is not NULL, other bytes are ERR_CORRUPT and nothing is
+ * kept. *got may be NULL. The writer is over either way. */
+MUST_CHECK int blob_commit(struct blob_writer *w, const struct digest *expect,
+                           struct digest *got, struct err *e);
+void blob_abort(struct blob_writer *w); /* after commit it does nothing */
 
 /* begin, write, commit in one. */
 MUST_CHECK int blobs_put(struct blobs *b, const void *data, size_t n, struct digest *got,

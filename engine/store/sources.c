@@ -4,7 +4,8 @@
 
 /* A record is a list of repositories, each ended by a NUL. */
 
-int blob_sources_get(struct state *s, const struct digest *blob, struct strlist *out, struct err *e)
+int blob_sources_get(struct state *s, const struct digest *blob, struct strlist *out,
+                     struct err *e)
 {
 	AUTO_BUF text = BUF_INIT;
 	int found = state_get(s, STATE_SOURCES, blob->b, DIGEST_SIZE, &text, e);
@@ -16,7 +17,8 @@ int blob_sources_get(struct state *s, const struct digest *blob, struct strlist 
 	return 0;
 }
 
-int blob_sources_add(struct state *s, const struct digest *blob, const char *repo, struct err *e)
+int blob_sources_add(struct state *s, const struct digest *blob, const char *repo,
+                     struct err *e)
 {
 	AUTO_STRLIST known = STRLIST_INIT;
 	AUTO_BUF text = BUF_INIT;
@@ -24,7 +26,7 @@ int blob_sources_add(struct state *s, const struct digest *blob, const char *rep
 	if (blob_sources_get(s, blob, &known, e) < 0)
 		return -1;
 	if (known.len && !strcmp(known.at[0], repo))
-		return 0;   /* the common case writes nothing */
+		return 0; /* the common case writes nothing */
 	buf_add(&text, repo, strlen(repo) + 1);
 	for (size_t i = 0; i < known.len && i < SOURCES_MAX - 1; i++)
 		if (strcmp(known.at[i], repo) != 0)

@@ -15,15 +15,16 @@
 enum { READERS = 512, LMDB_KEY_MAX = 500 };
 
 struct state {
-	MDB_env *env;   /* NULL: a store that does not exist yet, opened for reading */
+	MDB_env *env; /* NULL: a store that does not exist yet, opened for reading */
 	MDB_dbi tables[STATE_TABLES];
 	bool present[STATE_TABLES];
 	bool read_only;
 };
 
 static const char *const names[STATE_TABLES] = {
-	[STATE_RESULTS] = "results", [STATE_TARGETS] = "targets", [STATE_IMAGES] = "images",
-	[STATE_LAYERS] = "layers",   [STATE_RULES] = "rules",     [STATE_CHECKS] = "checks",
+	[STATE_RESULTS] = "results", [STATE_TARGETS] = "targets",
+	[STATE_IMAGES] = "images",   [STATE_LAYERS] = "layers",
+	[STATE_RULES] = "rules",     [STATE_CHECKS] = "checks",
 	[STATE_SOURCES] = "sources", [STATE_FACTS] = "facts",
 };
 
@@ -34,9 +35,10 @@ static int failed(int rc, const char *what, struct err *e)
 	else if (rc > 0)
 		errno = rc;
 	else
-		return err_set(e, ERR_CORRUPT,
-		               "%s: %s (the store's state.mdb; removing it costs only a rebuild)",
-		               what, mdb_strerror(rc));
+		return err_set(
+			e, ERR_CORRUPT,
+			"%s: %s (the store's state.mdb; removing it costs only a rebuild)",
+			what, mdb_strerror(rc));
 	return err_sys(e, "%s the store's state", what);
 }
 
@@ -47,7 +49,8 @@ static int open_tables(struct state *s, struct err *e)
 	int rc = mdb_txn_begin(s->env, NULL, flags, &txn);
 
 	for (int i = 0; rc == 0 && i < STATE_TABLES; i++) {
-		rc = mdb_dbi_open(txn, names[i], s->read_only ? 0 : MDB_CREATE, &s->tables[i]);
+		rc = mdb_dbi_open(txn, names[i], s->read_only ? 0 : MDB_CREATE,
+		                  &s->tables[i]);
 		s->present[i] = rc == 0;
 		if (rc == MDB_NOTFOUND && s->read_only)
 			rc = 0;
@@ -82,7 +85,8 @@ static int open_env(struct state *s, int store_dir, struct err *e)
 	if (rc == 0)
 		rc = mdb_env_open(s->env, path, flags, 0600);
 	if (rc == EACCES || rc == EROFS) {
-		/* A store on a read-only file system: no writer can exist, so no lock is needed. */
+		/* A store on a read-only file system: no writer can exist, so no lock is
+		 * needed. */
 		if (s->read_only)
 			rc = mdb_env_open(s->env, path, flags | MDB_NOLOCK, 0600);
 	}
@@ -115,7 +119,8 @@ void state_close(struct state *s)
 	free(s);
 }
 
-/* Long keys (paths) are hashed: LMDB's limit is 511 bytes. The digest keeps them apart. */
+/* Long keys (paths) are hashed: LMDB's limit is 511 bytes. The digest keeps them apart.
+ */
 static MDB_val key_of(const void *key, size_t n, struct digest *space)
 {
 	if (n <= LMDB_KEY_MAX)
@@ -161,7 +166,8 @@ int state_put(struct state *s, enum state_table t, const void *key, size_t key_l
 	rc = mdb_txn_begin(s->env, NULL, 0, &txn);
 	if (rc)
 		return failed(rc, "write", e);
-	rc = data ? mdb_put(txn, s->tables[t], &k, &v, 0) : mdb_del(txn, s->tables[t], &k, NULL);
+	rc = data ? mdb_put(txn, s->tables[t], &k, &v, 0)
+	          : mdb_del(txn, s->tables[t], &k, NULL);
 	if (rc == MDB_NOTFOUND)
 		rc = 0;
 	if (rc == 0)
@@ -172,7 +178,8 @@ int state_put(struct state *s, enum state_table t, const void *key, size_t key_l
 }
 
 int state_each(struct state *s, enum state_table t,
-               int (*fn)(void *self, const void *key, size_t key_len, const void *data, size_t n),
+               int (*fn)(void *self, const void *key, size_t key_len, const void *data,
+                         size_t n),
                void *self, struct err *e)
 {
 	MDB_cursor *cursor;

@@ -28,8 +28,9 @@ static int default_path(struct buf *out, struct err *e)
 	else if (home && *home == '/')
 		buf_addf(out, "%s/.local/share/imgmake", home);
 	else
-		return err_set(e, ERR_INVALID,
-		               "no place for the store: set HOME or IMGMAKE_STORE, or give --store DIR");
+		return err_set(
+			e, ERR_INVALID,
+			"no place for the store: set HOME or IMGMAKE_STORE, or give --store DIR");
 	return 0;
 }
 
@@ -43,11 +44,13 @@ static int refuse_network(int dir, const char *path, struct err *e)
 	if (fstatfs(dir, &fs) < 0)
 		return err_sys(e, "stat the store %s", path);
 	type = (unsigned)fs.f_type;
-	if (type == NFS_SUPER_MAGIC || type == (unsigned)CIFS_MAGIC || type == (unsigned)SMB2_MAGIC)
-		return err_set(e, ERR_INVALID,
-		               "the store %s is on a network file system; choose a local disk with "
-		               "--store DIR or IMGMAKE_STORE",
-		               path);
+	if (type == NFS_SUPER_MAGIC || type == (unsigned)CIFS_MAGIC ||
+	    type == (unsigned)SMB2_MAGIC)
+		return err_set(
+			e, ERR_INVALID,
+			"the store %s is on a network file system; choose a local disk with "
+			"--store DIR or IMGMAKE_STORE",
+			path);
 	return 0;
 }
 

@@ -1,24 +1,25 @@
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
 
-/* What this machine remembers, in one directory on a local disk (2-architecture.md, "Store"). Several
- * processes may have it open. */
+/* What this machine remembers, in one directory on a local disk (2-architecture.md,
+ * "Store"). Several processes may have it open. */
 #include <stdbool.h>
 
 #include "base/err.h"
 
 struct store {
 	char *path;
-	int dir;              /* fd of the directory */
-	int lease;            /* shared lock that says: this process is using the store */
+	int dir;   /* fd of the directory */
+	int lease; /* shared lock that says: this process is using the store */
 	bool read_only;
 	struct blobs *blobs;
 	struct state *state;
 };
 
-/* `path` NULL: $IMGMAKE_STORE, else $XDG_DATA_HOME/imgmake, else ~/.local/share/imgmake. `read_only`
- * writes nothing (a store that does not exist yet is then empty). */
-MUST_CHECK int store_open(struct store *s, const char *path, bool read_only, struct err *e);
+/* `path` NULL: $IMGMAKE_STORE, else $XDG_DATA_HOME/imgmake, else ~/.local/share/imgmake.
+ * `read_only` writes nothing (a store that does not exist yet is then empty). */
+MUST_CHECK int store_open(struct store *s, const char *path, bool read_only,
+                          struct err *e);
 void store_close(struct store *s);
 
 #endif

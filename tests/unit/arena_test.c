@@ -16,7 +16,7 @@ static void pieces_do_not_overlap_and_are_aligned(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < 400; i++) {
-		arena_strndup(&a, "odd", i % 4);   /* puts the next one out of step */
+		arena_strndup(&a, "odd", i % 4); /* puts the next one out of step */
 		p[i] = arena_alloc(&a, 1 + i * 7);
 		assert_int_equal((uintptr_t)p[i] % _Alignof(max_align_t), 0);
 		for (size_t k = 0; k < 1 + i * 7; k++)

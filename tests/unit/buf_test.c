@@ -68,9 +68,11 @@ static void foreign_text_cannot_steer_a_terminal(void **state)
 	printable("plain ä☺", "plain ä☺");
 	printable("a\033[2Jb", "a\\x1b[2Jb");
 	printable("line\nnext\r", "line\\x0anext\\x0d");
-	printable("\302\233" "31m", "\\xc2\\x9b31m");               /* CSI as one C1 character */
-	printable("x\342\200\256y", "x\\xe2\\x80\\xaey");           /* right-to-left override */
-	printable("x\342\201\246y", "x\\xe2\\x81\\xa6y");           /* isolate */
+	printable("\302\233"
+	          "31m",
+	          "\\xc2\\x9b31m");                       /* CSI as one C1 character */
+	printable("x\342\200\256y", "x\\xe2\\x80\\xaey"); /* right-to-left override */
+	printable("x\342\201\246y", "x\\xe2\\x81\\xa6y"); /* isolate */
 	printable("\302", "\302");
 }
 

@@ -25,8 +25,10 @@ static void add_noise(struct buf *out, size_t n)
 	}
 }
 
-/* Runs `command` with the bytes as its input; what it prints must be `want`, if that is given. */
-static void assert_peer_reads(const char *command, const struct buf *in, const struct buf *want)
+/* Runs `command` with the bytes as its input; what it prints must be `want`, if that is
+ * given. */
+static void assert_peer_reads(const char *command, const struct buf *in,
+                              const struct buf *want)
 {
 	char in_name[] = "/tmp/codec_test.XXXXXX";
 	char out_name[] = "/tmp/codec_test.XXXXXX";
@@ -48,8 +50,9 @@ static void assert_peer_reads(const char *command, const struct buf *in, const s
 	unlink(out_name);
 }
 
-static const size_t sizes[] = { 0, 1, 511, CODEC_MEMBER - 1, CODEC_MEMBER, CODEC_MEMBER + 1,
-	                        5 * CODEC_MEMBER + 77 };
+static const size_t sizes[] = {
+	0, 1, 511, CODEC_MEMBER - 1, CODEC_MEMBER, CODEC_MEMBER + 1, 5 * CODEC_MEMBER + 77
+};
 
 static void what_is_encoded_is_decoded_again(void **state)
 {
@@ -142,10 +145,11 @@ static void zstd_frames_know_their_size_and_have_a_checksum(void **state)
 	add_text(&in, 2 * CODEC_MEMBER + 5, 3);
 	encode(CODEC_ZSTD, NULL, &in, &packed);
 	for (size_t at = 0; at < packed.len; frames++) {
-		unsigned long long n = ZSTD_getFrameContentSize(packed.s + at, packed.len - at);
+		unsigned long long n =
+			ZSTD_getFrameContentSize(packed.s + at, packed.len - at);
 
 		assert_int_equal(n, frames < 2 ? CODEC_MEMBER : 5);
-		assert_true(packed.s[at + 4] & 4);   /* Content_Checksum_flag */
+		assert_true(packed.s[at + 4] & 4); /* Content_Checksum_flag */
 		at += ZSTD_findFrameCompressedSize(packed.s + at, packed.len - at);
 	}
 	assert_int_equal(frames, 3);
@@ -180,9 +184,10 @@ static void peers_read_what_we_write(void **state)
 	encode(CODEC_ZSTD, NULL, &in, &zstd);
 	assert_peer_reads("gzip -t", &gzip, NULL);
 	assert_peer_reads("gzip -dc", &gzip, &in);
-	assert_peer_reads("python3 -c 'import sys,gzip; "
-	                  "sys.stdout.buffer.write(gzip.decompress(sys.stdin.buffer.read()))'",
-	                  &gzip, &in);
+	assert_peer_reads(
+		"python3 -c 'import sys,gzip; "
+		"sys.stdout.buffer.write(gzip.decompress(sys.stdin.buffer.read()))'",
+		&gzip, &in);
 	assert_peer_reads("zstd -qt", &zstd, NULL);
 	assert_peer_reads("zstd -qdc", &zstd, &in);
 }
@@ -209,7 +214,7 @@ static void an_error_of_the_sink_comes_back(void **state)
 
 		assert_int_equal(encoder_add(enc, in.s, in.len, &e), -1);
 		assert_string_equal(e.msg, "disk full");
-		encoder_free(enc);   /* with members begun, and others not */
+		encoder_free(enc); /* with members begun, and others not */
 	}
 	pool_free(pool);
 }
@@ -252,7 +257,8 @@ static void a_busy_pool_stops_no_encoder(void **state)
 
 	add_text(&in, 9 * CODEC_MEMBER, 6);
 	encode(CODEC_GZIP, NULL, &in, &alone);
-	encode(CODEC_GZIP, pool, &in, &busy);   /* freed before the pool comes to its tickets */
+	encode(CODEC_GZIP, pool, &in, &busy); /* freed before the pool comes to its
+	                                         tickets */
 	assert_same(&alone, &busy);
 
 	pthread_mutex_lock(&g.lock);

@@ -85,7 +85,7 @@ static void absent_lists_are_tolerated(void **state)
 	must_read(&c, "{" PLATFORM "," ROOTFS ",\"history\":null,\"config\":null}");
 	config_fini(&c);
 	must_read(&c, "{" PLATFORM ",\"rootfs\":{\"type\":\"layers\",\"diff_ids\":null},"
-		      "\"config\":{\"Env\":null,\"Entrypoint\":null,\"Labels\":null}}");
+	              "\"config\":{\"Env\":null,\"Entrypoint\":null,\"Labels\":null}}");
 	assert_int_equal(config_layer_count(&c), 0);
 	assert_string_equal(config_workdir(&c), "/");
 	assert_null(config_user(&c));
@@ -123,7 +123,7 @@ static void a_variable_keeps_its_place(void **state)
 
 	(void)state;
 	must_read(&c, "{" PLATFORM "," ROOTFS
-		      ",\"config\":{\"Env\":[\"A=1\",\"AB=x\",\"B=2\",\"A=3\"]}}");
+	              ",\"config\":{\"Env\":[\"A=1\",\"AB=x\",\"B=2\",\"A=3\"]}}");
 	assert_string_equal(config_env(&c, "A"), "3");
 	assert_null(config_env(&c, "C"));
 	config_set_env(&c, "A", "4");
@@ -149,13 +149,13 @@ static void setters_change_what_getters_tell(void **state)
 	config_set(&c, "Labels", json_object());
 	config_set(&c, "Labels", NULL);
 	config_set_env(&c, "BAD",
-		       "a\xff"
-		       "b\xc3\xa9\xe2\x82");
+	               "a\xff"
+	               "b\xc3\xa9\xe2\x82");
 	config_set_created(&c, 0);
 	assert_string_equal(config_user(&c), "app");
 	assert_string_equal(config_workdir(&c), "/srv");
 	assert_string_equal(config_env(&c, "BAD"), "a\xef\xbf\xbd"
-						   "b\xc3\xa9\xef\xbf\xbd");
+	                                           "b\xc3\xa9\xef\xbf\xbd");
 	assert_null(config_get(&c, "Labels"));
 	config_set_user(&c, NULL);
 	config_set(&c, "Env", NULL);

@@ -38,7 +38,8 @@ static const char *text_of(const struct image_config *c, const char *key, struct
 
 static void values_see_the_environment_before_their_step(void **state)
 {
-	struct pair pairs[] = { { "A", "new" }, { "B", "${A}-${PATH}-$${A}-$A-${NONE}." } };
+	struct pair pairs[] = { { "A", "new" },
+		                { "B", "${A}-${PATH}-$${A}-$A-${NONE}." } };
 	struct step s = { .kind = STEP_ENV, .env = { pairs, 2 } };
 	struct image_config c;
 	bool inherited = true;
@@ -48,9 +49,10 @@ static void values_see_the_environment_before_their_step(void **state)
 	config_set_env(&c, "A", "old");
 	configure(&c, &s, &inherited);
 	assert_string_equal(config_env(&c, "A"), "new");
-	assert_string_equal(config_env(&c, "B"),
-	                    "old-/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin-"
-	                    "${A}-$A-.");
+	assert_string_equal(
+		config_env(&c, "B"),
+		"old-/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin-"
+		"${A}-$A-.");
 	config_fini(&c);
 }
 
@@ -99,11 +101,14 @@ static void sets_and_labels_add_up(void **state)
 
 	(void)state;
 	start(&c);
-	apply(&c, "{\"expose\": [\"80/tcp\"], \"labels\": {\"a\": \"1\", \"b\": \"2\"}}", &inherited);
+	apply(&c, "{\"expose\": [\"80/tcp\"], \"labels\": {\"a\": \"1\", \"b\": \"2\"}}",
+	      &inherited);
 	apply(&c, "{\"expose\": [\"53/udp\"], \"labels\": {\"a\": \"3\"}}", &inherited);
-	assert_string_equal(text_of(&c, "ExposedPorts", &out), "{\"80/tcp\":{},\"53/udp\":{}}");
+	assert_string_equal(text_of(&c, "ExposedPorts", &out),
+	                    "{\"80/tcp\":{},\"53/udp\":{}}");
 	assert_string_equal(text_of(&c, "Labels", &out), "{\"a\":\"3\",\"b\":\"2\"}");
-	apply(&c, "{\"healthcheck\": {\"test\": [\"CMD\", \"x\"], \"interval\": 5, \"retries\": 3}}",
+	apply(&c,
+	      "{\"healthcheck\": {\"test\": [\"CMD\", \"x\"], \"interval\": 5, \"retries\": 3}}",
 	      &inherited);
 	assert_string_equal(text_of(&c, "Healthcheck", &out),
 	                    "{\"Test\":[\"CMD\",\"x\"],\"Interval\":5,\"Retries\":3}");
@@ -115,7 +120,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(values_see_the_environment_before_their_step),
 		cmocka_unit_test(workdirs_follow_each_other),
-		cmocka_unit_test(a_new_entrypoint_takes_the_bases_command_away_and_no_other),
+		cmocka_unit_test(
+			a_new_entrypoint_takes_the_bases_command_away_and_no_other),
 		cmocka_unit_test(sets_and_labels_add_up),
 	};
 

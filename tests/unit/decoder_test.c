@@ -22,8 +22,11 @@ static void assert_corrupt(enum codec codec, const char *s, size_t n)
 
 static void add_peer_gzip(struct buf *out, const struct buf *in, bool with_names)
 {
-	gz_header h = { .name = (Bytef *)"layer.tar", .comment = (Bytef *)"a comment",
-	                .extra = (Bytef *)"XX\x02\0ab", .extra_len = 6, .hcrc = 1 };
+	gz_header h = { .name = (Bytef *)"layer.tar",
+		        .comment = (Bytef *)"a comment",
+		        .extra = (Bytef *)"XX\x02\0ab",
+		        .extra_len = 6,
+		        .hcrc = 1 };
 	z_stream z = { 0 };
 
 	assert_int_equal(deflateInit2(&z, 6, Z_DEFLATED, 31, 9, 0), Z_OK);
@@ -61,12 +64,14 @@ static void decoding_does_not_depend_on_the_size_of_reads(void **state)
 		size_t out_piece = pieces[i / ARRAY_LEN(pieces)];
 		AUTO_BUF out = BUF_INIT;
 
-		assert_int_equal(decode_pieces(CODEC_GZIP, gzip.s, gzip.len, in_piece, out_piece,
-		                               NULL, &out, &e), 0);
+		assert_int_equal(decode_pieces(CODEC_GZIP, gzip.s, gzip.len, in_piece,
+		                               out_piece, NULL, &out, &e),
+		                 0);
 		assert_same(&plain, &out);
 		buf_reset(&out);
-		assert_int_equal(decode_pieces(CODEC_ZSTD, zstd.s, zstd.len, in_piece, out_piece,
-		                               NULL, &out, &e), 0);
+		assert_int_equal(decode_pieces(CODEC_ZSTD, zstd.s, zstd.len, in_piece,
+		                               out_piece, NULL, &out, &e),
+		                 0);
 		assert_same(&plain, &out);
 	}
 }
@@ -102,8 +107,13 @@ static void a_stream_cut_after_a_whole_member_is_that_member(void **state)
 
 static void garbage_after_the_end_is_an_error(void **state)
 {
-	static const char *const tails[] = { "x", "garbage garbage garbage", "\x1f", "\x1f\x8b",
-		                             "\x1f\x8b\x08", "PK\003\004", "\x28\xb5\x2f" };
+	static const char *const tails[] = { "x",
+		                             "garbage garbage garbage",
+		                             "\x1f",
+		                             "\x1f\x8b",
+		                             "\x1f\x8b\x08",
+		                             "PK\003\004",
+		                             "\x28\xb5\x2f" };
 
 	(void)state;
 	for (enum codec c = CODEC_GZIP; c <= CODEC_ZSTD; c++)
@@ -139,7 +149,8 @@ static void a_flipped_bit_is_noticed(void **state)
 
 				packed.s[i] = (char)(packed.s[i] ^ 1 << bit);
 				if (decode(c, &packed, &out, &e) == 0)
-					assert_same(&in, &out);   /* a bit that means nothing */
+					assert_same(&in, &out); /* a bit that means
+					                           nothing */
 				packed.s[i] = (char)(packed.s[i] ^ 1 << bit);
 			}
 		packed.s[packed.len - 1] = (char)(packed.s[packed.len - 1] ^ 1);
@@ -218,7 +229,8 @@ static void a_zstd_window_above_the_limit_is_refused(void **state)
 	buf_reset(&out);
 	encode(CODEC_ZSTD, NULL, &in, &out);
 	l.zstd_window = 64 << 10;
-	assert_int_equal(decode_pieces(CODEC_ZSTD, out.s, out.len, 99, 100, &l, &in, &e), -1);
+	assert_int_equal(decode_pieces(CODEC_ZSTD, out.s, out.len, 99, 100, &l, &in, &e),
+	                 -1);
 	assert_int_equal(e.code, ERR_LIMIT);
 }
 
@@ -236,9 +248,13 @@ static void a_bomb_is_stopped_at_the_limit(void **state)
 
 		encode(c, NULL, &in, &packed);
 		l.unpacked = 100000;
-		assert_int_equal(decode_pieces(c, packed.s, packed.len, 999, 999, &l, &out, &e), 0);
+		assert_int_equal(
+			decode_pieces(c, packed.s, packed.len, 999, 999, &l, &out, &e),
+			0);
 		l.unpacked = 99999;
-		assert_int_equal(decode_pieces(c, packed.s, packed.len, 999, 999, &l, &out, &e), -1);
+		assert_int_equal(
+			decode_pieces(c, packed.s, packed.len, 999, 999, &l, &out, &e),
+			-1);
 		assert_int_equal(e.code, ERR_LIMIT);
 	}
 }

@@ -488,8 +488,8 @@ static void a_layer_is_mounted_from_where_an_earlier_deploy_put_it(void **state)
 	snprintf(to, sizeof(to), "%s/later:x", w.repo);
 	if (image_push(&r, "a", &a, to, &o, &e) < 0)
 		fail_msg("%s", e.msg);
-	assert_int_equal(r.at[0].mounted.blobs,
-	                 1); /* the configuration is not remembered */
+	assert_int_equal(r.at[0].mounted.blobs, 1); /* the configuration is not remembered
+	                                             */
 	assert_int_equal(r.at[0].sent.blobs, 1);
 	deploy_result_fini(&r);
 }

@@ -47,15 +47,15 @@ static void platforms_are_normalised(void **state)
 static void bad_platforms_are_refused(void **state)
 {
 	static const char *const bad[] = { "",
-					   "/",
-					   "linux/",
-					   "/amd64",
-					   "linux/amd64/",
-					   "a/b/c/d",
-					   "linux//v7",
-					   "nonsense",
-					   "linux/am d64",
-					   "linux/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" };
+		                           "/",
+		                           "linux/",
+		                           "/amd64",
+		                           "linux/amd64/",
+		                           "a/b/c/d",
+		                           "linux//v7",
+		                           "nonsense",
+		                           "linux/am d64",
+		                           "linux/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" };
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		struct platform p;
@@ -184,7 +184,7 @@ static void layers_that_lie_elsewhere_are_refused(void **state)
 		-1);
 	assert_non_null(strstr(e.msg, "outside the registry"));
 	assert_int_equal(media_layer_codec(MEDIA_OCI_LAYER_GZIP "+encrypted", &codec, &e),
-			 -1);
+	                 -1);
 	assert_non_null(strstr(e.msg, "encrypted"));
 	assert_int_equal(media_layer_codec(MEDIA_OCI_CONFIG, &codec, &e), -1);
 }

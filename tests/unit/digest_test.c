@@ -29,7 +29,9 @@ static void known_text_has_its_known_digest(void **state)
 static void only_the_exact_form_is_read(void **state)
 {
 	static const char *const bad[] = {
-		"", "sha256:", "sha512:00",
+		"",
+		"sha256:",
+		"sha512:00",
 		"sha256:BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD",
 		"sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015a",
 		"sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015add",
@@ -77,8 +79,9 @@ static void key(struct digest *out, const char *a, const char *b)
 static void no_two_lists_of_fields_collide(void **state)
 {
 	static const char *const pairs[][2] = {
-		{ "ab", "c" }, { "a", "bc" }, { "abc", "" }, { "", "abc" }, { "abc", NULL },
-		{ NULL, "abc" }, { "", "" }, { NULL, NULL }, { NULL, "" }, { "", NULL },
+		{ "ab", "c" },   { "a", "bc" },   { "abc", "" }, { "", "abc" },
+		{ "abc", NULL }, { NULL, "abc" }, { "", "" },    { NULL, NULL },
+		{ NULL, "" },    { "", NULL },
 	};
 	struct digest d[ARRAY_LEN(pairs)];
 

@@ -70,9 +70,10 @@ static void replacing_is_whole_and_leaves_nothing_behind(void **state)
 	old = openat(p->dir, "f", O_RDONLY | O_CLOEXEC);
 	put(p->dir, "f", "a new one");
 	expect(p->dir, "f", "a new one");
-	assert_int_equal(fd_read(old, c, 4, "f", &e), 3);   /* a reader keeps what it opened */
+	assert_int_equal(fd_read(old, c, 4, "f", &e), 3); /* a reader keeps what it opened
+	                                                   */
 	assert_int_equal(unlinkat(p->dir, "f", 0), 0);
-	assert_int_equal(unlinkat(AT_FDCWD, p->path, AT_REMOVEDIR), 0);   /* it is empty */
+	assert_int_equal(unlinkat(AT_FDCWD, p->path, AT_REMOVEDIR), 0); /* it is empty */
 	assert_int_equal(mkdirat(AT_FDCWD, p->path, 0755), 0);
 }
 
@@ -110,7 +111,8 @@ static void what_is_no_regular_file_is_refused_unread(void **state)
 	struct err e;
 
 	assert_int_equal(mkfifoat(p->dir, "pipe", 0600), 0);
-	assert_int_equal(file_open_regular(p->dir, "pipe", NULL, &e), -1);   /* and no waiting */
+	assert_int_equal(file_open_regular(p->dir, "pipe", NULL, &e), -1); /* and no
+	                                                                      waiting */
 	assert_int_equal(e.code, ERR_INVALID);
 	assert_int_equal(mkdirat(p->dir, "d", 0755), 0);
 	assert_int_equal(file_open_regular(p->dir, "d", NULL, &e), -1);
@@ -170,7 +172,7 @@ static void removing_follows_no_symlink_and_minds_no_modes(void **state)
 	assert_int_equal(file_remove_tree(p->dir, "t", &e), 0);
 	assert_false(file_exists(p->dir, "t"));
 	assert_true(file_exists(p->dir, "kept/f"));
-	assert_int_equal(file_remove_tree(p->dir, "t", &e), 0);   /* gone already */
+	assert_int_equal(file_remove_tree(p->dir, "t", &e), 0); /* gone already */
 }
 
 static void a_dangling_symlink_exists(void **state)

@@ -49,7 +49,7 @@ static void stars_and_directories(void **state)
 {
 	static const struct row rows[] = {
 		{ "*", "notes", true },
-		{ "*", "sub/notes", true },            /* through its parent */
+		{ "*", "sub/notes", true }, /* through its parent */
 		{ "*.o", "main.o", true },
 		{ "*.o", "sub/main.o", false },
 		{ "sub/*", "sub/deep/x", true },
@@ -61,13 +61,13 @@ static void stars_and_directories(void **state)
 		{ "sub/**", "sub/x", true },
 		{ "sub/**", "sub/x/y/z", true },
 		{ "sub/**", "subway/x", false },
-		{ "sub**", "subway/x", true },         /* a prefix of text */
+		{ "sub**", "subway/x", true }, /* a prefix of text */
 		{ "**/obj", "obj", true },
 		{ "**/obj", "a/b/obj", true },
 		{ "**/obj", "a/obj/x", true },
 		{ "**/obj", "a/myobj", false },
-		{ "**obj", "a/myobj", true },          /* a suffix of text */
-		{ "**obj*", "myobj1", false },         /* but no longer with a star behind */
+		{ "**obj", "a/myobj", true },  /* a suffix of text */
+		{ "**obj*", "myobj1", false }, /* but no longer with a star behind */
 		{ "**/obj/*", "a/obj/x", true },
 		{ "**/obj/*", "a/obj", false },
 		{ "**/obj/**", "a/obj/x/y", true },
@@ -94,15 +94,15 @@ static void single_characters_and_classes(void **state)
 		{ "f?o", "foo", true },
 		{ "f?o", "fo", false },
 		{ "f?o", "f/o", false },
-		{ "f?o", "f☺o", true },                /* a character, not a byte */
+		{ "f?o", "f☺o", true }, /* a character, not a byte */
 		{ "f???o", "f☺o", false },
 		{ "f[l-n]o", "fmo", true },
 		{ "f[l-n]o", "fko", false },
 		{ "f[^l-n]o", "fko", true },
 		{ "f[^l-n]o", "fmo", false },
 		{ "f[^l-n]o", "f☺o", true },
-		{ "f[^x]o", "f/o", true },             /* in Go, a slash too */
-		{ "f[!x]o", "f!o", true },             /* `!` is no negation */
+		{ "f[^x]o", "f/o", true }, /* in Go, a slash too */
+		{ "f[!x]o", "f!o", true }, /* `!` is no negation */
 		{ "f[!x]o", "fao", false },
 		{ "[а-я]*", "ж.txt", true },
 		{ "[\\]x]", "]", true },
@@ -116,11 +116,11 @@ static void single_characters_and_classes(void **state)
 		{ "(x)|{y}+$", "(x)|{y}+$", true },
 		{ "(x)|*", "(x)|z", true },
 		{ "a^b", "a^b", true },
-		{ "a^*", "a^b", false },               /* an anchor, once a star is about */
+		{ "a^*", "a^b", false }, /* an anchor, once a star is about */
 		{ "^a*", "ab", true },
-		{ "x\\d", "x7", true },                /* a class of Go's regular expressions */
+		{ "x\\d", "x7", true }, /* a class of Go's regular expressions */
 		{ "x\\d", "xd", false },
-		{ "[*]", "[[]", true },                /* the star takes the bracket apart */
+		{ "[*]", "[[]", true }, /* the star takes the bracket apart */
 		{ "[*]", "*", false },
 	};
 
@@ -153,7 +153,7 @@ static void lines_are_read_as_moby_reads_them(void **state)
 	static const struct row rows[] = {
 		{ "# obj\nobj", "obj", true },
 		{ "# obj", "obj", false },
-		{ " # obj", "# obj", true },           /* a comment starts at the margin */
+		{ " # obj", "# obj", true }, /* a comment starts at the margin */
 		{ "\xef\xbb\xbf# c\nobj", "obj", true },
 		{ "\xef\xbb\xbfobj", "obj", true },
 		{ "obj\r\nbin\r\n", "bin", true },
@@ -185,8 +185,9 @@ static void lines_are_read_as_moby_reads_them(void **state)
 static void malformed_patterns_name_file_and_line(void **state)
 {
 	static const char *const bad[] = {
-		"[", "[^", "[^x", "a[", "[]a]", "[-]", "[x-]", "[-x]", "[a-b-c]", "x\\", "!", "! ",
-		"!/", "/!", "[z-a]*", "*\\b", "[[:alpha:]]",
+		"[",    "[^",   "[^x",     "a[",   "[]a]",        "[-]",
+		"[x-]", "[-x]", "[a-b-c]", "x\\",  "!",           "! ",
+		"!/",   "/!",   "[z-a]*",  "*\\b", "[[:alpha:]]",
 	};
 	struct ignore *ig;
 	struct err e;
@@ -238,7 +239,7 @@ static void directories_are_entered_only_for_exceptions(void **state)
 	skips("*\n!src/**", "src", false);
 	skips("*\n!src/**", "other", true);
 	skips("*\n!**/*.go", "other", false);
-	skips("!docs/x\ndocs", "docs", true);     /* excluded again after the exception */
+	skips("!docs/x\ndocs", "docs", true); /* excluded again after the exception */
 	skips("**\n!a/b/c", "a", false);
 	skips("**\n!a/b/c", "a/b", false);
 	skips("**\n!a/b/c", "a/bb", true);
@@ -257,16 +258,21 @@ static void matching_is_cheap(void **state)
 
 	(void)state;
 	for (int i = 0; i < 50; i++)
-		buf_addf(&text, i % 3 == 0 ? "**/name%d*\n" : i % 3 == 1 ? "dir%d/sub\n"
-		         : "*.ext%d\n", i);
+		buf_addf(&text,
+		         i % 3 == 0   ? "**/name%d*\n"
+		         : i % 3 == 1 ? "dir%d/sub\n"
+		                      : "*.ext%d\n",
+		         i);
 	ig = parse(text.s);
 	start = clock_ns();
 	for (int i = 0; i < 20000; i++) {
-		snprintf(path, sizeof(path), "src/module%d/deeper/and/deeper/file%d.c", i % 100, i);
+		snprintf(path, sizeof(path), "src/module%d/deeper/and/deeper/file%d.c",
+		         i % 100, i);
 		hits += ignore_matches(ig, path);
 	}
 	assert_int_equal(hits, 0);
-	assert_true(clock_ns() - start < INT64_C(5000000000));   /* with sanitizers and load */
+	assert_true(clock_ns() - start < INT64_C(5000000000)); /* with sanitizers and load
+	                                                        */
 	ignore_free(ig);
 	ig = parse("**/**/**/**/**/**/**/**/*a*a*a*a*a*a*a*a*b/c");
 	memset(path, 'a', sizeof(path) - 1);

@@ -42,7 +42,7 @@ static inline void ok(int rc, const struct err *e)
 }
 
 static inline void put(struct fixture *f, struct buf *body, const char *type,
-		       struct descriptor *d)
+                       struct descriptor *d)
 {
 	struct err e;
 
@@ -54,7 +54,7 @@ static inline void put(struct fixture *f, struct buf *body, const char *type,
 
 /* Two layers, the first of them twice if `twice`. */
 static inline struct descriptor make_image(struct fixture *f, const struct platform *p,
-					   const char *text, enum codec codec, bool twice)
+                                           const char *text, enum codec codec, bool twice)
 {
 	struct item lower[] = { other(TOC_DIR, "etc", NULL), file("etc/hello", text) };
 	struct item upper[] = { file("top", text) };
@@ -85,7 +85,7 @@ static inline struct descriptor make_image(struct fixture *f, const struct platf
 static inline struct descriptor make_index(struct fixture *f)
 {
 	struct descriptor d[2] = { make_image(f, &amd64, "amd", CODEC_GZIP, false),
-				   make_image(f, &arm64, "arm", CODEC_GZIP, false) };
+		                   make_image(f, &arm64, "arm", CODEC_GZIP, false) };
 	struct image_index ix = { .manifests = d, .n = 2 };
 	AUTO_BUF body = BUF_INIT;
 	struct descriptor out;
@@ -112,7 +112,7 @@ static inline struct blobs *fresh_store(struct fixture *f, const char *name)
 }
 
 static inline void export_to(struct fixture *f, enum layout_kind kind, const char *path,
-			     const char *name, const struct descriptor *root)
+                             const char *name, const struct descriptor *root)
 {
 	struct err e;
 
@@ -121,8 +121,8 @@ static inline void export_to(struct fixture *f, enum layout_kind kind, const cha
 
 /* What import into an empty store gives is whole, and the root known before. */
 static inline void import_from(struct fixture *f, enum layout_kind kind, const char *path,
-			       const char *tag, const struct platform *p,
-			       struct descriptor *root)
+                               const char *tag, const struct platform *p,
+                               struct descriptor *root)
 {
 	static int serial;
 	struct descriptor told;
@@ -141,8 +141,8 @@ static inline void import_from(struct fixture *f, enum layout_kind kind, const c
 }
 
 static inline void import_fails(struct fixture *f, enum layout_kind kind,
-				const char *path, const char *tag, enum err_code code,
-				const char *why)
+                                const char *path, const char *tag, enum err_code code,
+                                const char *why)
 {
 	struct descriptor root;
 	struct blobs *fresh = fresh_store(f, "failing");

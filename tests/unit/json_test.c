@@ -33,8 +33,9 @@ static void refused(const char *text, size_t n)
 static void foreign_documents_are_read_strictly(void **state)
 {
 	static const char *const bad[] = {
-		"", "{", "{\"a\":1,\"a\":2}", "{} x", "[1,]", "{\"a\":\"\\u0000\"}", "nul",
-		"\"\xff\"", "[01]",
+		"",     "{",        "{\"a\":1,\"a\":2}",
+		"{} x", "[1,]",     "{\"a\":\"\\u0000\"}",
+		"nul",  "\"\xff\"", "[01]",
 	};
 	char deep[300];
 
@@ -63,7 +64,8 @@ static void writing_keeps_the_order_and_pretty_sorts(void **state)
 
 static void members_are_typed(void **state)
 {
-	AUTO_JSON *j = parse("{\"s\":\"x\",\"i\":7,\"b\":true,\"o\":{},\"l\":[],\"n\":null}");
+	AUTO_JSON *j =
+		parse("{\"s\":\"x\",\"i\":7,\"b\":true,\"o\":{},\"l\":[],\"n\":null}");
 	const char *s = "before";
 	int64_t i = -1;
 	json_t *o = NULL;

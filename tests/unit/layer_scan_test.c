@@ -1,4 +1,5 @@
-/* Layers as real tools make them: GNU tar in all its formats, bsdtar, Python's tarfile, gzip. */
+/* Layers as real tools make them: GNU tar in all its formats, bsdtar, Python's tarfile,
+ * gzip. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -167,10 +168,14 @@ static void gnu_tar_is_read_in_all_its_formats(void **state)
 	reads(*state, "tar --format=oldgnu -cf out.tar d", true, true);
 	reads(*state, "tar --format=pax -cf out.tar d", true, true);
 	reads(*state, "tar --format=gnu --sparse -cf out.tar ./d/", true, true);
-	reads(*state, "tar --format=pax --sparse --sparse-version=0.0 -cf out.tar d", true, true);
-	reads(*state, "tar --format=pax --sparse --sparse-version=0.1 -cf out.tar d", true, true);
-	reads(*state, "tar --format=pax --sparse --sparse-version=1.0 -cf out.tar d", true, true);
-	reads(*state, "tar --format=pax --xattrs --acls -P -cf out.tar $PWD/d --transform s,.*/d,d,",
+	reads(*state, "tar --format=pax --sparse --sparse-version=0.0 -cf out.tar d",
+	      true, true);
+	reads(*state, "tar --format=pax --sparse --sparse-version=0.1 -cf out.tar d",
+	      true, true);
+	reads(*state, "tar --format=pax --sparse --sparse-version=1.0 -cf out.tar d",
+	      true, true);
+	reads(*state,
+	      "tar --format=pax --xattrs --acls -P -cf out.tar $PWD/d --transform s,.*/d,d,",
 	      true, false);
 }
 
@@ -254,8 +259,9 @@ static void what_is_behind_a_compressed_layer_is_refused(void **state)
 	struct err e;
 
 	run(*state, tree);
-	run(*state, "tar -czf out.tar.gz d; cp out.tar.gz behind; echo more >> behind;"
-	            "head -c -1 out.tar.gz > cut; tar -cf plain d; (cat plain; echo) > tail");
+	run(*state,
+	    "tar -czf out.tar.gz d; cp out.tar.gz behind; echo more >> behind;"
+	    "head -c -1 out.tar.gz > cut; tar -cf plain d; (cat plain; echo) > tail");
 	assert_int_equal(scan(*state, "out.tar.gz", CODEC_GZIP, &t, &d, &e), 0);
 	toc_fini(&t);
 	assert_int_equal(scan(*state, "behind", CODEC_GZIP, &t, &d, &e), -1);
@@ -269,15 +275,17 @@ static void what_is_behind_a_compressed_layer_is_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(gnu_tar_is_read_in_all_its_formats, set_up,
-		                                tear_down),
-		cmocka_unit_test_setup_teardown(bsdtar_is_read, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(tarfile_of_python_is_read, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(the_diff_id_is_of_the_whole_plain_stream, set_up,
-		                                tear_down),
-		cmocka_unit_test_setup_teardown(offsets_point_at_content, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(what_is_behind_a_compressed_layer_is_refused,
+		cmocka_unit_test_setup_teardown(gnu_tar_is_read_in_all_its_formats,
 		                                set_up, tear_down),
+		cmocka_unit_test_setup_teardown(bsdtar_is_read, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(tarfile_of_python_is_read, set_up,
+		                                tear_down),
+		cmocka_unit_test_setup_teardown(the_diff_id_is_of_the_whole_plain_stream,
+		                                set_up, tear_down),
+		cmocka_unit_test_setup_teardown(offsets_point_at_content, set_up,
+		                                tear_down),
+		cmocka_unit_test_setup_teardown(
+			what_is_behind_a_compressed_layer_is_refused, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

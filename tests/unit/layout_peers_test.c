@@ -61,9 +61,9 @@ static void we_read_what_skopeo_writes(void **state)
 	assert_true(digest_equal(&got.digest, &all.digest));
 	import_from(f, LAYOUT_DOCKER_ARCHIVE, "d.tar", NULL, &amd64, &got);
 	import_from(f, LAYOUT_DOCKER_ARCHIVE, "d.tar", "docker.io/library/app:2", &amd64,
-		    &got);
+	            &got);
 	import_fails(f, LAYOUT_DOCKER_ARCHIVE, "d.tar", "app:3", ERR_NOT_FOUND,
-		     "library/app:2");
+	             "library/app:2");
 }
 
 /* As Docker wrote them up to version 24: a directory a layer, and links where images
@@ -86,16 +86,16 @@ static void old_docker_archives_share_layers_by_links(void **state)
 	import_fails(f, LAYOUT_DOCKER_ARCHIVE, "old.tar", NULL, ERR_INVALID, "a:1, b:1");
 	sh(f, "cd x && ln -sf ../../../etc/passwd l3/layer.tar && tar -cf ../bad.tar *");
 	import_fails(f, LAYOUT_DOCKER_ARCHIVE, "bad.tar", "a:1", ERR_NOT_FOUND,
-		     "missing");
+	             "missing");
 	sh(f, "cd x && ln -sf layer.tar l3/layer.tar && tar -cf ../loop.tar *");
 	import_fails(f, LAYOUT_DOCKER_ARCHIVE, "loop.tar", "a:1", ERR_INVALID,
-		     "chain of links");
+	             "chain of links");
 	sh(f, "cd x && rm l3/layer.tar && cp l2/layer.tar l3/ && tar -cf ../wrong.tar *");
 	import_fails(f, LAYOUT_DOCKER_ARCHIVE, "wrong.tar", "a:1", ERR_CORRUPT,
-		     "layer 3");
+	             "layer 3");
 	sh(f, "cd x && tar -cf ../dup.tar * && tar -rf ../dup.tar manifest.json");
 	import_fails(f, LAYOUT_DOCKER_ARCHIVE, "dup.tar", "a:1", ERR_INVALID,
-		     "in it twice");
+	             "in it twice");
 }
 
 static void compressed_layers_of_an_archive_must_be_what_the_configuration_says(

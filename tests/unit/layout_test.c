@@ -73,8 +73,8 @@ static void an_index_keeps_all_platforms(void **state)
 	assert_true(platform_equal(&p[1], &arm64));
 	free(p);
 	assert_int_equal(layout_export(f->blobs, f->fd, LAYOUT_DOCKER_ARCHIVE, "d.tar",
-				       "x", &root, &e),
-			 -1);
+	                               "x", &root, &e),
+	                 -1);
 	assert_non_null(strstr(e.msg, "--platform"));
 	sh(f, "test ! -e d.tar");
 }
@@ -138,17 +138,17 @@ static void a_tag_names_its_newest_image(void **state)
 
 	export_to(f, LAYOUT_OCI_DIR, "out", "one", &a);
 	export_to(f, LAYOUT_OCI_DIR, "out", "two", &a);
-	import_from(f, LAYOUT_OCI_DIR, "out", NULL, &amd64,
-		    &got); /* one image, two tags */
+	import_from(f, LAYOUT_OCI_DIR, "out", NULL, &amd64, &got); /* one image, two tags
+	                                                            */
 	export_to(f, LAYOUT_OCI_DIR, "out", "one", &b);
 	import_from(f, LAYOUT_OCI_DIR, "out", "one", &amd64, &got);
 	assert_true(digest_equal(&got.digest, &b.digest));
 	import_from(f, LAYOUT_OCI_DIR, "out", "two", &amd64, &got);
 	assert_true(digest_equal(&got.digest, &a.digest));
 	import_fails(f, LAYOUT_OCI_DIR, "out", NULL, ERR_INVALID,
-		     "name one of: two, one");
+	             "name one of: two, one");
 	import_fails(f, LAYOUT_OCI_DIR, "out", "three", ERR_NOT_FOUND,
-		     "there is: two, one");
+	             "there is: two, one");
 	sh(f, "test $(jq '.manifests | length' out/index.json) = 2");
 }
 
@@ -175,7 +175,7 @@ static void a_damaged_file_of_a_layout_is_written_anew(void **state)
 	sh(f,
 	   "for b in out/blobs/sha256/*; do printf X | dd of=$b bs=1 seek=3 conv=notrunc; done");
 	import_fails(f, LAYOUT_OCI_DIR, "out", "x", ERR_CORRUPT,
-		     "not what its name says");
+	             "not what its name says");
 	export_to(f, LAYOUT_OCI_DIR, "out", "x", &root);
 	import_from(f, LAYOUT_OCI_DIR, "out", "x", &amd64, &got);
 }
@@ -202,13 +202,13 @@ static void hostile_directories_are_refused(void **state)
 	import_fails(f, LAYOUT_OCI_DIR, "out", "x", ERR_INVALID, "symbolic link");
 	sh(f, "rm out/blobs && mv real out/blobs && echo x >> out/blobs/sha256/%s", hex);
 	import_fails(f, LAYOUT_OCI_DIR, "out", "x", ERR_CORRUPT,
-		     "not what its name says");
+	             "not what its name says");
 	import_fails(f, LAYOUT_OCI_DIR, "absent", "x", ERR_NOT_FOUND,
-		     "no such directory");
+	             "no such directory");
 	import_fails(f, LAYOUT_OCI_DIR, ".", NULL, ERR_INVALID,
-		     "not an OCI image layout");
+	             "not an OCI image layout");
 	import_fails(f, LAYOUT_DOCKER_ARCHIVE, "secret", NULL, ERR_CORRUPT,
-		     "secret: tar header");
+	             "secret: tar header");
 }
 
 static void a_damaged_blob_does_not_leave_the_store(void **state)
@@ -225,8 +225,8 @@ static void a_damaged_blob_does_not_leave_the_store(void **state)
 	   digest_hex(&im.manifest.layers[1].digest, hex));
 	image_fini(&im);
 	assert_int_equal(layout_export(f->blobs, f->fd, LAYOUT_OCI_ARCHIVE, "a.tar", "x",
-				       &root, &e),
-			 -1);
+	                               &root, &e),
+	                 -1);
 	assert_int_equal(e.code, ERR_CORRUPT);
 	sh(f, "test -z \"$(ls | grep a.tar)\" && test ! -e blobs/sha256/%s", hex);
 	assert_int_equal(

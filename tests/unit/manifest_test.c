@@ -50,7 +50,7 @@ static void a_manifest_comes_back_as_it_was_written(void **state)
 
 	(void)state;
 	assert_int_equal(manifest_read(&m, MEDIA_OCI_MANIFEST, text, strlen(text), &e),
-			 0);
+	                 0);
 	assert_int_equal(m.n_layers, 1);
 	assert_string_equal(m.artifact_type, "a/b");
 	manifest_write(&m, &out);
@@ -98,18 +98,18 @@ static void a_body_of_two_meanings_is_refused(void **state)
 
 	(void)state;
 	assert_int_equal(read_manifest("", "{" V2 CONFIG "," LAYERS "," ENTRIES "}", &e),
-			 -1);
+	                 -1);
 	assert_non_null(strstr(e.msg, "both a manifest and an index"));
 	assert_int_equal(read_index("", "{" V2 ENTRIES "," LAYERS "}", &e), -1);
 	assert_int_equal(read_index(MEDIA_OCI_INDEX, "{" V2 CONFIG "," LAYERS "}", &e),
-			 -1);
+	                 -1);
 	assert_int_equal(read_manifest(MEDIA_OCI_MANIFEST, "{" V2 ENTRIES "}", &e), -1);
 	assert_int_equal(
 		read_manifest("", "{" V2 "\"fsLayers\":[]," CONFIG "," LAYERS "}", &e),
 		-1);
 	/* A duplicate key is another way to say two things. */
 	assert_int_equal(read_manifest("", "{" V2 CONFIG "," LAYERS "," LAYERS "}", &e),
-			 -1);
+	                 -1);
 }
 
 static void type_of_body_and_descriptor_must_agree(void **state)
@@ -123,7 +123,7 @@ static void type_of_body_and_descriptor_must_agree(void **state)
 	assert_int_equal(read_manifest(MEDIA_DOCKER_MANIFEST, body, &e), -1);
 	assert_non_null(strstr(e.msg, "was said to be"));
 	assert_int_equal(read_manifest("text/html", "{" V2 CONFIG "," LAYERS "}", &e),
-			 -1);
+	                 -1);
 	assert_int_equal(read_index("", body, &e), -1);
 }
 
@@ -133,7 +133,7 @@ static void schema_1_is_refused_with_advice(void **state)
 
 	(void)state;
 	assert_int_equal(read_manifest("", "{\"schemaVersion\":1,\"fsLayers\":[]}", &e),
-			 -1);
+	                 -1);
 	assert_non_null(strstr(e.msg, "schema 1"));
 	assert_non_null(strstr(e.msg, "skopeo"));
 	assert_int_equal(
@@ -226,8 +226,8 @@ static const char *selected(const char *want, const char *const *have, size_t n)
 static void the_nearest_variant_is_chosen(void **state)
 {
 	static const char *const have[] = { "linux/arm/v5", "unknown/unknown",
-					    "linux/arm/v6", "linux/amd64",
-					    "linux/arm64" };
+		                            "linux/arm/v6", "linux/amd64",
+		                            "linux/arm64" };
 	(void)state;
 	assert_string_equal(selected("linux/arm/v7", have, 5), "linux/arm/v6");
 	assert_string_equal(selected("linux/arm/v5", have, 5), "linux/arm/v5");

@@ -19,31 +19,47 @@ static const struct opt graph_options[] = {
 };
 
 static const struct command table[] = {
-	{ .name = "build", .args = "[TARGET...]", .help = "build targets", .max_words = -1,
+	{ .name = "build",
+	  .args = "[TARGET...]",
+	  .help = "build targets",
+	  .max_words = -1,
 	  .takes = TAKES_PROJECT | TAKES_BUILD | TAKES_DRY_RUN | TAKES_QUESTION |
 	           TAKES_NETWORK | TAKES_STORE,
 	  .example = "imgmake web\nimgmake -j4" },
-	{ .name = "graph", .args = "", .help = "draw the targets", .options = graph_options,
+	{ .name = "graph",
+	  .args = "",
+	  .help = "draw the targets",
+	  .options = graph_options,
 	  .takes = TAKES_PROJECT },
-	{ .name = "run", .args = "IMAGE [-- ARG...]", .help = "run an image",
-	  .min_words = 1, .max_words = 1, .takes = TAKES_PROJECT | TAKES_REST },
+	{ .name = "run",
+	  .args = "IMAGE [-- ARG...]",
+	  .help = "run an image",
+	  .min_words = 1,
+	  .max_words = 1,
+	  .takes = TAKES_PROJECT | TAKES_REST },
 	{ 0 },
 };
 
-#define ARGV(...) (char **)(const char *[]){ "imgmake", __VA_ARGS__, NULL }
+#define ARGV(...)                                                                        \
+	(char **)(const char *[])                                                        \
+	{                                                                                \
+		"imgmake", __VA_ARGS__, NULL                                             \
+	}
 #define PARSE(o, e, ...) options_parse(o, table, ARGV(__VA_ARGS__), e)
-#define GOOD(o, ...) do {                                                              \
-	struct err e_;                                                                 \
-	if (PARSE(o, &e_, __VA_ARGS__) < 0)                                            \
-		fail_msg("%s", e_.msg);                                                \
-} while (0)
-#define BAD(text, ...) do {                                                            \
-	struct options o_;                                                             \
-	struct err e_;                                                                 \
-	assert_int_equal(PARSE(&o_, &e_, __VA_ARGS__), -1);                            \
-	assert_string_equal(e_.msg, text);                                             \
-	options_fini(&o_);                                                             \
-} while (0)
+#define GOOD(o, ...)                                                                     \
+	do {                                                                             \
+		struct err e_;                                                           \
+		if (PARSE(o, &e_, __VA_ARGS__) < 0)                                      \
+			fail_msg("%s", e_.msg);                                          \
+	} while (0)
+#define BAD(text, ...)                                                                   \
+	do {                                                                             \
+		struct options o_;                                                       \
+		struct err e_;                                                           \
+		assert_int_equal(PARSE(&o_, &e_, __VA_ARGS__), -1);                      \
+		assert_string_equal(e_.msg, text);                                       \
+		options_fini(&o_);                                                       \
+	} while (0)
 
 static void the_command_defaults_to_the_first(void **state)
 {
@@ -92,7 +108,8 @@ static void letters_cluster_and_values_attach(void **state)
 	assert_int_equal(o.lock, LOCK_STRICT);
 	assert_int_equal(o.debug, DEBUG_EXPLAIN);
 	options_fini(&o);
-	GOOD(&o, "-W", "a", "-Wb", "--registry-mirror", "h=m", "--insecure-registry=h:5000");
+	GOOD(&o, "-W", "a", "-Wb", "--registry-mirror", "h=m",
+	     "--insecure-registry=h:5000");
 	assert_int_equal(o.touched.len, 2);
 	assert_string_equal(o.mirrors.at[0], "h=m");
 	assert_string_equal(o.insecure.at[0], "h:5000");
@@ -138,7 +155,8 @@ static void mistakes_say_what_would_be_right(void **state)
 	    "--registry-mirror", "docker.io");
 	BAD("-f: the FILE is empty", "-f", "");
 	BAD("usage: imgmake run IMAGE [-- ARG...]", "run");
-	BAD("run: unexpected 'b' (usage: imgmake run IMAGE [-- ARG...])", "run", "a", "b");
+	BAD("run: unexpected 'b' (usage: imgmake run IMAGE [-- ARG...])", "run", "a",
+	    "b");
 	BAD("graph: unexpected 'web' (usage: imgmake graph)", "graph", "web");
 }
 
@@ -166,7 +184,8 @@ static void help_fits_a_terminal(void **state)
 			fail_msg("too wide, or ends in a space: '%.*s'", (int)n, s);
 		s += n + 1;
 	}
-	assert_non_null(strstr(text.s, "Usage: imgmake graph [OPTION...] [NAME=VALUE...]\n"));
+	assert_non_null(
+		strstr(text.s, "Usage: imgmake graph [OPTION...] [NAME=VALUE...]\n"));
 	assert_non_null(strstr(text.s, "\n  -j, --jobs N                "
 	                               "run at most N steps at once\n"));
 	assert_non_null(strstr(text.s, "(FORMAT: dot, json)\n"));
@@ -219,7 +238,8 @@ static void numbers_read_well(void **state)
 
 static void output_lines_cannot_forge_anything(void **state)
 {
-	static const char line[] = "a\tb\x1b[1;31mred\x1b[0m \x1b]0;title\x07 10%\r20%\x1b[2J\r";
+	static const char line[] =
+		"a\tb\x1b[1;31mred\x1b[0m \x1b]0;title\x07 10%\r20%\x1b[2J\r";
 	AUTO_BUF b = BUF_INIT;
 
 	(void)state;

@@ -44,8 +44,11 @@ static void the_layer_is_a_function_of_its_entries(void **state)
 	assert_true(digest_equal(&one.diff_id, &plain.diff_id));
 	assert_true(digest_equal(&one.diff_id, &plain.blob.digest));
 	assert_true(digest_equal(&one.toc, &plain.toc));
-	/* Raise this only with a new version of every operation's key: layers of users change. */
-	assert_string_equal(DIGEST_STR(&one.diff_id), "sha256:3d21d9948880769c0deaf2f9e90540133f3fe1731159b0814c75fe2d1c3c60dd");
+	/* Raise this only with a new version of every operation's key: layers of users
+	 * change. */
+	assert_string_equal(
+		DIGEST_STR(&one.diff_id),
+		"sha256:3d21d9948880769c0deaf2f9e90540133f3fe1731159b0814c75fe2d1c3c60dd");
 }
 
 static void media_type_and_size_are_those_of_the_blob(void **state)
@@ -64,7 +67,8 @@ static void media_type_and_size_are_those_of_the_blob(void **state)
 
 		assert_int_equal(pack(f, c, f->pool, items, 1, &l, &e), 0);
 		assert_string_equal(l.blob.media_type, types[c]);
-		assert_int_equal(blobs_read(f->blobs, &l.blob.digest, 1 << 20, &blob, &e), 0);
+		assert_int_equal(blobs_read(f->blobs, &l.blob.digest, 1 << 20, &blob, &e),
+		                 0);
 		assert_int_equal(l.blob.size, blob.len);
 		assert_int_equal(decode(c, &blob, &tar, &e), 0);
 		digest_of(&d, tar.s, tar.len);
@@ -161,7 +165,8 @@ static void other_bytes_than_promised_are_an_error(void **state)
 	longer.entry.size = 4;
 	assert_refused(*state, &changed, 1, ERR_CORRUPT, "'app/main.c'");
 	assert_refused(*state, &empty, 1, ERR_CORRUPT, "'app/none'");
-	assert_refused(*state, &shorter, 1, ERR_CORRUPT, "'short' ends 1 bytes too early");
+	assert_refused(*state, &shorter, 1, ERR_CORRUPT,
+	               "'short' ends 1 bytes too early");
 	assert_refused(*state, both, 2, ERR_CORRUPT, "'short' ends 1 bytes too early");
 	assert_refused(*state, &longer, 1, ERR_CORRUPT, "'long' has more bytes");
 }
@@ -178,8 +183,10 @@ static void the_promised_bytes_are_fine(void **state)
 
 static void entries_that_nobody_should_read_are_refused(void **state)
 {
-	static const char *const paths[] = { "/abs", "a/../b", "..", ".", "a//b", "a/", "./a" };
-	struct item owner = file("f", ""), mode = file("f", ""), zero = other(TOC_CHAR, "n", NULL);
+	static const char *const paths[] = { "/abs", "a/../b", "..", ".",
+		                             "a//b", "a/",     "./a" };
+	struct item owner = file("f", ""), mode = file("f", ""),
+		    zero = other(TOC_CHAR, "n", NULL);
 	struct toc_xattr equals = { "user.a=b", "", 0 };
 	struct item xattr = file("f", "");
 
@@ -190,13 +197,15 @@ static void entries_that_nobody_should_read_are_refused(void **state)
 	}
 	assert_refused(*state, &(struct item){ other(TOC_DIR, "x/.wh.y", 0).entry, 0 }, 1,
 	               ERR_INVALID, ".wh.");
-	assert_refused(*state, &(struct item){ file("", "").entry, 0 }, 1, ERR_INVALID, "root");
+	assert_refused(*state, &(struct item){ file("", "").entry, 0 }, 1, ERR_INVALID,
+	               "root");
 	assert_refused(*state, &(struct item){ other(TOC_WHITEOUT, "", 0).entry, 0 }, 1,
 	               ERR_INVALID, "root");
-	assert_refused(*state, &(struct item){ other(TOC_HARDLINK, "a", "../b").entry, 0 }, 1,
+	assert_refused(*state,
+	               &(struct item){ other(TOC_HARDLINK, "a", "../b").entry, 0 }, 1,
 	               ERR_INVALID, "'../b'");
-	assert_refused(*state, &(struct item){ other(TOC_HARDLINK, "a", "a").entry, 0 }, 1,
-	               ERR_INVALID, "'a'");
+	assert_refused(*state, &(struct item){ other(TOC_HARDLINK, "a", "a").entry, 0 },
+	               1, ERR_INVALID, "'a'");
 	assert_refused(*state, &(struct item){ other(TOC_SYMLINK, "a", "").entry, 0 }, 1,
 	               ERR_INVALID, "'a'");
 	owner.entry.uid = UINT32_MAX;
@@ -228,7 +237,8 @@ static void after_an_error_nothing_is_made(void **state)
 	assert_int_equal(files_in(f, "blobs/sha256"), 0);
 }
 
-/* The header takes it; the table and the archive are never made, since its bytes never come. */
+/* The header takes it; the table and the archive are never made, since its bytes never
+ * come. */
 static void a_file_of_8_gib_that_is_not_there_makes_no_layer(void **state)
 {
 	struct fixture *f = *state;

@@ -1,8 +1,8 @@
 #ifndef TESTS_UNIT_PACKING_H
 #define TESTS_UNIT_PACKING_H
 
-/* Layers from entries in memory, for the tests of the packer and its tar stream. Included after
- * cmocka.h. */
+/* Layers from entries in memory, for the tests of the packer and its tar stream. Included
+ * after cmocka.h. */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -48,10 +48,11 @@ static inline int tear_down(void **state)
 
 struct item {
 	struct toc_entry entry;
-	const char *data;   /* of a file */
+	const char *data; /* of a file */
 };
 
-static inline int pack_items(struct packer *p, const struct item *items, size_t n, struct err *e)
+static inline int pack_items(struct packer *p, const struct item *items, size_t n,
+                             struct err *e)
 {
 	for (size_t i = 0; i < n; i++) {
 		const char *data = items[i].data;
@@ -64,8 +65,9 @@ static inline int pack_items(struct packer *p, const struct item *items, size_t 
 	return 0;
 }
 
-static inline int pack(struct fixture *f, enum codec codec, struct pool *pool, const struct item *items,
-                size_t n, struct layer *out, struct err *e)
+static inline int pack(struct fixture *f, enum codec codec, struct pool *pool,
+                       const struct item *items, size_t n, struct layer *out,
+                       struct err *e)
 {
 	struct packer *p;
 	int rc = packer_open(&p, f->blobs, codec, pool, e);
@@ -79,7 +81,8 @@ static inline int pack(struct fixture *f, enum codec codec, struct pool *pool, c
 }
 
 /* The plain tar stream of a layer that is made of `items`. */
-static inline void tar_of(struct fixture *f, const struct item *items, size_t n, struct buf *tar)
+static inline void tar_of(struct fixture *f, const struct item *items, size_t n,
+                          struct buf *tar)
 {
 	struct layer layer;
 	struct err e;
@@ -90,7 +93,9 @@ static inline void tar_of(struct fixture *f, const struct item *items, size_t n,
 
 static inline struct item file(const char *path, const char *data)
 {
-	struct item i = { { .path = path, .type = TOC_FILE, .mode = 0644, .mtime = 315619200 }, data };
+	struct item i = {
+		{ .path = path, .type = TOC_FILE, .mode = 0644, .mtime = 315619200 }, data
+	};
 
 	i.entry.size = (int64_t)strlen(data);
 	return i;
@@ -98,8 +103,12 @@ static inline struct item file(const char *path, const char *data)
 
 static inline struct item other(enum toc_type type, const char *path, const char *link)
 {
-	return (struct item){ { .path = path, .type = type, .mode = 0755, .link = link,
-		                .mtime = 315619200 }, NULL };
+	return (struct item){ { .path = path,
+		                .type = type,
+		                .mode = 0755,
+		                .link = link,
+		                .mtime = 315619200 },
+		              NULL };
 }
 
 #define LONG50 "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMN"

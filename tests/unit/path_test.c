@@ -14,7 +14,7 @@ static void cleans(const char *path, const char *expected)
 {
 	AUTO_BUF b = BUF_INIT;
 
-	buf_adds(&b, "|");   /* what was there stays, and is no part of the path */
+	buf_adds(&b, "|"); /* what was there stays, and is no part of the path */
 	path_clean(&b, path);
 	assert_string_equal(b.s + 1, expected);
 }

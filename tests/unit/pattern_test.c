@@ -99,9 +99,12 @@ static void backslash_quotes(void **state)
 static void bytes_that_are_no_text_match_themselves(void **state)
 {
 	(void)state;
-	yes("a\xff*", "a\xff" "b");
-	no("a\xff*", "a\xfe" "b");
-	yes("a?b", "a\xff" "b");
+	yes("a\xff*", "a\xff"
+	              "b");
+	no("a\xff*", "a\xfe"
+	             "b");
+	yes("a?b", "a\xff"
+	           "b");
 }
 
 static void what_is_malformed_is_refused(void **state)

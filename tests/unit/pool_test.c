@@ -82,7 +82,7 @@ static void next_link(void *arg)
 static void work_may_submit_work(void **state)
 {
 	struct chain c = { pool_new(1), 1000, PTHREAD_MUTEX_INITIALIZER,
-	                   PTHREAD_COND_INITIALIZER };
+		           PTHREAD_COND_INITIALIZER };
 
 	(void)state;
 	pthread_mutex_lock(&c.lock);

@@ -97,9 +97,12 @@ static void input_larger_than_a_pipe_goes_through(void **state)
 	static char input[3 << 20];
 	const char *argv[] = { "cat", NULL };
 	AUTO_BUF out = BUF_INIT;
-	struct process_options o = { .argv = argv, .cwd = -1, .input = input,
-	                             .input_len = sizeof(input), .out = &out,
-	                             .limit = sizeof(input) };
+	struct process_options o = { .argv = argv,
+		                     .cwd = -1,
+		                     .input = input,
+		                     .input_len = sizeof(input),
+		                     .out = &out,
+		                     .limit = sizeof(input) };
 	struct err e;
 	int status;
 
@@ -146,11 +149,13 @@ static void collect(void *self, const char *s, size_t n)
 
 static void lines_are_given_whole_and_the_last_without_newline_too(void **state)
 {
-	const char *argv[] = { "sh", "-c", "printf 'a\\n\\nb' ; sleep 0; printf 'c\\nend' >&2",
-	                       NULL };
+	const char *argv[] = { "sh", "-c",
+		               "printf 'a\\n\\nb' ; sleep 0; printf 'c\\nend' >&2",
+		               NULL };
 	AUTO_BUF got = BUF_INIT;
-	struct process_options o = { .argv = argv, .cwd = -1, .line = collect,
-	                             .line_self = &got };
+	struct process_options o = {
+		.argv = argv, .cwd = -1, .line = collect, .line_self = &got
+	};
 	struct err e;
 	int status;
 
@@ -161,16 +166,18 @@ static void lines_are_given_whole_and_the_last_without_newline_too(void **state)
 
 static void a_line_without_end_is_given_in_pieces(void **state)
 {
-	const char *argv[] = { "sh", "-c", "head -c 200000 /dev/zero | tr '\\0' x", NULL };
+	const char *argv[] = { "sh", "-c", "head -c 200000 /dev/zero | tr '\\0' x",
+		               NULL };
 	AUTO_BUF got = BUF_INIT;
-	struct process_options o = { .argv = argv, .cwd = -1, .line = collect,
-	                             .line_self = &got };
+	struct process_options o = {
+		.argv = argv, .cwd = -1, .line = collect, .line_self = &got
+	};
 	struct err e;
 	int status;
 
 	(void)state;
 	assert_int_equal(process_run(&o, &status, &e), 0);
-	assert_int_equal(got.len, 4 * 22);   /* 3 x 64 KiB and the rest */
+	assert_int_equal(got.len, 4 * 22); /* 3 x 64 KiB and the rest */
 }
 
 static void runs_in_the_directory_and_environment_given(void **state)
@@ -244,8 +251,9 @@ static void *sleep_long(void *arg)
 {
 	const char *argv[] = { "sh", "-c", "echo ready; sleep 1000 & wait", NULL };
 	struct interrupted *it = arg;
-	struct process_options o = { .argv = argv, .cwd = -1, .line = say_ready,
-	                             .line_self = it };
+	struct process_options o = {
+		.argv = argv, .cwd = -1, .line = say_ready, .line_self = it
+	};
 	struct err e;
 
 	if (process_run(&o, &it->status, &e) < 0)
@@ -265,7 +273,8 @@ static void an_interrupt_ends_all_that_run(void **state)
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
 	for (int i = 0; i < N; i++) {
 		it[i] = (struct interrupted){ ends[1], 0 };
-		assert_int_equal(pthread_create(&threads[i], NULL, sleep_long, &it[i]), 0);
+		assert_int_equal(pthread_create(&threads[i], NULL, sleep_long, &it[i]),
+		                 0);
 	}
 	for (int i = 0; i < N; i++)
 		assert_int_equal(read(ends[0], &c, 1), 1);
@@ -305,7 +314,8 @@ static void many_threads_may_run_programs(void **state)
 
 	(void)state;
 	for (int i = 0; i < 8; i++)
-		assert_int_equal(pthread_create(&threads[i], NULL, many_short_ones, &bad[i]), 0);
+		assert_int_equal(
+			pthread_create(&threads[i], NULL, many_short_ones, &bad[i]), 0);
 	for (int i = 0; i < 8; i++) {
 		pthread_join(threads[i], NULL);
 		assert_int_equal(bad[i], 0);

@@ -26,8 +26,8 @@ static void tell_file(struct fixture *f, const char *upper, const struct toc_ent
 	struct err e;
 
 	buf_addf(&path, "%s/%s", upper, t->path);
-	if (file_read(f->fd, path.s, &data, 1 << 20, &e) <
-	    0) /* as the packer will, from outside */
+	if (file_read(f->fd, path.s, &data, 1 << 20, &e) < 0) /* as the packer will, from
+	                                                         outside */
 		fail_msg("%s", e.msg);
 	digest_of(&d, data.s, data.len);
 	assert_true(digest_equal(&d, &t->digest));

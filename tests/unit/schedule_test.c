@@ -40,7 +40,8 @@ static int run_all(struct probe *p, int threads, bool keep_going, struct err *e)
 		p[i].job.n_needs = i > 0;
 		p[i].needs[0] = i == 2 ? &p[1].job : &p[0].job;
 		p[i].clock = &clock;
-		jobs[PROBES - 1 - i] = &p[i].job;   /* the order given is not the order run */
+		jobs[PROBES - 1 - i] = &p[i].job; /* the order given is not the order run
+		                                   */
 	}
 	return schedule_run(jobs, PROBES, threads, keep_going, NULL, NULL, e);
 }

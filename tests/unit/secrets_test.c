@@ -37,8 +37,9 @@ static void a_variable_of_ours_can_be_a_secret(void **state)
 
 static void what_cannot_be_a_secret_is_refused(void **state)
 {
-	static const char *const bad[] = { "", "x", "=f", "x=", "x=env:NOT_SET_AT_ALL",
-		                           "x=/does/not/exist", "x=/" };
+	static const char *const bad[] = {
+		"", "x", "=f", "x=", "x=env:NOT_SET_AT_ALL", "x=/does/not/exist", "x=/"
+	};
 	struct secrets s;
 	struct err e;
 

@@ -16,7 +16,8 @@ static inline void add_text(struct buf *out, size_t n, uint32_t seed)
 	while (out->len < end) {
 		seed = seed * 1664525 + 1013904223;
 		if (seed >> 30)
-			buf_addf(out, "%u:%s ", seed >> 20, seed & 4096 ? "layer" : "member");
+			buf_addf(out, "%u:%s ", seed >> 20,
+			         seed & 4096 ? "layer" : "member");
 		else
 			buf_add(out, &seed, sizeof(seed));
 	}
@@ -44,7 +45,8 @@ static inline void add_in_pieces(struct encoder *c, const struct buf *in)
 	}
 }
 
-static inline void encode(enum codec codec, struct pool *pool, const struct buf *in, struct buf *out)
+static inline void encode(enum codec codec, struct pool *pool, const struct buf *in,
+                          struct buf *out)
 {
 	struct encoder *c = encoder_new(codec, pool, to_buf, out);
 	struct err e;
@@ -58,10 +60,11 @@ struct memory_source {
 	struct source source;
 	const char *at;
 	size_t n;
-	size_t piece;   /* at most this many bytes a read */
+	size_t piece; /* at most this many bytes a read */
 };
 
-static inline ssize_t memory_read(struct source *self, void *data, size_t n, struct err *e)
+static inline ssize_t memory_read(struct source *self, void *data, size_t n,
+                                  struct err *e)
 {
 	struct memory_source *s = (struct memory_source *)self;
 
@@ -77,9 +80,10 @@ static inline ssize_t memory_read(struct source *self, void *data, size_t n, str
 }
 
 /* Decodes all, `in_piece` and `out_piece` bytes at a time. */
-static inline int decode_pieces(enum codec codec, const char *s, size_t n, size_t in_piece,
-                         size_t out_piece, const struct image_limits *l, struct buf *out,
-                         struct err *e)
+static inline int decode_pieces(enum codec codec, const char *s, size_t n,
+                                size_t in_piece, size_t out_piece,
+                                const struct image_limits *l, struct buf *out,
+                                struct err *e)
 {
 	struct memory_source in = { { memory_read }, s, n, in_piece };
 	struct decoder *d = decoder_new(codec, &in.source, l);
@@ -89,14 +93,15 @@ static inline int decode_pieces(enum codec codec, const char *s, size_t n, size_
 
 	while ((k = plain->read(plain, room, out_piece, e)) > 0)
 		buf_add(out, room, (size_t)k);
-	if (k == 0)   /* the end stays the end */
+	if (k == 0) /* the end stays the end */
 		assert_int_equal(plain->read(plain, room, out_piece, e), 0);
 	free(room);
 	decoder_free(d);
 	return k < 0 ? -1 : 0;
 }
 
-static inline int decode(enum codec codec, const struct buf *in, struct buf *out, struct err *e)
+static inline int decode(enum codec codec, const struct buf *in, struct buf *out,
+                         struct err *e)
 {
 	return decode_pieces(codec, in->s, in->len, SIZE_MAX, 65536, NULL, out, e);
 }

@@ -565,8 +565,8 @@ static int registry_publish(struct registry *r, const char *version)
 			t->tag = arena_strdup(&r->arena, d->tag);
 		} else {
 			assert_true(d->floating);
-			assert_true(order_of(t->version, version) <
-			            0); /* never backwards */
+			assert_true(order_of(t->version, version) < 0); /* never backwards
+			                                                 */
 		}
 		t->image = image;
 		t->version = arena_strdup(&r->arena, version);

@@ -9,8 +9,8 @@
 #include "tars.h"
 
 /* Lists a stream, one line an entry, content behind the path. 0, or -1 and *e. */
-static int list(const struct buf *tar, bool layer, const struct image_limits *l, size_t step,
-                struct buf *out, struct err *e)
+static int list(const struct buf *tar, bool layer, const struct image_limits *l,
+                size_t step, struct buf *out, struct err *e)
 {
 	struct toc_entry t;
 	struct tar_reader *r;
@@ -23,7 +23,8 @@ static int list(const struct buf *tar, bool layer, const struct image_limits *l,
 	memory_init(&m, tar, step);
 	r = tar_reader_new(&m.source, layer, l);
 	while ((got = tar_reader_next(r, &t, e)) > 0) {
-		buf_addf(out, "%c:%s%s%s", t.type, t.path, t.link ? ">" : "", t.link ? t.link : "");
+		buf_addf(out, "%c:%s%s%s", t.type, t.path, t.link ? ">" : "",
+		         t.link ? t.link : "");
 		for (size_t i = 0; i < t.n_xattrs; i++)
 			buf_addf(out, " %s", t.xattrs[i].name);
 		buf_addc(out, t.type == TOC_FILE ? '=' : '\n');
@@ -59,7 +60,8 @@ static void reads_as(const struct buf *tar, bool layer, const char *want)
 	}
 }
 
-static void refuses(const struct buf *tar, bool layer, enum err_code code, const char *reason)
+static void refuses(const struct buf *tar, bool layer, enum err_code code,
+                    const char *reason)
 {
 	AUTO_BUF out = BUF_INIT;
 	struct err e;
@@ -67,7 +69,8 @@ static void refuses(const struct buf *tar, bool layer, enum err_code code, const
 	if (list(tar, layer, NULL, 0, &out, &e) == 0)
 		fail_msg("accepted, but expected: %s", reason);
 	if (!strstr(e.msg, reason) || e.code != code)
-		fail_msg("expected '%s' (%d), got '%s' (%d)", reason, code, e.msg, e.code);
+		fail_msg("expected '%s' (%d), got '%s' (%d)", reason, code, e.msg,
+		         e.code);
 }
 
 static void plain_archives_are_read(void **state)
@@ -85,8 +88,9 @@ static void plain_archives_are_read(void **state)
 	tar_add(&tar, "fifo", '6', NULL, 0);
 	tar_device(&tar, '3', 1, 3);
 	tar_end(&tar);
-	reads_as(&tar, false, "d:\nd:etc\nf:etc/motd=hello, world\nf:empty=\nd:old-dir\n"
-	                      "l:etc/link>../../x\nh:hard>etc/motd\np:fifo\nc:dev\n");
+	reads_as(&tar, false,
+	         "d:\nd:etc\nf:etc/motd=hello, world\nf:empty=\nd:old-dir\n"
+	         "l:etc/link>../../x\nh:hard>etc/motd\np:fifo\nc:dev\n");
 }
 
 static void names_are_bytes(void **state)
@@ -119,7 +123,8 @@ static void whiteouts_are_marks_in_layers_and_refused_elsewhere(void **state)
 	refuses(&tar, false, ERR_INVALID, "not a name");
 }
 
-static void refused_name(const char *name, char type, enum err_code code, const char *reason)
+static void refused_name(const char *name, char type, enum err_code code,
+                         const char *reason)
 {
 	AUTO_BUF tar = BUF_INIT;
 
@@ -212,23 +217,35 @@ static void changed(char type, int at, const void *bytes, size_t n, enum err_cod
 
 static void odd_headers_are_refused(void **state)
 {
-	static const char minus_one[] = "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff";
+	static const char minus_one[] =
+		"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff";
 
 	(void)state;
 	for (const char *t = "789AVMNDXZ\n\x80"; *t; t++)
 		changed(*t, FIELD_UID, "0", 1, ERR_INVALID, "unknown entry type");
-	changed('0', FIELD_MAGIC, "ustar\0" "01", 8, ERR_CORRUPT, "unknown tar format");
-	changed('0', FIELD_MAGIC, "USTAR\0" "00", 8, ERR_CORRUPT, "unknown tar format");
+	changed('0', FIELD_MAGIC,
+	        "ustar\0"
+	        "01",
+	        8, ERR_CORRUPT, "unknown tar format");
+	changed('0', FIELD_MAGIC,
+	        "USTAR\0"
+	        "00",
+	        8, ERR_CORRUPT, "unknown tar format");
 	changed('0', FIELD_SIZE, minus_one, 12, ERR_CORRUPT, "bad size");
-	changed('0', FIELD_SIZE, "\x80\0\0\0\x80\0\0\0\0\0\0\0", 12, ERR_CORRUPT, "bad size");
-	changed('0', FIELD_SIZE, "\x80\1\0\0\0\0\0\0\0\0\0\0", 12, ERR_CORRUPT, "bad size");
-	changed('0', FIELD_SIZE, "\x81\0\0\0\0\0\0\0\0\0\0\0", 12, ERR_CORRUPT, "bad size");
+	changed('0', FIELD_SIZE, "\x80\0\0\0\x80\0\0\0\0\0\0\0", 12, ERR_CORRUPT,
+	        "bad size");
+	changed('0', FIELD_SIZE, "\x80\1\0\0\0\0\0\0\0\0\0\0", 12, ERR_CORRUPT,
+	        "bad size");
+	changed('0', FIELD_SIZE, "\x81\0\0\0\0\0\0\0\0\0\0\0", 12, ERR_CORRUPT,
+	        "bad size");
 	changed('0', FIELD_SIZE, "0000000000x", 11, ERR_CORRUPT, "bad size");
 	changed('0', FIELD_SIZE, "-0000000001", 11, ERR_CORRUPT, "bad size");
 	changed('0', FIELD_SIZE, "77777777777", 11, ERR_CORRUPT, "cut");
-	changed('0', FIELD_SIZE, "\x80\0\0\0\x7f\0\0\0\0\0\0\0", 12, ERR_LIMIT, "unpacks to more");
+	changed('0', FIELD_SIZE, "\x80\0\0\0\x7f\0\0\0\0\0\0\0", 12, ERR_LIMIT,
+	        "unpacks to more");
 	changed('0', FIELD_UID, minus_one, 8, ERR_INVALID, "bad owner");
-	changed('0', FIELD_UID, "\x80\0\0\0\xff\xff\xff\xff", 8, ERR_INVALID, "bad owner");
+	changed('0', FIELD_UID, "\x80\0\0\0\xff\xff\xff\xff", 8, ERR_INVALID,
+	        "bad owner");
 	changed('0', FIELD_UID, "\x80\0\0\1\0\0\0\0", 8, ERR_INVALID, "bad owner");
 	changed('0', FIELD_UID, "0000009", 7, ERR_INVALID, "bad owner");
 	changed('0', FIELD_MODE, "-000644", 7, ERR_INVALID, "bad mode");
@@ -355,7 +372,8 @@ static void odd_pax_headers_are_refused(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		refused_pax('x', rows[i].body, strlen(rows[i].body), rows[i].code, rows[i].reason);
+		refused_pax('x', rows[i].body, strlen(rows[i].body), rows[i].code,
+		            rows[i].reason);
 	refused_pax('x', "11 path=a\0b\n", 12, ERR_CORRUPT, "bad pax");
 	refused_pax('x', "12 path=a\0b\n", 12, ERR_INVALID, "bad value");
 	refused_pax('x', "16 linkpath=a\0b\n", 16, ERR_INVALID, "bad value");
@@ -381,9 +399,9 @@ static void two_names_for_one_entry_are_refused(void **state)
 		}
 		tar_add(&tar, "name", '0', NULL, 0);
 		tar_end(&tar);
-		refuses(&tar, true, ERR_INVALID, pairs[i][0] == 'x' && pairs[i][1] == 'x'
-		                                         ? "two pax headers"
-		                                         : "long name");
+		refuses(&tar, true, ERR_INVALID,
+		        pairs[i][0] == 'x' && pairs[i][1] == 'x' ? "two pax headers"
+		                                                 : "long name");
 	}
 }
 
@@ -465,7 +483,8 @@ static void limits_hold(void **state)
 }
 
 /* "d": a GNU type S header with holes around "mid", 10 bytes in all. */
-static void sparse(struct buf *tar, const char *realsize, const char *offset, const char *n)
+static void sparse(struct buf *tar, const char *realsize, const char *offset,
+                   const char *n)
 {
 	char block[512];
 
@@ -497,9 +516,9 @@ static void sparse_files_are_expanded_and_their_holes_counted(void **state)
 static void odd_sparse_maps_are_refused(void **state)
 {
 	static const char *const rows[][3] = {
-		{ "00000000012", "00000000010", "00000000003" },   /* beyond the end */
-		{ "00000000012", "00000000000", "00000000002" },   /* less than is stored */
-		{ "00000000012", "00000000000", "00000000004" },   /* more */
+		{ "00000000012", "00000000010", "00000000003" }, /* beyond the end */
+		{ "00000000012", "00000000000", "00000000002" }, /* less than is stored */
+		{ "00000000012", "00000000000", "00000000004" }, /* more */
 		{ "0000000001x", "00000000000", "00000000003" },
 	};
 
@@ -523,7 +542,8 @@ int main(void)
 		cmocka_unit_test(links_that_mean_nothing_are_refused),
 		cmocka_unit_test(odd_headers_are_refused),
 		cmocka_unit_test(a_bad_checksum_is_refused),
-		cmocka_unit_test(devices_that_overlay_would_take_for_whiteouts_are_refused),
+		cmocka_unit_test(
+			devices_that_overlay_would_take_for_whiteouts_are_refused),
 		cmocka_unit_test(pax_overrides_the_header),
 		cmocka_unit_test(odd_pax_headers_are_refused),
 		cmocka_unit_test(two_names_for_one_entry_are_refused),

@@ -4,9 +4,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include <cmocka.h>
 #include <archive.h>
 #include <archive_entry.h>
+#include <cmocka.h>
 #include <stdio.h>
 
 #include "unit/packing.h"
@@ -35,7 +35,7 @@ static void pax_is_used_only_where_needed(void **state)
 			ascii = ascii && !(*s & 0x80);
 		needed = !ascii || strlen(t->path) > 200 || t->uid || t->mtime < 0 ||
 		         t->n_xattrs || (t->link && strlen(t->link) > 100) ||
-		         !strcmp(t->path, LONG100);   /* 101 with its slash */
+		         !strcmp(t->path, LONG100); /* 101 with its slash */
 		tar_of(*state, &items[i], 1, &tar);
 		assert_int_equal(tar.s[156] == 'x', needed);
 	}
@@ -81,7 +81,8 @@ static void numbers_beyond_ustar_get_records(void **state)
 }
 
 /* Runs a shell command where $L is the layer's file; what it prints is appended. */
-static void run_on(struct fixture *f, const struct layer *l, const char *command, struct buf *out)
+static void run_on(struct fixture *f, const struct layer *l, const char *command,
+                   struct buf *out)
 {
 	char hex[DIGEST_HEX + 1];
 	AUTO_BUF line = BUF_INIT;
@@ -149,7 +150,8 @@ static void gnu_tar_unpacks_files_of_odd_names(void **state)
 		"mkdir out && tar -xpz --warning=no-unknown-keyword --warning=no-timestamp -C out -f $L &&"
 		" cd out &&"
 		" cat \"$(printf 'a dir/new\\nline')\" \"$(printf 'a dir/not utf-8 \\377\\376')\""
-		" \"$(printf 'a dir/ol\\303\\251')\" " LONG100 "/" LONG50 " " LONG100 "/" LONG100 "0"
+		" \"$(printf 'a dir/ol\\303\\251')\" " LONG100 "/" LONG50 " " LONG100
+		"/" LONG100 "0"
 		" hard && stat -c ' %a %Y' past setuid && readlink link | wc -c";
 	struct item items[32], subset[32];
 	size_t n = variety(items), k = 0;
@@ -157,7 +159,7 @@ static void gnu_tar_unpacks_files_of_odd_names(void **state)
 	struct layer l;
 	struct err e;
 
-	for (size_t i = 0; i < n; i++)   /* what an ordinary user can unpack */
+	for (size_t i = 0; i < n; i++) /* what an ordinary user can unpack */
 		if (items[i].entry.type != TOC_CHAR && items[i].entry.type != TOC_BLOCK &&
 		    !items[i].entry.n_xattrs && !items[i].entry.uid)
 			subset[k++] = items[i];

@@ -15,7 +15,8 @@ struct memory {
 	size_t left, step;
 };
 
-static inline ssize_t memory_read(struct source *self, void *data, size_t n, struct err *e)
+static inline ssize_t memory_read(struct source *self, void *data, size_t n,
+                                  struct err *e)
 {
 	struct memory *m = (struct memory *)self;
 
@@ -33,9 +34,19 @@ static inline void memory_init(struct memory *m, const struct buf *b, size_t ste
 	*m = (struct memory){ { memory_read }, b->s, b->len, step };
 }
 
-enum { FIELD_MODE = 100, FIELD_UID = 108, FIELD_SIZE = 124, FIELD_MTIME = 136, FIELD_SUM = 148,
-       FIELD_TYPE = 156, FIELD_LINK = 157, FIELD_MAGIC = 257, FIELD_MAJOR = 329,
-       FIELD_MINOR = 337, FIELD_PREFIX = 345 };
+enum {
+	FIELD_MODE = 100,
+	FIELD_UID = 108,
+	FIELD_SIZE = 124,
+	FIELD_MTIME = 136,
+	FIELD_SUM = 148,
+	FIELD_TYPE = 156,
+	FIELD_LINK = 157,
+	FIELD_MAGIC = 257,
+	FIELD_MAJOR = 329,
+	FIELD_MINOR = 337,
+	FIELD_PREFIX = 345
+};
 
 static inline void tar_seal(char *block)
 {
@@ -53,7 +64,10 @@ static inline void tar_block(char block[512], const char *name, char type, size_
 	memset(block, 0, 512);
 	memcpy(block, name, strnlen(name, 100));
 	memcpy(block + FIELD_MODE, "0000644", 8);
-	memcpy(block + FIELD_UID, "0000000\0" "0000000", 16);
+	memcpy(block + FIELD_UID,
+	       "0000000\0"
+	       "0000000",
+	       16);
 	snprintf(block + FIELD_SIZE, 12, "%011zo", size);
 	memcpy(block + FIELD_MTIME, "00000000005", 12);
 	block[FIELD_TYPE] = type;
@@ -83,7 +97,8 @@ static inline void tar_add(struct buf *out, const char *name, char type, const v
 	tar_put(out, block, data, n);
 }
 
-static inline void tar_link(struct buf *out, const char *name, char type, const char *target)
+static inline void tar_link(struct buf *out, const char *name, char type,
+                            const char *target)
 {
 	char block[512];
 
@@ -102,7 +117,8 @@ static inline void tar_device(struct buf *out, char type, unsigned major, unsign
 	tar_put(out, block, NULL, 0);
 }
 
-static inline void pax_record(struct buf *out, const char *key, const void *value, size_t n)
+static inline void pax_record(struct buf *out, const char *key, const void *value,
+                              size_t n)
 {
 	size_t len = strlen(key) + n + 3, digits = 1;
 

@@ -11,8 +11,8 @@
 /* Unit tests link the engine; these four need nothing else of cmd/. */
 #include "cmd/human.c"
 #include "cmd/ongoing.c"
-#include "cmd/terminal.c"
 #include "cmd/table.c"
+#include "cmd/terminal.c"
 
 #include "os/fd.h"
 
@@ -98,11 +98,12 @@ static void json_is_an_object_a_line(void **state)
 	progress_begin(s.p, "web", "push", 10);
 	progress_warning(s.p, "a\nb\377");
 	progress_end(s.p, "web", "push", 10);
-	close_screen(&s, "",
-	             "{\"event\":\"begin\",\"target\":\"web\",\"what\":\"push\",\"total\":10}\n"
-	             "{\"event\":\"warning\",\"text\":\"a\\nb\\\\xff\"}\n"
-	             "{\"event\":\"end\",\"target\":\"web\",\"what\":\"push\",\"done\":10,"
-	             "\"total\":10}\n");
+	close_screen(
+		&s, "",
+		"{\"event\":\"begin\",\"target\":\"web\",\"what\":\"push\",\"total\":10}\n"
+		"{\"event\":\"warning\",\"text\":\"a\\nb\\\\xff\"}\n"
+		"{\"event\":\"end\",\"target\":\"web\",\"what\":\"push\",\"done\":10,"
+		"\"total\":10}\n");
 }
 
 static void a_status_line_is_cleared_before_anything_else(void **state)
@@ -117,8 +118,9 @@ static void a_status_line_is_cleared_before_anything_else(void **state)
 	terminal_print(s.t, "result\n", 7);
 	progress_end(s.p, NULL, "pull", 0);
 	progress_warning(s.p, "careful");
-	close_screen(&s, "result\n", "\rpull\033[K\r\033[Kline\n\rpull\033[K\r\033[K"
-	                             "imgmake: warning: careful\n");
+	close_screen(&s, "result\n",
+	             "\rpull\033[K\r\033[Kline\n\rpull\033[K\r\033[K"
+	             "imgmake: warning: careful\n");
 }
 
 static void a_status_line_is_never_wider_than_the_terminal(void **state)
@@ -160,7 +162,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plain_lines_name_their_target_and_escape_foreign_text),
-		cmocka_unit_test(silence_is_broken_by_warnings_errors_and_output_of_commands),
+		cmocka_unit_test(
+			silence_is_broken_by_warnings_errors_and_output_of_commands),
 		cmocka_unit_test(json_is_an_object_a_line),
 		cmocka_unit_test(a_status_line_is_cleared_before_anything_else),
 		cmocka_unit_test(a_status_line_is_never_wider_than_the_terminal),

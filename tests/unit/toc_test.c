@@ -84,8 +84,10 @@ static void find_sees_entries_and_no_marks(void **state)
 
 static void paths_that_could_climb_or_hide_are_not_valid(void **state)
 {
-	static const char *const bad[] = { "/a", "a/", "a//b", ".", "..", "a/..", "./a",
-		                           ".wh.a", "a/.wh.b/c", "a/.wh." };
+	static const char *const bad[] = {
+		"/a",   "a/",  "a//b",  ".",         "..",
+		"a/..", "./a", ".wh.a", "a/.wh.b/c", "a/.wh."
+	};
 	char name[257];
 
 	(void)state;
@@ -104,9 +106,16 @@ static void fill(struct toc *t)
 {
 	static const struct toc_xattr attrs[] = { { "security.capability", "\1\0\2", 3 },
 		                                  { "user.x", "", 0 } };
-	struct toc_entry e = { .path = "bin/ping", .type = TOC_FILE, .mode = 04755, .uid = 7,
-		               .gid = UINT32_MAX - 1, .size = 5, .mtime = -3, .offset = 512,
-		               .xattrs = attrs, .n_xattrs = 2 };
+	struct toc_entry e = { .path = "bin/ping",
+		               .type = TOC_FILE,
+		               .mode = 04755,
+		               .uid = 7,
+		               .gid = UINT32_MAX - 1,
+		               .size = 5,
+		               .mtime = -3,
+		               .offset = 512,
+		               .xattrs = attrs,
+		               .n_xattrs = 2 };
 
 	memset(e.digest.b, 0xab, DIGEST_SIZE);
 	toc_add(t, &e);
@@ -229,7 +238,7 @@ static void unsorted_tables_are_refused(void **state)
 	(void)state;
 	add(&t, TOC_FILE, "b");
 	add(&t, TOC_FILE, "a");
-	toc_encode(&t, &bytes);   /* not sorted first */
+	toc_encode(&t, &bytes); /* not sorted first */
 	assert_int_equal(toc_decode(&back, bytes.s, bytes.len, &e), -1);
 	toc_fini(&t);
 	add(&t, TOC_FILE, "a");

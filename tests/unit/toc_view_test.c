@@ -24,7 +24,8 @@ static void layer(struct fixture *f, const char *text)
 	char *copy = mem_strdup(text), *save = NULL;
 
 	*t = (struct toc)TOC_INIT;
-	for (char *word = strtok_r(copy, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
+	for (char *word = strtok_r(copy, " ", &save); word;
+	     word = strtok_r(NULL, " ", &save)) {
 		struct toc_entry e = { .path = word + 2, .type = (enum toc_type)word[0] };
 		char *link = strchr(word, '>');
 
@@ -205,8 +206,9 @@ static void symlinks_resolve_inside_the_root(void **state)
 	struct fixture f = { 0 };
 
 	(void)state;
-	layer(&f, "d:usr d:usr/lib f:usr/lib/x l:lib>usr/lib l:abs>/usr l:out>../../../usr/lib "
-	          "l:chain>abs/../lib l:dangling>nowhere/at l:usr/up>..");
+	layer(&f,
+	      "d:usr d:usr/lib f:usr/lib/x l:lib>usr/lib l:abs>/usr l:out>../../../usr/lib "
+	      "l:chain>abs/../lib l:dangling>nowhere/at l:usr/up>..");
 	resolves(&f, "/lib/x", true, "usr/lib/x");
 	resolves(&f, "abs/lib/x", true, "usr/lib/x");
 	resolves(&f, "out/x", true, "usr/lib/x");
@@ -279,7 +281,8 @@ static int check_walked(void *self, const struct toc_entry *e, size_t at)
 	return 0;
 }
 
-/* Paths of up to four components from a small alphabet, so that all kinds of collisions happen. */
+/* Paths of up to four components from a small alphabet, so that all kinds of collisions
+ * happen. */
 static const char *random_path(unsigned *seed, char out[64])
 {
 	static const char *const names[] = { "a", "a!", "a-b", "b" };
@@ -311,8 +314,10 @@ static void walk_and_find_agree(void **state)
 			*t = (struct toc)TOC_INIT;
 			for (int i = 0; i < 25; i++)
 				toc_add(t, &(struct toc_entry){
-					.type = (enum toc_type)types[rand_r(&seed) % 9],
-					.path = random_path(&seed, path), .link = "x" });
+						   .type = (enum toc_type)
+							   types[rand_r(&seed) % 9],
+						   .path = random_path(&seed, path),
+						   .link = "x" });
 			toc_sort(t);
 			f.layers[f.view.n++] = t;
 		}
@@ -320,8 +325,8 @@ static void walk_and_find_agree(void **state)
 		toc_view_walk(&f.view, "", check_walked, &w);
 		for (size_t l = 0; l < f.view.n; l++)
 			for (size_t i = 0; i < f.toc[l].n; i++)
-				seen += toc_view_find(&f.view, f.toc[l].at[i].path, NULL) ==
-				        &f.toc[l].at[i];
+				seen += toc_view_find(&f.view, f.toc[l].at[i].path,
+				                      NULL) == &f.toc[l].at[i];
 		assert_int_equal(seen, w.count);
 		done(&f);
 	}
@@ -335,7 +340,8 @@ int main(void)
 		cmocka_unit_test(a_whiteout_beside_new_content_hides_the_old_content),
 		cmocka_unit_test(a_file_in_the_place_of_a_directory_hides_its_content),
 		cmocka_unit_test(opaque_directories_hide_what_lower_layers_have_in_them),
-		cmocka_unit_test(neighbours_between_a_directory_and_its_content_are_not_hidden),
+		cmocka_unit_test(
+			neighbours_between_a_directory_and_its_content_are_not_hidden),
 		cmocka_unit_test(directories_without_entries_are_implied),
 		cmocka_unit_test(symlinks_resolve_inside_the_root),
 		cmocka_unit_test(loops_and_files_as_directories_are_errors),

@@ -279,8 +279,8 @@ static void a_wrong_diff_id_is_refused(void **state)
 	digest_of(&other, "x", 1);
 	add_blob(f, tar.s, tar.len, MEDIA_OCI_LAYER, &other);
 	is_refused(f, ERR_CORRUPT, "but the image says");
-	assert_true(blobs_has(f->blobs, &f->layers[0].digest,
-	                      NULL)); /* the image lies, not the disk */
+	assert_true(blobs_has(f->blobs, &f->layers[0].digest, NULL)); /* the image lies,
+	                                                                 not the disk */
 }
 
 static int place_one(struct fixture *f, struct toc_entry t, struct err *e)

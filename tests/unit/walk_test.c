@@ -87,7 +87,8 @@ static enum walk_next note(void *self, const struct walk_entry *entry, struct er
 	if (s->count % 64 == 0 && (n = open_descriptors()) > s->open_most)
 		s->open_most = n;
 	if (s->paths.len < 4096)
-		buf_addf(&s->paths, "%s%s ", entry->path, S_ISDIR(entry->st.st_mode) ? "/" : "");
+		buf_addf(&s->paths, "%s%s ", entry->path,
+		         S_ISDIR(entry->st.st_mode) ? "/" : "");
 	if (s->unlink)
 		unlinkat(entry->dir, s->unlink, 0);
 	if (s->stop && !strcmp(entry->path, s->stop))
@@ -194,7 +195,7 @@ static void errors_name_the_place(void **state)
 	assert_string_equal(e.msg, "enough");
 	buf_fini(&s.paths);
 	if (geteuid() == 0)
-		return;   /* root may read anything */
+		return; /* root may read anything */
 	assert_int_equal(fchmodat(t->fd, "d", 0, 0), 0);
 	assert_int_equal(walk(t->fd, ".", &o, &e), -1);
 	assert_string_equal(e.msg, "open ./d: Permission denied");
@@ -210,7 +211,7 @@ static void deep_trees_need_few_descriptors(void **state)
 	int before = open_descriptors();
 	struct err e;
 
-	for (int i = 0; i < 1990; i++) {   /* "d/d/d…" of nearly 4,000 bytes */
+	for (int i = 0; i < 1990; i++) { /* "d/d/d…" of nearly 4,000 bytes */
 		int next;
 
 		assert_int_equal(mkdirat(fd, "d", 0755), 0);
