@@ -37,10 +37,9 @@ void registry_counts(struct registry *r, struct registry_counts *out);
  */
 void registry_cancel(struct registry *r);
 
-/* Tags and digests. Only host, repo and tag/digest of `ref` count. */
+/* Tags and digests. Only host, repo and tag/digest of `ref` count; ERR_NOT_FOUND. */
 MUST_CHECK int registry_head_manifest(struct registry *r, const struct reference *ref,
-                                      struct descriptor *out, struct err *e); /* ERR_NOT_FOUND
-                                                                               */
+                                      struct descriptor *out, struct err *e);
 /* *body gets the exact bytes; the digest is checked against ref's, if it has one. */
 MUST_CHECK int registry_get_manifest(struct registry *r, const struct reference *ref,
                                      struct descriptor *out, struct buf *body,
