@@ -1,11 +1,13 @@
 # imgmake: make, make check, make bench, make lint, make install DESTDIR= PREFIX=
 # MODE=release|asan|tsan|cov chooses a build directory of its own.
--include config.mk                # written by ./bootstrap.sh: CC, PKGS, what was found
+-include config.mk                # written by ./bootstrap.sh: CC, LUA's name, ISAL if found
 MODE    ?= release
 PREFIX  ?= /usr/local
 B       := build/$(MODE)
 CC      ?= cc
-PKGS    ?= lua5.4 libarchive libcrypto libssl libcurl zlib libdeflate libzstd jansson lmdb libseccomp
+LUA     ?= lua5.4
+PKGS    := $(LUA) libarchive libcrypto libssl libcurl zlib libdeflate libzstd jansson lmdb libseccomp \
+           $(ISAL)
 VERSION := 0.1.0
 
 WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \

@@ -142,17 +142,16 @@ for l in lua5.4 lua-5.4 lua54 lua; do
 	fi
 done
 [ -n "$lua" ] || fail "the headers of Lua 5.4 were not found by pkg-config"
-pkgs=$lua
 for p in libarchive libcrypto libssl libcurl zlib libdeflate libzstd jansson lmdb libseccomp; do
 	pkg-config --exists $p || fail "the headers of $p were not found by pkg-config"
-	pkgs="$pkgs $p"
 done
+isal=
 if pkg-config --exists libisal; then
-	pkgs="$pkgs libisal"
+	isal=libisal
 fi
 
 # Everything is compiled anew when config.mk is newer, so it's only touched when it says something else.
-printf 'CC   := %s\nPKGS := %s\n' "$compiler" "$pkgs" >build/config.mk.new
+printf 'CC   := %s\nLUA  := %s\nISAL := %s\n' "$compiler" "$lua" "$isal" >build/config.mk.new
 cmp -s build/config.mk.new config.mk || cp build/config.mk.new config.mk || fail "cannot write config.mk"
 
 # --- Compile, test, show ----------------------------------------------------------------------------
