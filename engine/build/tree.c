@@ -239,6 +239,8 @@ static struct map_entry *sorted(const struct tree *t)
 {
 	struct map_entry *all = mem_grow(NULL, t->by_path.len, sizeof(*all));
 
+	if (!t->by_path.len)
+		return all;
 	memcpy(all, t->by_path.at, t->by_path.len * sizeof(*all));
 	qsort(all, t->by_path.len, sizeof(*all), by_path);
 	return all;
