@@ -23,9 +23,6 @@
 #include "os/file.h"
 #include "sandbox/sandbox.h"
 
-/* --- The store
- * ----------------------------------------------------------------------------------- */
-
 struct store_place {
 	const char *path; /* NULL: no store, and `error` says why */
 	struct buf file_system;
@@ -67,9 +64,6 @@ static void look_at_store(const struct store *s, struct store_place *out)
 		buf_adds(&out->file_system, "a file system of unknown type");
 }
 
-/* --- Libraries
- * ----------------------------------------------------------------------------------- */
-
 static void add_version(json_t *all, const char *name, unsigned a, unsigned b, unsigned c)
 {
 	AUTO_BUF text = BUF_INIT;
@@ -105,9 +99,6 @@ static json_t *libraries(void)
 #endif
 	return all;
 }
-
-/* --- All of it
- * ----------------------------------------------------------------------------------- */
 
 static bool steps_work(const struct sandbox_probe *p, const struct store_place *store)
 {

@@ -1,17 +1,19 @@
 /* A command in the files of a result: its layers unpacked, the sandbox around it, its
  * output passed on. */
 #include "build/runner.h"
-#include "sandbox/idmap.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/path.h"
 #include "build/run_times.h"
 #include "build/secrets.h"
 #include "os/file.h"
+#include "sandbox/idmap.h"
 
 int run_sandbox(struct build *b, struct sandbox **out, struct err *e)
 {
@@ -57,10 +59,6 @@ int runner_open(struct runner *x, struct err *e)
 		return -1;
 	return run_can_execute(&x->w->node->platform, e);
 }
-
-/* --- Files
- * ---------------------------------------------------------------------------------------
- */
 
 /* Whose ids the owners of unpacked files are: those of another range cannot be used. */
 static const char *map_name(struct arena *a, enum sandbox_users u)
@@ -110,7 +108,25 @@ static int open_layers(struct runner *x, struct err *e)
 	return layers_open(&x->layers, &o, e);
 }
 
-/* tmp/run.PID.N/{upper,work}: swept with tmp/ if we are killed. */
+/* tmp/run.PID.N, new: what a killed run of the same number left must not be taken for what
+ * this one does. Swept with tmp/ if we are killed. */
+static int new_staging(struct runner *x, struct err *e)
+{
+	struct build *b = x->w->node->build;
+	const char *name;
+	int rc;
+
+	do {
+		name = arena_printf(&x->w->arena, "tmp/run.%d.%u", (int)getpid(),
+		                    atomic_fetch_add(&b->runs, 1));
+		rc = mkdirat(b->o.store->dir, name, 0755);
+	} while (rc < 0 && errno == EEXIST);
+	if (rc < 0)
+		return err_sys(e, "create %s in the store", name);
+	x->at.staging = name;
+	return 0;
+}
+
 static int make_staging(struct runner *x, struct err *e)
 {
 	struct build *b = x->w->node->build;
@@ -118,8 +134,8 @@ static int make_staging(struct runner *x, struct err *e)
 	struct toc_view v = layers_view(&x->layers);
 	const char *upper;
 
-	x->at.staging = arena_printf(a, "tmp/run.%d.%u", (int)getpid(),
-	                             atomic_fetch_add(&b->runs, 1));
+	if (new_staging(x, e) < 0)
+		return -1;
 	upper = arena_printf(a, "%s/upper", x->at.staging);
 	if (file_mkdirs(b->o.store->dir, upper, 0755, e) < 0 ||
 	    file_mkdirs(b->o.store->dir, arena_printf(a, "%s/work", x->at.staging), 0755,
@@ -154,9 +170,6 @@ void work_run_fini(struct work *w)
 	run_mounts_fini(&x->mounts);
 	w->run = NULL;
 }
-
-/* --- The command
- * --------------------------------------------------------------------------------- */
 
 static int find_user(struct runner *x, struct err *e)
 {

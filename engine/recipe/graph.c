@@ -6,9 +6,6 @@
 #include "base/pattern.h"
 #include "base/vec.h"
 
-/* --- What a name of files has to do with a rule's output
- * -------------------------------------------- */
-
 enum relation { UNRELATED, CONTAINS, INSIDE, SAME }; /* the later the closer */
 
 static enum relation relation_of(const char *path, const char *output)
@@ -82,10 +79,6 @@ static bool pattern_names(const char *text, const struct target *rule, const cha
 	pattern_free(p);
 	return yes;
 }
-
-/* --- Needs
- * ------------------------------------------------------------------------------------------
- */
 
 struct needs {
 	const struct recipe *recipe;
@@ -183,10 +176,6 @@ void graph_needs(const struct recipe *r, const struct target *t, struct target *
 	*out = found.at;
 	*n = found.len;
 }
-
-/* --- Checks
- * -----------------------------------------------------------------------------------------
- */
 
 static int check_name(const struct recipe *r, const struct target *t,
                       const char *const *reserved, struct err *e)

@@ -75,9 +75,6 @@ static void close_others(const struct setup *s)
 	syscall(SYS_close_range, from, ~0U, 0);
 }
 
-/* --- The first process
- * ---------------------------------------------------------------------- */
-
 /* Reaps, and hands on TERM, which our parent sends; KILL comes from it too, 10 s later,
  * and takes all with us. When the command has ended we end, and what it left is killed by
  * the kernel. */

@@ -25,9 +25,6 @@ static int check(const struct sandbox_spec *spec, struct err *e)
 	return 0;
 }
 
-/* --- What execvp would try
- * ------------------------------------------------------------------ */
-
 static const char *find_path(const char *const *env)
 {
 	for (; *env; env++)
@@ -59,9 +56,6 @@ static void list_programs(struct prepared *p, const struct sandbox_spec *spec)
 	}
 }
 
-/* --- Where sources are
- * ---------------------------------------------------------------------- */
-
 static int name_source(struct prepared *p, const struct sandbox_mount *m, struct err *e)
 {
 	char link[64], name[PATH_MAX];
@@ -83,9 +77,6 @@ static int name_source(struct prepared *p, const struct sandbox_mount *m, struct
 	return 0;
 }
 
-/* --- fuse-overlayfs ------------------------------------------------------------------
- */
-
 static void add_path(struct buf *out, const char *path)
 {
 	for (; *path; path++) {
@@ -106,9 +97,6 @@ static void list_directories(struct buf *out, const struct sandbox_spec *spec)
 	buf_adds(out, ",workdir=");
 	add_path(out, spec->work);
 }
-
-/* --- Name service
- * --------------------------------------------------------------------------- */
 
 static const char hosts_text[] =
 	"127.0.0.1\tlocalhost\n::1\tlocalhost\n127.0.0.1\timgmake\n";

@@ -59,9 +59,6 @@ static bool is_initial_userns(void)
 	       inside == 0 && outside == 0 && count == UINT32_MAX;
 }
 
-/* --- A trial
- * ---------------------------------------------------------------------------------- */
-
 struct trial {
 	struct sandbox *s;
 	int dir;
@@ -123,9 +120,6 @@ static int try_out(struct sandbox *s, const struct sandbox_options *o, struct er
 	fd_close(&t.dir);
 	return rc;
 }
-
-/* --- Whose identities
- * --------------------------------------------------------------------------- */
 
 static void explain_no_namespace(struct sandbox_finding *f, const struct err *e)
 {
@@ -215,9 +209,6 @@ static char *find_program(const char *name)
 	return NULL;
 }
 
-/* --- Root file systems
- * -------------------------------------------------------------------------- */
-
 static int try_overlay(struct sandbox *s, const struct sandbox_options *o, struct err *e)
 {
 	if (o->no_overlay)
@@ -276,10 +267,6 @@ static void probe_users(struct sandbox *s, const struct sandbox_options *o)
 	if (s->probe.users != SANDBOX_NOBODY)
 		(void)probe_rootfs(s, o, find(s, "root file systems", true));
 }
-
-/* --- Limits
- * -------------------------------------------------------------------------------------
- */
 
 /* pid_max is of the pid namespace since Linux 6.14. */
 static bool has_pid_max(void)

@@ -43,9 +43,6 @@ struct run {
 	bool timed_out;
 };
 
-/* --- Reports
- * -------------------------------------------------------------------------------- */
-
 static int know_pid(struct run *r, pid_t pid, struct err *e)
 {
 	r->child.pid = pid;
@@ -89,9 +86,6 @@ static int hear(struct run *r, int flags, bool *over, struct err *e)
 	m.err.msg[sizeof(m.err.msg) - 1] = '\0';
 	return take_report(r, &m, e) < 0 ? -1 : 1;
 }
-
-/* --- Start
- * ---------------------------------------------------------------------------------- */
 
 static int reap(pid_t pid)
 {
@@ -143,9 +137,6 @@ static int start(struct run *r, struct setup *setup, struct err *e)
 		return know_pid(r, pid, e);
 	return hear_of_first_process(r, pid, e);
 }
-
-/* --- Follow
- * --------------------------------------------------------------------------------- */
 
 static int64_t grace(const struct run *r)
 {
@@ -248,9 +239,6 @@ static int follow(struct run *r, struct err *e)
 	}
 	return rc;
 }
-
-/* --- End
- * ------------------------------------------------------------------------------------ */
 
 /* The sandbox has had the terminal; it is ours again, which only the background is told.
  */

@@ -80,9 +80,6 @@ int sandbox_run(struct sandbox *s, const struct sandbox_spec *spec,
 	return sandbox_try(s, spec, false, r, e);
 }
 
-/* --- sandbox_call
- * --------------------------------------------------------------------------- */
-
 static int hear_call(int fd, struct err *e)
 {
 	struct report m;

@@ -58,6 +58,8 @@ static int refuse_network(int dir, const char *path, struct err *e)
  * away what killed processes left in tmp/. */
 static int take_lease(struct store *s, struct err *e)
 {
+	struct err ignored;
+
 	s->lease = lock_try(s->dir, "lease", true, e);
 	if (s->lease < 0 && e->code != ERR_EXISTS)
 		return -1;
@@ -65,8 +67,9 @@ static int take_lease(struct store *s, struct err *e)
 		s->lease = lock_take(s->dir, "lease", false, e);
 		return s->lease < 0 ? -1 : 0;
 	}
-	if (file_remove_tree(s->dir, "tmp", e) < 0)
-		return -1;
+	/* What cannot be removed (files of a killed run step, owned by other ids) is in
+	 * nobody's way: no name in it is used twice. */
+	(void)!file_remove_tree(s->dir, "tmp", &ignored);
 	return lock_share(s->lease, e);
 }
 
@@ -79,6 +82,18 @@ static int open_parts(struct store *s, struct err *e)
 	if (blobs_open(&s->blobs, s->dir, s->read_only, e) < 0)
 		return -1;
 	return state_open(&s->state, s->dir, s->read_only, e);
+}
+
+/* The path goes to other processes, and to kernels, that have another current directory.
+ */
+static void make_absolute(struct store *s)
+{
+	char *real = s->dir < 0 ? NULL : realpath(s->path, NULL);
+
+	if (!real)
+		return;
+	free(s->path);
+	s->path = real;
 }
 
 int store_open(struct store *s, const char *path, bool read_only, struct err *e)
@@ -102,6 +117,7 @@ int store_open(struct store *s, const char *path, bool read_only, struct err *e)
 		store_close(s);
 		return -1;
 	}
+	make_absolute(s);
 	if (open_parts(s, e) < 0) {
 		err_wrap(e, "store %s", s->path);
 		store_close(s);
