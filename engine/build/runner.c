@@ -108,8 +108,8 @@ static int open_layers(struct runner *x, struct err *e)
 	return layers_open(&x->layers, &o, e);
 }
 
-/* tmp/run.PID.N, new: what a killed run of the same number left must not be taken for what
- * this one does. Swept with tmp/ if we are killed. */
+/* tmp/run.PID.N, new: what a killed run of the same number left must not be taken for
+ * what this one does. Swept with tmp/ if we are killed. */
 static int new_staging(struct runner *x, struct err *e)
 {
 	struct build *b = x->w->node->build;
