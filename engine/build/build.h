@@ -78,11 +78,6 @@ const struct err *build_failure(const struct build *b, size_t i, const struct ta
 MUST_CHECK int build_why_last(struct build *b, const struct target *t, struct buf *out,
                               struct err *e);
 
-/* What was last built under this name in this project, current or not. 1: found, 0:
- * never. */
-MUST_CHECK int build_last(struct store *s, const struct recipe *r, const struct target *t,
-                          struct descriptor *out, struct err *e);
-
 /* Files of its run steps have one owner, since we have no others to give: a user without
  * a range of ids. */
 bool build_has_flat_owners(const struct build *b, const struct target *t);

@@ -64,11 +64,6 @@ void key_digest(struct key *k, const char *name, const struct digest *d)
 	add(k, name, NULL, d);
 }
 
-void key_text(struct key *k, const char *name, const char *text, const struct digest *d)
-{
-	add(k, name, text, d);
-}
-
 void key_value(const struct key *k, struct digest *out)
 {
 	struct hasher copy;

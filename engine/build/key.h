@@ -31,8 +31,6 @@ void key_int(struct key *k, const char *name, int64_t value);
 /* A list: hashed with its borders, shown with spaces. */
 void key_strings(struct key *k, const char *name, const char *const *at, size_t n);
 void key_digest(struct key *k, const char *name, const struct digest *d);
-/* `text` is for people; the value's digest is given. */
-void key_text(struct key *k, const char *name, const char *text, const struct digest *d);
 /* The key of all fields so far; more may follow. */
 void key_value(const struct key *k, struct digest *out);
 

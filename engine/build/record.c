@@ -149,19 +149,3 @@ int record_image(struct build *b, const struct target *t, const struct descripto
 	return state_put(b->o.store->state, STATE_IMAGES, key.s, key.len, text.s,
 	                 text.len, e);
 }
-
-int build_last(struct store *s, const struct recipe *r, const struct target *t,
-               struct descriptor *out, struct err *e)
-{
-	AUTO_BUF key = BUF_INIT, text = BUF_INIT;
-	AUTO_JSON *j = NULL;
-	int found;
-
-	target_key(r, t, &key);
-	found = state_get(s->state, STATE_IMAGES, key.s, key.len, &text, e);
-	if (found <= 0)
-		return found;
-	if (json_read(&j, text.s, text.len, e) < 0 || descriptor_read(out, j, e) < 0)
-		return -1;
-	return 1;
-}
