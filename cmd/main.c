@@ -50,6 +50,13 @@ static const struct opt deploy_options[] = {
 			0                                                                   \
 	}
 
+static const char *const graph_formats[] = { "dot", "mermaid", "json", "svg", NULL };
+static const struct opt graph_options[] = {
+	{ 0, "format", "FORMAT", "how to draw it (default: dot)",
+	  CHOICE(format, graph_formats), 0 },
+	{ 0 },
+};
+
 static const struct opt tag_options[] = {
 	{ 0, "version", "VERSION", "the version whose family is meant", TEXT(tag_version),
 	  0 },
@@ -86,6 +93,12 @@ const struct command commands[] = {
 	  TAKES_ALL_BUILD, 0, -1, cmd_plan },
 	{ "why", "[TARGET...]", "which input makes a target out of date", NULL,
 	  "imgmake why web", NULL, TAKES_ALL_BUILD, 0, -1, cmd_why },
+	{ "graph", "[TARGET...]",
+	  "which target needs which, with what is out of date marked",
+	  "Without targets, draws all of them. Solid lines: stands on; dashed ones: copies from, "
+	  "checks, or is made from. Writes nothing but the drawing.",
+	  "imgmake graph | dot -Tpng >graph.png\nimgmake graph --format=svg web >graph.svg",
+	  graph_options, TAKES_LOOK, 0, -1, cmd_graph },
 	{ "list", "", "the targets and variables of the Imagefile", NULL, "imgmake list",
 	  NULL, TAKES_PROJECT | TAKES_JSON, 0, 0, cmd_list },
 	{ "history", "IMAGE", "an image's layers and what made each",
