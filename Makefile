@@ -3,6 +3,7 @@
 -include config.mk                # written by ./bootstrap.sh: CC, LUA's name, ISAL if found
 MODE    ?= release
 PREFIX  ?= /usr/local
+SYSCONFDIR ?= /etc
 B       := build/$(MODE)
 CC      ?= cc
 LUA     ?= lua5.4
@@ -67,6 +68,10 @@ install: all
 	install -Dm755 $B/imgmake $(DESTDIR)$(PREFIX)/bin/imgmake
 	for m in docs/*.[15]; do \
 		install -Dm644 $$m $(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$${m##*/} || exit; done
+	@# A parser before 4.0 does not know what is in it, and would fail at each start of the machine.
+	if [ -n "$(DESTDIR)" ] || [ -e $(SYSCONFDIR)/apparmor.d/abi/4.0 ]; then \
+		sed 's|@PROGRAM@|$(PREFIX)/bin/imgmake|' docs/imgmake.apparmor > $B/apparmor && \
+		install -Dm644 $B/apparmor $(DESTDIR)$(SYSCONFDIR)/apparmor.d/imgmake; fi
 clean:
 	rm -rf build
 

@@ -121,6 +121,23 @@ static int try_out(struct sandbox *s, const struct sandbox_options *o, struct er
 	return rc;
 }
 
+static bool apparmor_restricts(void)
+{
+	return setting("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == 1;
+}
+
+/* A namespace that may be made, but in which nothing is allowed, is its other way. */
+static void explain_apparmor(struct sandbox_finding *f)
+{
+	missing(f,
+	        "AppArmor keeps user namespaces from us "
+	        "(kernel.apparmor_restrict_unprivileged_userns)",
+	        access("/etc/apparmor.d/imgmake", F_OK) == 0
+	                ? "sudo apparmor_parser -r /etc/apparmor.d/imgmake"
+	                : "sudo make install && "
+	                  "sudo apparmor_parser -r /etc/apparmor.d/imgmake");
+}
+
 static void explain_no_namespace(struct sandbox_finding *f, const struct err *e)
 {
 	if (setting("/proc/sys/user/max_user_namespaces") == 0)
@@ -131,11 +148,8 @@ static void explain_no_namespace(struct sandbox_finding *f, const struct err *e)
 		missing(f,
 		        "user namespaces are for root only (kernel.unprivileged_userns_clone)",
 		        "sudo sysctl kernel.unprivileged_userns_clone=1");
-	else if (setting("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == 1)
-		missing(f,
-		        "AppArmor keeps user namespaces from us "
-		        "(kernel.apparmor_restrict_unprivileged_userns)",
-		        "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0");
+	else if (apparmor_restricts())
+		explain_apparmor(f);
 	else
 		missing(f, e->msg, "");
 }
@@ -245,7 +259,10 @@ static bool probe_rootfs(struct sandbox *s, const struct sandbox_options *o,
 		return true;
 	}
 	s->probe.rootfs = SANDBOX_NO_ROOTFS;
-	missing(f, e.msg, s->fuse ? "" : "sudo apt-get install fuse-overlayfs");
+	if (s->userns >= 0 && apparmor_restricts())
+		explain_apparmor(f);
+	else
+		missing(f, e.msg, s->fuse ? "" : "sudo apt-get install fuse-overlayfs");
 	return false;
 }
 

@@ -307,6 +307,29 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))' "$@"
 	equal "$(jq -r .run_steps <<<"$output")" false
 }
 
+# doctor_under_apparmor NAMESPACES: as root of a user namespace whose kernel says that AppArmor restricts them.
+doctor_under_apparmor() {
+	go unshare --user --map-root-user --mount sh -c "
+		mount -t tmpfs none /proc/sys/kernel
+		echo 1 >/proc/sys/kernel/apparmor_restrict_unprivileged_userns
+		mkdir root && mount --rbind / root
+		$1 '$IMGMAKE' doctor --store /nowhere/store"
+	equal "$status" 1
+	contains "$output" 'AppArmor keeps user namespaces from us'
+	contains "$output" '^  sudo .*apparmor_parser -r /etc/apparmor.d/imgmake$'
+}
+
+@test "doctor names the AppArmor profile where that keeps user namespaces from us" {
+	needs_root
+	unshare --user --map-root-user sh -c 'echo 0 >/proc/sys/user/max_mnt_namespaces' ||
+		skip "limits of namespaces cannot be set here"
+	# They can be made, but nothing can be done in them.
+	doctor_under_apparmor 'echo 0 >/proc/sys/user/max_mnt_namespaces; exec'
+	rmdir root
+	# They cannot be made: from a changed root the kernel allows none.
+	doctor_under_apparmor 'exec chroot root'
+}
+
 @test "doctor: a store that cannot be is told, too" {
 	go imgmake doctor --store /dev/null/store
 	equal "$status" 1
