@@ -1,5 +1,6 @@
 #include "store/blobs.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -8,16 +9,24 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "os/clock.h"
 #include "os/fd.h"
 #include "os/file.h"
+#include "os/lock.h"
 
 struct blobs {
+	int store;
 	int dir; /* blobs/sha256; -1 in a store that does not exist yet */
 	int tmp;
 	int rotten;
 	bool read_only;
 	atomic_uint serial;
+	atomic_llong added;
 };
+
+/* Shared by those who say that they use a blob, exclusive for those who remove some: so
+ * that what was said to be there stays. */
+static const char use_lock[] = "blobs/use.lock";
 
 static int open_dir(int store_dir, const char *path, bool create, struct err *e)
 {
@@ -37,6 +46,7 @@ int blobs_open(struct blobs **out, int store_dir, bool read_only, struct err *e)
 
 	*out = b;
 	b->read_only = read_only;
+	b->store = store_dir;
 	b->tmp = b->rotten = -1;
 	b->dir = open_dir(store_dir, "blobs/sha256", !read_only, e);
 	if (read_only)
@@ -62,6 +72,21 @@ void blobs_close(struct blobs *b)
 	free(b);
 }
 
+/* False if it is gone. Times of the future are somebody's wrong clock. */
+static bool use(struct blobs *b, const char *hex, const struct stat *st)
+{
+	const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT },
+		                           { .tv_nsec = UTIME_NOW } };
+	int64_t age = clock_wall_s() - st->st_mtime;
+	AUTO_CLOSE int lock = -1;
+	struct err ignored;
+
+	if (b->read_only || (age < BLOB_USE_GRAIN && age > -BLOB_USE_GRAIN))
+		return true;
+	lock = lock_take(b->store, use_lock, false, &ignored);
+	return utimensat(b->dir, hex, times, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
+}
+
 bool blobs_has(struct blobs *b, const struct digest *d, int64_t *size)
 {
 	char hex[DIGEST_HEX + 1];
@@ -70,7 +95,7 @@ bool blobs_has(struct blobs *b, const struct digest *d, int64_t *size)
 	if (b->dir < 0 ||
 	    fstatat(b->dir, digest_hex(d, hex), &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return false;
-	if (!S_ISREG(st.st_mode))
+	if (!S_ISREG(st.st_mode) || !use(b, hex, &st))
 		return false;
 	if (size)
 		*size = st.st_size;
@@ -98,6 +123,7 @@ int blobs_get(struct blobs *b, const struct digest *d, int64_t *size, struct err
 		return err_set(e, ERR_CORRUPT, "blob sha256:%s is not a regular file",
 		               hex);
 	}
+	(void)use(b, hex, &st); /* what is open stays readable */
 	if (size)
 		*size = st.st_size;
 	return fd;
@@ -207,6 +233,7 @@ static int name_blob(struct blob_writer *w, const struct digest *d, struct err *
 		return -1;
 	if (renameat(w->store->tmp, w->name, w->store->dir, hex) < 0)
 		return err_sys(e, "name blob sha256:%s", hex);
+	atomic_fetch_add(&w->store->added, w->size);
 	return fd_sync(w->store->dir, "the store", e);
 }
 
@@ -248,4 +275,71 @@ int blobs_put(struct blobs *b, const void *data, size_t n, struct digest *got,
 		return -1;
 	}
 	return blob_commit(&w, &d, got, e);
+}
+
+int64_t blobs_added(const struct blobs *b)
+{
+	return atomic_load(&b->added);
+}
+
+static bool is_hex(const char *name, struct digest *d)
+{
+	AUTO_BUF text = BUF_INIT;
+	struct err ignored;
+
+	buf_addf(&text, "sha256:%s", name);
+	return digest_parse(d, text.s, &ignored) == 0;
+}
+
+int blobs_each(struct blobs *b,
+               int (*fn)(void *self, const char *name, const struct digest *d,
+                         const struct stat *st),
+               void *self, struct err *e)
+{
+	int copy =
+		b->dir < 0 ? -1 : openat(b->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+	struct dirent *ent;
+	int rc = 0;
+
+	if (b->dir < 0)
+		return 0;
+	if (!dir) {
+		err_sys(e, "list the blobs");
+		fd_close(&copy);
+		return -1;
+	}
+	while (rc == 0 && (ent = readdir(dir))) {
+		struct digest d;
+		struct stat st;
+
+		if (!strcmp(ent->d_name, ".") || !strcmp(ent->d_name, "..") ||
+		    fstatat(b->dir, ent->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		rc = fn(self, ent->d_name, is_hex(ent->d_name, &d) ? &d : NULL, &st);
+	}
+	closedir(dir);
+	return rc;
+}
+
+int blobs_evict(struct blobs *b, const struct digest *list, size_t n, int64_t before,
+                bool *gone, struct err *e)
+{
+	AUTO_CLOSE int lock = lock_take(b->store, use_lock, true, e);
+
+	if (lock < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		char hex[DIGEST_HEX + 1];
+		struct stat st;
+
+		digest_hex(&list[i], hex);
+		gone[i] = fstatat(b->dir, hex, &st, AT_SYMLINK_NOFOLLOW) < 0;
+		if (gone[i] || st.st_mtime >= before)
+			continue;
+		if (unlinkat(b->dir, hex, 0) < 0 && errno != ENOENT)
+			return err_sys(e, "remove blob sha256:%s", hex);
+		gone[i] = true;
+	}
+	return 0;
 }

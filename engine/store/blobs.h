@@ -2,15 +2,20 @@
 #define STORE_BLOBS_H
 
 /* Blobs named by SHA-256 under <store>/blobs/sha256, as in an OCI layout. A blob is
- * absent or whole, never partial, so readers take no lock. */
+ * absent or whole, never partial, so readers take no lock. A blob's mtime says when it
+ * was last asked for, to BLOB_USE_GRAIN seconds: it is set, not durably, by whoever finds
+ * it there, and gc goes by it. */
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/buf.h"
 #include "base/digest.h"
 
+enum { BLOB_USE_GRAIN = 30 * 60 };
+
 struct blobs;
 
+/* `store_dir` is borrowed. A store that is read only says nothing of what it uses. */
 MUST_CHECK int blobs_open(struct blobs **out, int store_dir, bool read_only,
                           struct err *e);
 void blobs_close(struct blobs *b);
@@ -48,6 +53,21 @@ MUST_CHECK int blob_write(struct blob_writer *w, const void *data, size_t n,
 MUST_CHECK int blob_commit(struct blob_writer *w, const struct digest *expect,
                            struct digest *got, struct err *e);
 void blob_abort(struct blob_writer *w); /* after commit it does nothing */
+
+/* Bytes of the blobs that came in since blobs_open. */
+int64_t blobs_added(const struct blobs *b);
+
+/* For gc and fsck. Calls fn for every file among the blobs, in no order; `d` is NULL if
+ * its name is no digest. fn returns nonzero to stop, which is returned. */
+struct stat;
+int blobs_each(struct blobs *b,
+               int (*fn)(void *self, const char *name, const struct digest *d,
+                         const struct stat *st),
+               void *self, struct err *e);
+/* Removes those that nobody asked for since `before` (seconds since 1970), all of them if
+ * it is INT64_MAX; nobody can ask for one meanwhile. gone[i] says which are away now. */
+MUST_CHECK int blobs_evict(struct blobs *b, const struct digest *list, size_t n,
+                           int64_t before, bool *gone, struct err *e);
 
 /* begin, write, commit in one. */
 MUST_CHECK int blobs_put(struct blobs *b, const void *data, size_t n, struct digest *got,

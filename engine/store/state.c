@@ -3,12 +3,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <lmdb.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/digest.h"
+#include "os/clock.h"
 
 /* The map is address space, not memory or disk. */
 #define MAP_SIZE ((size_t)64 << 30)
@@ -19,6 +21,8 @@ struct state {
 	MDB_dbi tables[STATE_TABLES];
 	bool present[STATE_TABLES];
 	bool read_only;
+	pthread_mutex_t lock; /* guards: */
+	struct buf used;      /* keys of STATE_USED to be written, u32 length and bytes */
 };
 
 static const char *const names[STATE_TABLES] = {
@@ -26,6 +30,8 @@ static const char *const names[STATE_TABLES] = {
 	[STATE_IMAGES] = "images",   [STATE_LAYERS] = "layers",
 	[STATE_RULES] = "rules",     [STATE_CHECKS] = "checks",
 	[STATE_SOURCES] = "sources", [STATE_FACTS] = "facts",
+	[STATE_GONE] = "gone",       [STATE_SIZES] = "sizes",
+	[STATE_USED] = "used",
 };
 
 static int failed(int rc, const char *what, struct err *e)
@@ -103,6 +109,8 @@ int state_open(struct state **out, int store_dir, bool read_only, struct err *e)
 
 	*out = s;
 	s->read_only = read_only;
+	s->used = (struct buf)BUF_INIT;
+	pthread_mutex_init(&s->lock, NULL);
 	if (read_only && (store_dir < 0 || fstatat(store_dir, "state.mdb", &st, 0) < 0))
 		return 0;
 	if (open_env(s, store_dir, e) == 0 && open_tables(s, e) == 0)
@@ -110,13 +118,6 @@ int state_open(struct state **out, int store_dir, bool read_only, struct err *e)
 	state_close(s);
 	*out = NULL;
 	return -1;
-}
-
-void state_close(struct state *s)
-{
-	if (s && s->env)
-		mdb_env_close(s->env);
-	free(s);
 }
 
 /* Long keys (paths) are hashed: LMDB's limit is 511 bytes. The digest keeps them apart.
@@ -127,6 +128,92 @@ static MDB_val key_of(const void *key, size_t n, struct digest *space)
 		return (MDB_val){ n, (void *)key };
 	digest_of(space, key, n);
 	return (MDB_val){ DIGEST_SIZE, space->b };
+}
+
+/* Table, and then the record's own key. */
+struct used_key {
+	char s[1 + LMDB_KEY_MAX];
+	size_t n;
+};
+
+static void used_key(struct used_key *out, enum state_table t, const MDB_val *key)
+{
+	out->s[0] = (char)t;
+	memcpy(out->s + 1, key->mv_data, key->mv_size);
+	out->n = 1 + key->mv_size;
+}
+
+/* When the record was last used, 0: never told. */
+static int64_t last_used(struct state *s, MDB_txn *txn, const struct used_key *k)
+{
+	MDB_val key = { k->n, (void *)k->s }, v;
+	int64_t when;
+
+	if (!s->present[STATE_USED] || mdb_get(txn, s->tables[STATE_USED], &key, &v) ||
+	    v.mv_size != sizeof(when))
+		return 0;
+	memcpy(&when, v.mv_data, sizeof(when));
+	return when;
+}
+
+static int put_used(struct state *s, MDB_txn *txn, const void *key, size_t n)
+{
+	int64_t now = clock_wall_s();
+	MDB_val k = { n, (void *)key }, v = { sizeof(now), &now };
+
+	return mdb_put(txn, s->tables[STATE_USED], &k, &v, 0);
+}
+
+static void note_use(struct state *s, MDB_txn *txn, enum state_table t,
+                     const MDB_val *key)
+{
+	struct used_key k;
+	int64_t age;
+
+	if (t > STATE_SOURCES || s->read_only)
+		return;
+	used_key(&k, t, key);
+	age = clock_wall_s() - last_used(s, txn, &k);
+	if (age < STATE_USE_GRAIN && age > -STATE_USE_GRAIN)
+		return;
+	pthread_mutex_lock(&s->lock);
+	buf_add_str(&s->used, k.s, k.n);
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* Not worth an error: gc would take some records for older than they are. */
+static void write_used(struct state *s)
+{
+	MDB_txn *txn;
+	int rc;
+
+	if (!s->used.len || mdb_txn_begin(s->env, NULL, 0, &txn))
+		return;
+	rc = 0;
+	for (size_t at = 0; rc == 0 && at < s->used.len;) {
+		uint32_t n;
+
+		memcpy(&n, s->used.s + at, sizeof(n));
+		rc = put_used(s, txn, s->used.s + at + sizeof(n), n);
+		at += sizeof(n) + n;
+	}
+	if (rc)
+		mdb_txn_abort(txn);
+	else
+		(void)!mdb_txn_commit(txn);
+}
+
+void state_close(struct state *s)
+{
+	if (!s)
+		return;
+	if (s->env) {
+		write_used(s);
+		mdb_env_close(s->env);
+	}
+	buf_fini(&s->used);
+	pthread_mutex_destroy(&s->lock);
+	free(s);
 }
 
 int state_get(struct state *s, enum state_table t, const void *key, size_t key_len,
@@ -146,6 +233,7 @@ int state_get(struct state *s, enum state_table t, const void *key, size_t key_l
 	if (rc == 0) {
 		buf_reset(out);
 		buf_add(out, v.mv_data, v.mv_size);
+		note_use(s, txn, t, &k);
 	}
 	mdb_txn_abort(txn);
 	if (rc == MDB_NOTFOUND)
@@ -153,23 +241,41 @@ int state_get(struct state *s, enum state_table t, const void *key, size_t key_l
 	return rc ? failed(rc, "read", e) : 1;
 }
 
-int state_put(struct state *s, enum state_table t, const void *key, size_t key_len,
-              const void *data, size_t n, struct err *e)
+static int change_one(struct state *s, MDB_txn *txn, const struct state_change *c)
 {
 	struct digest space;
-	MDB_val k = key_of(key, key_len, &space), v = { n, (void *)data };
+	struct used_key used;
+	MDB_val k = key_of(c->key, c->key_len, &space), v = { c->n, (void *)c->data }, u;
+	int rc = c->data ? mdb_put(txn, s->tables[c->table], &k, &v, 0)
+	                 : mdb_del(txn, s->tables[c->table], &k, NULL);
+
+	if (rc == MDB_NOTFOUND)
+		rc = 0;
+	if (rc || c->table > STATE_SOURCES)
+		return rc;
+	used_key(&used, c->table, &k);
+	if (c->data)
+		return put_used(s, txn, used.s, used.n);
+	u = (MDB_val){ used.n, used.s };
+	rc = mdb_del(txn, s->tables[STATE_USED], &u, NULL);
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+int state_change(struct state *s, const struct state_change *list, size_t n,
+                 struct err *e)
+{
 	MDB_txn *txn;
 	int rc;
 
 	if (s->read_only)
 		return err_set(e, ERR_DENIED, "the store is open for reading only");
+	if (!n)
+		return 0;
 	rc = mdb_txn_begin(s->env, NULL, 0, &txn);
 	if (rc)
 		return failed(rc, "write", e);
-	rc = data ? mdb_put(txn, s->tables[t], &k, &v, 0)
-	          : mdb_del(txn, s->tables[t], &k, NULL);
-	if (rc == MDB_NOTFOUND)
-		rc = 0;
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		rc = change_one(s, txn, &list[i]);
 	if (rc == 0)
 		rc = mdb_txn_commit(txn);
 	else
@@ -177,13 +283,44 @@ int state_put(struct state *s, enum state_table t, const void *key, size_t key_l
 	return rc ? failed(rc, "write", e) : 0;
 }
 
+int state_put(struct state *s, enum state_table t, const void *key, size_t key_len,
+              const void *data, size_t n, struct err *e)
+{
+	struct state_change c = { t, key, key_len, data, n };
+
+	return state_change(s, &c, 1, e);
+}
+
+static int each(struct state *s, MDB_txn *txn, MDB_cursor *cursor, enum state_table t,
+                int (*fn)(void *self, const struct state_record *r), void *self,
+                int *stop)
+{
+	struct used_key used;
+	MDB_val k, v;
+	int rc;
+
+	while ((rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) == 0) {
+		struct state_record r = { .key = k.mv_data,
+			                  .data = v.mv_data,
+			                  .key_len = k.mv_size,
+			                  .n = v.mv_size };
+
+		if (t <= STATE_SOURCES) {
+			used_key(&used, t, &k);
+			r.used = last_used(s, txn, &used);
+		}
+		*stop = fn(self, &r);
+		if (*stop)
+			break;
+	}
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
 int state_each(struct state *s, enum state_table t,
-               int (*fn)(void *self, const void *key, size_t key_len, const void *data,
-                         size_t n),
-               void *self, struct err *e)
+               int (*fn)(void *self, const struct state_record *r), void *self,
+               struct err *e)
 {
 	MDB_cursor *cursor;
-	MDB_val k, v;
 	MDB_txn *txn;
 	int rc, stop = 0;
 
@@ -194,12 +331,19 @@ int state_each(struct state *s, enum state_table t,
 		return failed(rc, "read", e);
 	rc = mdb_cursor_open(txn, s->tables[t], &cursor);
 	if (rc == 0) {
-		while (!stop && (rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) == 0)
-			stop = fn(self, k.mv_data, k.mv_size, v.mv_data, v.mv_size);
+		rc = each(s, txn, cursor, t, fn, self, &stop);
 		mdb_cursor_close(cursor);
 	}
 	mdb_txn_abort(txn);
-	if (rc && rc != MDB_NOTFOUND)
-		return failed(rc, "read", e);
-	return stop;
+	return rc ? failed(rc, "read", e) : stop;
+}
+
+int64_t state_size(const struct state *s)
+{
+	struct stat st;
+	int fd;
+
+	if (!s->env || mdb_env_get_fd(s->env, &fd) || fstat(fd, &st) < 0)
+		return 0;
+	return st.st_size;
 }

@@ -19,6 +19,10 @@ enum state_table {
 	STATE_CHECKS,  /* image digest and check key → passed, when */
 	STATE_SOURCES, /* blob digest → registry repositories known to hold it */
 	STATE_FACTS,   /* name → what was found out about this machine by trying */
+	STATE_GONE, /* key of a result that gc took → when, decimal seconds since 1970 */
+	STATE_SIZES, /* path of a directory below the store → what it takes, see gc.c */
+	STATE_USED, /* table and key → when the record was last read or written: private
+	             */
 	STATE_TABLES,
 };
 
@@ -34,10 +38,34 @@ MUST_CHECK int state_get(struct state *s, enum state_table t, const void *key,
 /* data NULL deletes. One durable transaction. */
 MUST_CHECK int state_put(struct state *s, enum state_table t, const void *key,
                          size_t key_len, const void *data, size_t n, struct err *e);
-/* Every record in key order; fn returns nonzero to stop, which is returned. */
+/* Several of them, of any tables, all or none. */
+struct state_change {
+	enum state_table table;
+	const void *key;
+	size_t key_len;
+	const void *data; /* NULL deletes */
+	size_t n;
+};
+MUST_CHECK int state_change(struct state *s, const struct state_change *list, size_t n,
+                            struct err *e);
+
+/* Of the records in tables up to STATE_SOURCES it is known when they were last used, to
+ * STATE_USE_GRAIN seconds: noted when that has passed since the last time, all at once in
+ * state_close. */
+enum { STATE_USE_GRAIN = 24 * 60 * 60 };
+
+struct state_record {
+	const void *key, *data; /* borrowed */
+	size_t key_len, n;
+	int64_t used; /* seconds since 1970, at least; 0: not known */
+};
+/* Every record in key order; fn returns nonzero to stop, which is returned. It may not
+ * write. Keys longer than LMDB takes come as their digests, and may be given so. */
 int state_each(struct state *s, enum state_table t,
-               int (*fn)(void *self, const void *key, size_t key_len, const void *data,
-                         size_t n),
-               void *self, struct err *e);
+               int (*fn)(void *self, const struct state_record *r), void *self,
+               struct err *e);
+
+/* Bytes of its file. */
+int64_t state_size(const struct state *s);
 
 #endif

@@ -9,6 +9,7 @@
 #include <sys/vfs.h>
 
 #include "base/buf.h"
+#include "os/clock.h"
 #include "os/fd.h"
 #include "os/file.h"
 #include "os/lock.h"
@@ -73,11 +74,24 @@ static int take_lease(struct store *s, struct err *e)
 	return lock_share(s->lease, e);
 }
 
+/* What is read only has a lease where others have had one: it writes nothing. */
+static int join(struct store *s, struct err *e)
+{
+	int64_t now = clock_wall_s();
+
+	s->opened = now > 0 ? now : 0;
+	if (s->read_only)
+		s->lease = s->dir < 0 ? -1 : lock_existing(s->dir, "lease");
+	else if (take_lease(s, e) < 0)
+		return -1;
+	return s->lease < 0 ? 0 : lock_show(s->lease, s->opened, e);
+}
+
 static int open_parts(struct store *s, struct err *e)
 {
 	if (s->dir >= 0 && refuse_network(s->dir, s->path, e) < 0)
 		return -1;
-	if (!s->read_only && take_lease(s, e) < 0)
+	if (join(s, e) < 0)
 		return -1;
 	if (blobs_open(&s->blobs, s->dir, s->read_only, e) < 0)
 		return -1;

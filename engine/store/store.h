@@ -4,13 +4,16 @@
 /* What this machine remembers, in one directory on a local disk (2-architecture.md,
  * "Store"). Several processes may have it open. */
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/err.h"
 
 struct store {
 	char *path;
 	int dir;   /* fd of the directory */
-	int lease; /* shared lock that says: this process is using the store */
+	int lease; /* shared lock that says: this process is using the store, and shows
+	              since when (seconds since 1970) */
+	int64_t opened;
 	bool read_only;
 	struct blobs *blobs;
 	struct state *state;
