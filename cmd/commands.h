@@ -10,6 +10,7 @@ int cmd_check(const struct options *o, struct terminal *t);
 int cmd_clean(const struct options *o, struct terminal *t);
 int cmd_deploy(const struct options *o, struct terminal *t);
 int cmd_why(const struct options *o, struct terminal *t);
+int cmd_diff(const struct options *o, struct terminal *t);
 int cmd_graph(const struct options *o, struct terminal *t);
 int cmd_list(const struct options *o, struct terminal *t);
 int cmd_history(const struct options *o, struct terminal *t);

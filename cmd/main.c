@@ -57,6 +57,13 @@ static const struct opt graph_options[] = {
 	{ 0 },
 };
 
+static const struct opt why_options[] = {
+	{ 0, "against", "IMAGE",
+	  "compare with a published image: its digest or its reference", TEXT(against),
+	  0 },
+	{ 0 },
+};
+
 static const struct opt tag_options[] = {
 	{ 0, "version", "VERSION", "the version whose family is meant", TEXT(tag_version),
 	  0 },
@@ -91,8 +98,11 @@ const struct command commands[] = {
 	{ "plan", "[TARGET...]", "say what a build would make, and why",
 	  "The same as imgmake -n. Writes nothing.", "imgmake plan", NULL,
 	  TAKES_ALL_BUILD, 0, -1, cmd_plan },
-	{ "why", "[TARGET...]", "which input makes a target out of date", NULL,
-	  "imgmake why web", NULL, TAKES_ALL_BUILD, 0, -1, cmd_why },
+	{ "why", "[TARGET...]", "which input makes a target out of date",
+	  "With --against, what the image of a target and a published one do not have alike; the "
+	  "target is made first, if it is out of date.",
+	  "imgmake why web\nimgmake why web --against registry.example.com/team/web:1.2.3",
+	  why_options, TAKES_ALL_BUILD, 0, -1, cmd_why },
 	{ "graph", "[TARGET...]",
 	  "which target needs which, with what is out of date marked",
 	  "Without targets, draws all of them. Solid lines: stands on; dashed ones: copies from, "
@@ -124,6 +134,11 @@ const struct command commands[] = {
 	  "imgmake copy docker.io/library/debian:12 registry.example.com/base/debian:12",
 	  NULL, TAKES_PLATFORM | TAKES_NETWORK | TAKES_STORE | TAKES_JSON | TAKES_DRY_RUN,
 	  2, 2, cmd_copy },
+	{ "diff", "IMAGE IMAGE", "what two images do not have alike, file by file",
+	  "From the first to the second: configuration, annotations, files. Exits 1 if they differ. "
+	  "How files are divided into layers, and dates, are no difference.",
+	  "imgmake diff registry.example.com/team/web:1.2.3 web", NULL, TAKES_LOOK, 2, 2,
+	  cmd_diff },
 	{ "tags", "REPOSITORY|TARGET", "a tag family, and what a version would move",
 	  NULL, "imgmake tags registry.example.com/team/web --version 1.2.4", tag_options,
 	  TAKES_LOOK, 1, 1, cmd_tags },

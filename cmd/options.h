@@ -42,7 +42,8 @@ struct options {
 	struct strlist tag_aliases, tag_variants;
 	bool zero_major, channels;
 	const char *promote_to;
-	int format; /* 1 + index into the command's choices, 0: not said */
+	const char *against; /* why */
+	int format;          /* 1 + index into the command's choices, 0: not said */
 };
 
 enum opt_kind { OPT_FLAG, OPT_TEXT, OPT_COUNT, OPT_LIST, OPT_PAIRS, OPT_CHOICE };

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cmd/commands.h"
+#include "cmd/compare.h"
 
 struct reasons {
 	struct buf *text; /* or NULL */
@@ -18,7 +19,7 @@ static void add_value(struct buf *out, const char *s)
 		buf_add_printable(out, s, strlen(s));
 }
 
-static void add_text(struct buf *out, const char *name, const char *was, const char *is)
+void difference_text(struct buf *out, const char *name, const char *was, const char *is)
 {
 	buf_add_printable(out, name, strlen(name));
 	if (was && is) {
@@ -41,17 +42,21 @@ static json_t *text_or_null(const char *s)
 	return s ? json_string(s) : json_null();
 }
 
+json_t *difference_json(const char *what, const char *was, const char *is)
+{
+	return json_pack("{s:s,s:o,s:o}", "input", what, "was", text_or_null(was), "is",
+	                 text_or_null(is));
+}
+
 static void add_reason(void *self, const char *name, const char *was, const char *is)
 {
 	struct reasons *r = self;
 
 	if (r->list)
-		json_array_append_new(r->list, json_pack("{s:s,s:o,s:o}", "input", name,
-		                                         "was", text_or_null(was), "is",
-		                                         text_or_null(is)));
+		json_array_append_new(r->list, difference_json(name, was, is));
 	if (r->text && r->n < r->most) {
 		buf_adds(r->text, "  ");
-		add_text(r->text, name, was, is);
+		difference_text(r->text, name, was, is);
 	}
 	r->n++;
 }
@@ -125,6 +130,61 @@ static int explain_json(struct session *s, struct target *const *targets, size_t
 	return 0;
 }
 
+/* Not what changed since the last build, but what an image that somebody has is made
+ * otherwise. */
+static int compare_with(struct session *s, const struct target *t, struct err *e)
+{
+	const struct options *o = s->options;
+	AUTO_BUF text = BUF_INIT, lines = BUF_INIT;
+	struct comparison c = {
+		.was = o->against, .is = t->name, .target = t, .indent = "  "
+	};
+
+	if (t->kind != TARGET_IMAGE)
+		return err_set(e, ERR_INVALID,
+		               "why --against: '%s' is a %s; only images can be compared",
+		               t->name, target_kind_text(t->kind));
+	if (o->json)
+		c.list = json_array();
+	else
+		c.text = &lines;
+	if (compare_images(s, &c, e) < 0) {
+		json_decref(c.list);
+		return -1;
+	}
+	if (o->json) {
+		session_print_json(s, c.list);
+		return 0;
+	}
+	buf_addf(&text, c.n ? "%s differs from %s:\n" : "%s is the same as %s\n", t->name,
+	         o->against);
+	buf_add(&text, lines.s, lines.len);
+	session_print(s, &text);
+	return 0;
+}
+
+static int why_against(const struct options *o, struct terminal *t)
+{
+	AUTO_FREE struct target **targets = NULL;
+	struct session s;
+	struct err e;
+	size_t n;
+
+	if (session_open(&s, o, t,
+	                 SESSION_RECIPE | SESSION_STORE | SESSION_REGISTRY |
+	                         SESSION_BUILD,
+	                 &e) < 0 ||
+	    session_targets(&s, &targets, &n, &e) < 0)
+		return session_fail(&s, &e);
+	if (n != 1) {
+		err_set(&e, ERR_INVALID, "why --against: name one image");
+		return session_fail(&s, &e);
+	}
+	if (compare_with(&s, targets[0], &e) < 0)
+		return session_fail(&s, &e);
+	return session_end(&s, 0);
+}
+
 int cmd_why(const struct options *o, struct terminal *t)
 {
 	AUTO_FREE struct target **targets = NULL;
@@ -132,6 +192,8 @@ int cmd_why(const struct options *o, struct terminal *t)
 	struct err e;
 	size_t n;
 
+	if (o->against)
+		return why_against(o, t);
 	if (session_open(&s, o, t,
 	                 SESSION_RECIPE | SESSION_STORE_READ | SESSION_REGISTRY |
 	                         SESSION_BUILD,

@@ -201,11 +201,14 @@ static void want(struct node *n)
 		want(n->needs.at[i]);
 }
 
-/* Stages are made only where something asked for needs them. */
+/* Stages are made only where something asked for needs them. A build may be asked again,
+ * for more: what was made by then is stale no longer. */
 static size_t choose(struct build *b, struct job **jobs)
 {
 	size_t n = 0;
 
+	for (size_t i = 0; i < b->nodes.len; i++)
+		b->nodes.at[i]->wanted = false;
 	for (size_t i = 0; i < b->nodes.len; i++)
 		if (b->nodes.at[i]->asked)
 			want(b->nodes.at[i]);
