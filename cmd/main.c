@@ -265,6 +265,11 @@ static int run(const struct options *o, struct terminal *t)
 		terminal_error(t, &e);
 		return 2;
 	}
+	if ((o->events || o->trace_out) &&
+	    terminal_record(t, o->events, o->trace_out, &e) < 0) {
+		terminal_error(t, &e);
+		return 2;
+	}
 	return o->command->run(o, t);
 }
 
@@ -312,6 +317,10 @@ int main(int argc, char **argv)
 	} else {
 		t = terminal_new(mode_of(&o), STDOUT_FILENO, STDERR_FILENO);
 		status = run(&o, t);
+		if (terminal_record_end(t, &e) < 0) {
+			terminal_error(t, &e);
+			status = 2;
+		}
 	}
 	terminal_free(t);
 	options_fini(&o);

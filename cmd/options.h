@@ -27,6 +27,8 @@ struct options {
 	struct strlist directories; /* -C, each from the one before */
 	const char *file;           /* -f; NULL: look for one */
 	int jobs;                   /* 0: not said */
+	const char *events, *trace_out;
+	bool trace;
 	bool keep_going, dry_run, question, always, silent, json, no_host, dirty;
 	struct strlist touched; /* -W */
 	struct strlist secrets; /* ID=FILE, ID=env:NAME */

@@ -153,6 +153,7 @@ static int open_build(struct session *s, struct err *e)
 		        : cpus > 0 ? (int)cpus
 		                   : 1,
 		.always = o->always,
+		.trace = o->trace,
 		.keep_going = o->keep_going,
 		.dry_run = s->store.read_only,
 		.lock_update = o->lock == LOCK_UPDATE,

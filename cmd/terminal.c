@@ -10,6 +10,7 @@
 
 #include "base/json.h"
 #include "cmd/ongoing.h"
+#include "cmd/recorder.h"
 #include "os/clock.h"
 
 static const int64_t second = 1000000000;
@@ -27,6 +28,7 @@ struct terminal {
 	bool drawn;    /* a status line stands on the terminal */
 	int64_t drawn_at;
 	struct ongoing_list ongoing;
+	struct recorder *recorder; /* or NULL */
 };
 
 enum terminal_mode terminal_mode_for(int fd)
@@ -249,6 +251,8 @@ static void emit(struct progress *self, const struct progress_event *ev)
 	struct terminal *t = (struct terminal *)self;
 
 	pthread_mutex_lock(&t->lock);
+	if (t->recorder)
+		recorder_event(t->recorder, ev);
 	if (ev->kind == PROGRESS_WARNING && t->mode == TERMINAL_JSON)
 		put_json(t, "warning", ev->target, "text", ev->what, -1, -1);
 	else if (ev->kind == PROGRESS_WARNING)
@@ -286,6 +290,23 @@ static void clear(struct terminal *t)
 	write_err(t, &b);
 }
 
+int terminal_record(struct terminal *t, const char *events, const char *trace,
+                    struct err *e)
+{
+	return recorder_open(&t->recorder, events, trace, e);
+}
+
+int terminal_record_end(struct terminal *t, struct err *e)
+{
+	struct recorder *r;
+
+	pthread_mutex_lock(&t->lock);
+	r = t->recorder;
+	t->recorder = NULL;
+	pthread_mutex_unlock(&t->lock);
+	return recorder_close(r, e);
+}
+
 void terminal_free(struct terminal *t)
 {
 	if (!t)
@@ -304,6 +325,8 @@ struct progress *terminal_progress(struct terminal *t)
 void terminal_error(struct terminal *t, const struct err *e)
 {
 	pthread_mutex_lock(&t->lock);
+	if (t->recorder)
+		recorder_text(t->recorder, "error", e->msg);
 	if (t->mode == TERMINAL_JSON)
 		put_json(t, "error", NULL, "text", e->msg, -1, -1);
 	else
@@ -320,6 +343,8 @@ void terminal_note(struct terminal *t, const char *fmt, ...)
 	buf_vaddf(&text, fmt, ap);
 	va_end(ap);
 	pthread_mutex_lock(&t->lock);
+	if (t->recorder)
+		recorder_text(t->recorder, "note", text.s);
 	if (t->mode != TERMINAL_SILENT)
 		on_line(t, "note", NULL, text.s, text.len);
 	pthread_mutex_unlock(&t->lock);

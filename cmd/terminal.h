@@ -24,6 +24,11 @@ enum terminal_mode terminal_mode_for(int fd);
 /* Lines go to `err_fd`, results to `out_fd`; neither is closed. */
 struct terminal *terminal_new(enum terminal_mode mode, int out_fd, int err_fd);
 void terminal_free(struct terminal *t); /* clears the status line; NULL is fine */
+/* From now on all that is said is written into files, too; either may be NULL. */
+MUST_CHECK int terminal_record(struct terminal *t, const char *events, const char *trace,
+                               struct err *e);
+/* Ends them; -1 if something could not be written. To be called before terminal_free. */
+MUST_CHECK int terminal_record_end(struct terminal *t, struct err *e);
 struct progress *terminal_progress(struct terminal *t);
 
 /* "imgmake: MESSAGE", one line. */

@@ -21,6 +21,7 @@ struct build_options {
 	bool dry_run;              /* -n, -q: nothing is run or written */
 	bool lock_update; /* bases are locked anew, to what their tags are today */
 	bool lock_strict; /* an unlocked base or download is an error */
+	bool trace;       /* tells each target's reasons and each step as it is made */
 	bool no_host;     /* host rules are refused */
 	const char *const *touched; /* -W: project files that count as changed; relative
 	                               to the root */

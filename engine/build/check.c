@@ -127,6 +127,7 @@ static int check_one(struct build *b, const struct target *t, struct err *e)
 {
 	struct descriptor image;
 	struct digest key;
+	bool failed;
 	int passed;
 
 	if (image_of(b, t, &image, e) < 0)
@@ -138,7 +139,11 @@ static int check_one(struct build *b, const struct target *t, struct err *e)
 			progress_step(b->o.progress, t->name, "passed before");
 		return passed < 0 ? -1 : 0;
 	}
-	if ((t->on_host ? run_with_layout(b, t, &image, e) : run_inside(b, t, e)) < 0)
+	progress_begin(b->o.progress, t->name, "check", -1);
+	failed =
+		(t->on_host ? run_with_layout(b, t, &image, e) : run_inside(b, t, e)) < 0;
+	progress_end(b->o.progress, t->name, "check", 0);
+	if (failed)
 		return -1;
 	progress_step(b->o.progress, t->name, "passed");
 	return remember_pass(b, &key, e);

@@ -108,6 +108,21 @@ static int make_layer(struct node *n, const struct step *s, const struct step_pl
 	return rc < 0 ? -1 : layer_result_save(n->build->o.store, &p->plan_key, out, e);
 }
 
+/* Between a begin and an end, so that whoever watches sees what is going on. */
+static int make_told(struct node *n, const struct step *s, const struct step_plan *p,
+                     struct layer_result *out, struct err *e)
+{
+	AUTO_BUF what = BUF_INIT;
+	int rc;
+
+	step_describe(s, &what);
+	trace_step(n, s, what.s);
+	progress_begin(n->build->o.progress, n->target->name, what.s, -1);
+	rc = make_layer(n, s, p, out, e);
+	progress_end(n->build->o.progress, n->target->name, what.s, 0);
+	return rc;
+}
+
 static void report(struct node *n, const char *what, const struct layer_result *r,
                    bool known)
 {
@@ -130,7 +145,7 @@ static int layer_step(struct node *n, const struct step *s, const struct step_pl
 	step_describe(s, &what);
 	if (may_look_up(n))
 		known = layer_result_load(n->build->o.store, &p->plan_key, &r, e);
-	if (known < 0 || (!known && make_layer(n, s, p, &r, e) < 0))
+	if (known < 0 || (!known && make_told(n, s, p, &r, e) < 0))
 		return -1;
 	report(n, what.s, &r, known > 0);
 	h.created_by = what.s;
@@ -192,6 +207,7 @@ static int make_steps(struct node *n, struct err *e)
 int node_make(struct node *n, struct err *e)
 {
 	start_result(n);
+	trace_node(n);
 	if (make_steps(n, e) < 0 ||
 	    result_save(n->build->o.store, &n->plan_key, &n->result, e) < 0)
 		return -1;

@@ -165,14 +165,17 @@ int host_run(struct build *b, const char *target, const struct strings *lines, i
 		                     .cwd = dir,
 		                     .line = print_line,
 		                     .line_self = &self };
-	int status;
+	int status, rc;
 
 	for (size_t i = 0; i < lines->n; i++)
 		buf_addf(&script, "%s\n", lines->at[i]);
 	argv[2] = script.s;
 	if (b->o.no_host)
 		return err_set(e, ERR_DENIED, "host commands are refused by --no-host");
-	if (process_run(&o, &status, e) < 0)
+	progress_begin(b->o.progress, target, "commands on the host", -1);
+	rc = process_run(&o, &status, e);
+	progress_end(b->o.progress, target, "commands on the host", 0);
+	if (rc < 0)
 		return -1;
 	if (build_cancelled(b))
 		return err_set(e, ERR_CANCELLED, "interrupted");
@@ -190,7 +193,9 @@ static int make_output(struct node *n, struct err *e)
 	struct rule_state s = { .key = n->plan_key };
 	int there;
 
+	trace_node(n);
 	progress_step(n->build->o.progress, n->target->name, "run on the host");
+	trace_lines(n, &n->target->run);
 	if (host_run(n->build, n->target->name, &n->target->run, n->context->fd, NULL,
 	             e) < 0)
 		return -1;
@@ -255,6 +260,8 @@ int task_run(struct node *n, struct err *e)
 {
 	const struct target *t = n->target;
 
+	trace_node(n);
+	trace_lines(n, &t->run);
 	if (host_run(n->build, t->name, &t->run, n->context->fd, NULL, e) < 0)
 		return err_wrap(e, PLACE_FMT "task '%s'", PLACE_ARG(t->place), t->name);
 	n->status = STATUS_MADE;
