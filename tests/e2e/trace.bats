@@ -29,7 +29,7 @@ traced_recipe() {
 	contains "$stderr" '^made:   cat source source >made$'
 	contains "$stderr" '^parent: Imagefile:3: copy made to /$'
 	# The reason stands before what it is the reason for.
-	[ "$(grep -n '^made: because' <<<"$stderr" | cut -d: -f1)" -lt "$(grep -n '^parent: ' <<<"$stderr" | head -1 | cut -d: -f1)" ]
+	[ "$(grep -n '^made: because' <<<"$stderr" | head -1 | cut -d: -f1)" -lt "$(grep -n '^parent: ' <<<"$stderr" | head -1 | cut -d: -f1)" ]
 	ok imgmake --trace
 	equal "$stderr" "nothing to do"
 }
