@@ -3,15 +3,20 @@
 
 #include "build/runner.h"
 
+static enum diff_kind kind_of(const struct sandbox_probe *p)
+{
+	if (p->rootfs == SANDBOX_COPY)
+		return DIFF_COPY;
+	if (p->rootfs == SANDBOX_FUSE_OVERLAY)
+		return DIFF_FUSE_OVERLAY;
+	return p->users == SANDBOX_ROOT ? DIFF_OVERLAY : DIFF_OVERLAY_USER;
+}
+
 static int read_difference(struct runner *x, struct err *e)
 {
 	struct diff_options o = { .upper = x->upper,
 		                  .lower = layers_view(&x->layers),
-		                  .kind = x->probe->rootfs == SANDBOX_FUSE_OVERLAY
-		                                  ? DIFF_FUSE_OVERLAY
-		                          : x->probe->users == SANDBOX_ROOT
-		                                  ? DIFF_OVERLAY
-		                                  : DIFF_OVERLAY_USER,
+		                  .kind = kind_of(x->probe),
 		                  .stubs = &x->stubs,
 		                  .mtime = build_epoch(x->w->node->build),
 		                  .flat = x->probe->users == SANDBOX_SINGLE,

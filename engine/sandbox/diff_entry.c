@@ -45,7 +45,7 @@ static const char *mark_of(const char *name, unsigned *by)
 
 /* Others are of this machine (security.selinux), or could not be had by every user
  * (trusted.*). */
-static bool is_kept(const char *name)
+bool diff_xattr_kept(const char *name)
 {
 	unsigned by;
 
@@ -97,7 +97,7 @@ static int read_xattrs(struct toc_entry *t, const char *at, const struct diff_re
 		unsigned by = 0;
 		const char *mark = mark_of(name, &by);
 
-		if (mark ? !(by & r->believe) : !is_kept(name))
+		if (mark ? !(by & r->believe) : !diff_xattr_kept(name))
 			continue;
 		size = get_xattr(t, at, name, value, e);
 		if (size < 0)
@@ -200,7 +200,7 @@ static const struct toc_xattr *next_kept(const struct toc_entry *t, size_t *i)
 	while (*i < t->n_xattrs) {
 		const struct toc_xattr *x = &t->xattrs[(*i)++];
 
-		if (is_kept(x->name))
+		if (diff_xattr_kept(x->name))
 			return x;
 	}
 	return NULL;

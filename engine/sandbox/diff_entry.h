@@ -40,6 +40,8 @@ MUST_CHECK int diff_entry_read(struct toc_entry *t, int dir, const char *name,
 /* Size and digest of a TOC_FILE. */
 MUST_CHECK int diff_entry_hash(struct toc_entry *t, int dir, const char *name,
                                struct err *e);
+/* It is part of what a layer holds. */
+bool diff_xattr_kept(const char *name);
 /* Equal in all but time and attributes that are not kept. */
 bool diff_entry_same(const struct toc_entry *now, const struct toc_entry *before);
 

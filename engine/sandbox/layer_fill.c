@@ -55,6 +55,20 @@ static int open_parent(int root, const char *path, const char **name, struct err
 	return fd < 0 ? err_sys(e, "open /%s", dir) : fd;
 }
 
+/* A file system that is itself an overlay (that of a container) takes no whiteouts.
+ * Overlayfs cannot have its upper directory there either; fuse-overlayfs and copies know
+ * these names too, which no layer can hold as a file. */
+static int make_named_whiteout(int parent, const char *name, const char *path,
+                               struct err *e)
+{
+	AUTO_BUF mark = BUF_INIT;
+	AUTO_CLOSE int fd = -1;
+
+	buf_addf(&mark, ".wh.%s", name);
+	fd = openat(parent, mark.s, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	return fd < 0 ? err_sys(e, "create the whiteout /%s", path) : 0;
+}
+
 static int make_whiteout(int root, const char *path, struct err *e)
 {
 	const char *name;
@@ -62,9 +76,11 @@ static int make_whiteout(int root, const char *path, struct err *e)
 
 	if (parent < 0)
 		return -1;
-	if (mknodat(parent, name, S_IFCHR, 0) < 0)
-		return err_sys(e, "create the whiteout /%s", path);
-	return 0;
+	if (mknodat(parent, name, S_IFCHR, 0) == 0)
+		return 0;
+	if (errno == EPERM)
+		return make_named_whiteout(parent, name, path, e);
+	return err_sys(e, "create the whiteout /%s", path);
 }
 
 /* While the directory is still ours. */
@@ -76,7 +92,8 @@ static int make_opaque(int root, const char *path, struct err *e)
 	if (fd < 0)
 		return err_sys(e, "open /%s", path);
 	if (fsetxattr(fd, "trusted.overlay.opaque", "y", 1, 0) == 0 ||
-	    (errno == EPERM && fsetxattr(fd, "user.overlay.opaque", "y", 1, 0) == 0))
+	    ((errno == EPERM || errno == EOPNOTSUPP) &&
+	     fsetxattr(fd, "user.overlay.opaque", "y", 1, 0) == 0))
 		return 0;
 	if (errno != EOPNOTSUPP)
 		return err_sys(e, "mark /%s as opaque", path);

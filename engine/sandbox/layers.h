@@ -5,8 +5,9 @@
  * (2-architecture.md, "Store"). Each layer is a directory of its own, made once for each
  * diff ID and id map and shared between builds. What it hides is marked as overlayfs and
  * fuse-overlayfs know it: whiteouts are character devices 0:0, which any user may make
- * (Linux 5.8); opaque directories have trusted.overlay.opaque where we may set that (as
- * root: mount without "userxattr"), else user.overlay.opaque (mount with it).
+ * (Linux 5.8), or empty files ".wh.NAME" where the store is on an overlay itself; opaque
+ * directories have trusted.overlay.opaque where we may set that (as root: mount without
+ * "userxattr"), else user.overlay.opaque (mount with it).
  *
  * A name is where applying one layer after the other would have put it: with "lib" a
  * symlink to "usr/lib" in a lower layer, "lib/x" is unpacked as "usr/lib/x", which a

@@ -49,7 +49,7 @@ static int open_lower(struct lifting *l, const struct toc_entry *entry, struct e
 	               "/%s is not in the unpacked layers as it should be", entry->path);
 }
 
-static int copy_bytes(int from, int to, const char *path, struct err *e)
+int lift_bytes(int from, int to, const char *path, struct err *e)
 {
 	AUTO_FREE char *chunk = NULL;
 	ssize_t n;
@@ -114,7 +114,7 @@ int lift_file(struct lifting *l, const struct toc_entry *entry, int64_t time,
 	if (to < 0)
 		return -1;
 	again = fcntl(to, F_DUPFD_CLOEXEC, 0);
-	if (again < 0 || copy_bytes(from, to, entry->path, e) < 0) {
+	if (again < 0 || lift_bytes(from, to, entry->path, e) < 0) {
 		if (again < 0)
 			err_sys(e, "copy /%s", entry->path);
 		close(to);

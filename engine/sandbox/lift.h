@@ -20,6 +20,10 @@ struct lifting {
 	struct arena arena;
 };
 
+/* All that follows in `from` to where `to` is; `path` is for messages. Shares the blocks
+ * where the file system can. */
+MUST_CHECK int lift_bytes(int from, int to, const char *path, struct err *e);
+
 /* `entry` has the path that it gets; time in nanoseconds. */
 MUST_CHECK int lift_file(struct lifting *l, const struct toc_entry *entry, int64_t time,
                          struct err *e);

@@ -29,10 +29,18 @@ static void found(struct sandbox_finding *f, const char *said)
 	snprintf(f->said, sizeof(f->said), "%s", said);
 }
 
-static void missing(struct sandbox_finding *f, const char *said, const char *remedy)
+/* As root would type it: others need sudo. */
+static void remedy(struct sandbox_finding *f, const char *command)
+{
+	snprintf(f->remedy, sizeof(f->remedy), "%s%s", geteuid() == 0 ? "" : "sudo ",
+	         command);
+}
+
+static void missing(struct sandbox_finding *f, const char *said, const char *command)
 {
 	snprintf(f->said, sizeof(f->said), "%s", said);
-	snprintf(f->remedy, sizeof(f->remedy), "%s", remedy);
+	if (*command)
+		remedy(f, command);
 }
 
 /* A number in a file of /proc, or -1. */
@@ -133,8 +141,8 @@ static void explain_apparmor(struct sandbox_finding *f)
 	        "AppArmor keeps user namespaces from us "
 	        "(kernel.apparmor_restrict_unprivileged_userns)",
 	        access("/etc/apparmor.d/imgmake", F_OK) == 0
-	                ? "sudo apparmor_parser -r /etc/apparmor.d/imgmake"
-	                : "sudo make install && "
+	                ? "apparmor_parser -r /etc/apparmor.d/imgmake"
+	                : "make install && "
 	                  "sudo apparmor_parser -r /etc/apparmor.d/imgmake");
 }
 
@@ -143,11 +151,11 @@ static void explain_no_namespace(struct sandbox_finding *f, const struct err *e)
 	if (setting("/proc/sys/user/max_user_namespaces") == 0)
 		missing(f,
 		        "user namespaces are switched off (user.max_user_namespaces is 0)",
-		        "sudo sysctl user.max_user_namespaces=15000");
+		        "sysctl user.max_user_namespaces=15000");
 	else if (setting("/proc/sys/kernel/unprivileged_userns_clone") == 0)
 		missing(f,
 		        "user namespaces are for root only (kernel.unprivileged_userns_clone)",
-		        "sudo sysctl kernel.unprivileged_userns_clone=1");
+		        "sysctl kernel.unprivileged_userns_clone=1");
 	else if (apparmor_restricts())
 		explain_apparmor(f);
 	else
@@ -170,11 +178,11 @@ static void explain_no_range(struct sandbox_finding *f, const struct err *e)
 	char remedy[128];
 
 	if (strncmp(e->msg, "new", 3) == 0 && e->code == ERR_NOT_FOUND)
-		snprintf(remedy, sizeof(remedy), "sudo apt-get install uidmap");
+		snprintf(remedy, sizeof(remedy), "apt-get install uidmap");
 	else
 		snprintf(
 			remedy, sizeof(remedy),
-			"sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 "
+			"usermod --add-subuids 100000-165535 --add-subgids 100000-165535 "
 			"$(id -un)");
 	missing(f, e->msg, remedy);
 }
@@ -235,6 +243,8 @@ static int try_fuse(struct sandbox *s, const struct sandbox_options *o)
 {
 	struct err e;
 
+	if (o->no_fuse)
+		return -1;
 	if (!s->fuse)
 		s->fuse = find_program("fuse-overlayfs");
 	if (!s->fuse)
@@ -243,14 +253,29 @@ static int try_fuse(struct sandbox *s, const struct sandbox_options *o)
 	return try_out(s, o, &e);
 }
 
-/* What the kernel said is told if neither goes. */
+static int try_copy(struct sandbox *s, const struct sandbox_options *o, struct err *e)
+{
+	s->probe.rootfs = SANDBOX_COPY;
+	return try_out(s, o, e);
+}
+
+static void found_copies(struct sandbox *s, struct sandbox_finding *f,
+                         const struct err *overlay)
+{
+	f->ok = true;
+	snprintf(f->said, sizeof(f->said),
+	         "copies of the layers, made for each step (%.800s)", overlay->msg);
+	if (!s->fuse)
+		remedy(f, "apt-get install fuse-overlayfs");
+}
+
 static bool probe_rootfs(struct sandbox *s, const struct sandbox_options *o,
                          struct sandbox_finding *f)
 {
-	struct err e;
+	struct err overlay, copies;
 
 	s->probe.user_xattrs = s->userns >= 0 || !s->initial_userns;
-	if (try_overlay(s, o, &e) == 0) {
+	if (try_overlay(s, o, &overlay) == 0) {
 		found(f, "overlayfs");
 		return true;
 	}
@@ -258,11 +283,15 @@ static bool probe_rootfs(struct sandbox *s, const struct sandbox_options *o,
 		found(f, "fuse-overlayfs");
 		return true;
 	}
+	if (try_copy(s, o, &copies) == 0) {
+		found_copies(s, f, &overlay);
+		return true;
+	}
 	s->probe.rootfs = SANDBOX_NO_ROOTFS;
 	if (s->userns >= 0 && apparmor_restricts())
 		explain_apparmor(f);
 	else
-		missing(f, e.msg, s->fuse ? "" : "sudo apt-get install fuse-overlayfs");
+		missing(f, copies.msg, "");
 	return false;
 }
 
@@ -298,6 +327,14 @@ static bool has_pid_max(void)
 	       (major > 6 || (major == 6 && minor >= 14));
 }
 
+static void missing_delegation(struct sandbox_finding *f, const struct err *e)
+{
+	missing(f, e->msg, "");
+	snprintf(f->remedy, sizeof(f->remedy),
+	         "systemd-run %s--scope -p Delegate=yes imgmake",
+	         geteuid() == 0 ? "" : "--user ");
+}
+
 static void probe_limits(struct sandbox *s, const struct sandbox_options *o)
 {
 	struct sandbox_finding *f = find(s, "memory limits", false);
@@ -308,14 +345,14 @@ static void probe_limits(struct sandbox *s, const struct sandbox_options *o)
 	if (s->cgroup >= 0)
 		found(f, "control groups");
 	else
-		missing(f, e.msg, "systemd-run --user --scope -p Delegate=yes imgmake");
+		missing_delegation(f, &e);
 	s->probe.memory = s->cgroup >= 0;
 	f = find(s, "process limits", false);
 	s->probe.pids = s->cgroup >= 0  ? SANDBOX_PIDS_CGROUP
 	                : has_pid_max() ? SANDBOX_PIDS_NAMESPACE
 	                                : SANDBOX_PIDS_UNLIMITED;
 	if (s->probe.pids == SANDBOX_PIDS_UNLIMITED)
-		missing(f, e.msg, "systemd-run --user --scope -p Delegate=yes imgmake");
+		missing_delegation(f, &e);
 	else
 		found(f, s->cgroup >= 0 ? "control groups"
 		                        : "pid_max of the namespace, 301 or more");
@@ -327,11 +364,10 @@ static void probe_network(struct sandbox *s)
 
 	s->pasta = find_program("pasta");
 	if (!s->pasta)
-		missing(f, "the program pasta is not there",
-		        "sudo apt-get install passt");
+		missing(f, "the program pasta is not there", "apt-get install passt");
 	else if (access("/dev/net/tun", R_OK | W_OK) < 0)
 		missing(f, "/dev/net/tun is not there, or not open to us",
-		        "sudo chmod 666 /dev/net/tun");
+		        "chmod 666 /dev/net/tun");
 	else
 		found(f, s->pasta);
 	s->probe.private_network = f->ok;

@@ -1,4 +1,4 @@
-/* The root: overlayfs, mounted where only this sandbox sees it. */
+/* The root: overlayfs or a copy, mounted where only this sandbox sees it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -152,9 +152,30 @@ static int mount_fuse(const struct setup *s, struct err *e)
 	                                    : 0;
 }
 
+/* The upper directory has it all. */
+static int mount_copy(const struct setup *s, struct err *e)
+{
+	AUTO_CLOSE int upper = open_directory(s->spec->upper, e);
+	AUTO_CLOSE int work = upper < 0 ? -1 : open_directory(s->spec->work, e);
+	AUTO_CLOSE int tree = work < 0 ? -1 : mount_clone(upper, "", 0, e);
+
+	return tree < 0 ? -1 : mount_attach(tree, work, "the root file system", e);
+}
+
+static int mount_root(const struct setup *s, struct err *e)
+{
+	switch (s->rootfs) {
+	case SANDBOX_OVERLAY: return mount_overlay(s, e);
+	case SANDBOX_FUSE_OVERLAY: return mount_fuse(s, e);
+	case SANDBOX_COPY: return mount_copy(s, e);
+	case SANDBOX_NO_ROOTFS: break;
+	}
+	return err_set(e, ERR_FAILED, "no root file system can be made here");
+}
+
 int rootfs_mount(const struct setup *s, struct err *e)
 {
-	if ((s->fuse ? mount_fuse(s, e) : mount_overlay(s, e)) < 0)
+	if (mount_root(s, e) < 0)
 		return -1;
 	return open_directory(s->spec->work, e);
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "os/fd.h"
+#include "sandbox/copy.h"
 #include "sandbox/exec.h"
 #include "sandbox/filter.h"
 #include "sandbox/probe.h"
@@ -66,6 +67,20 @@ static int cannot(const struct sandbox *s, struct err *e)
 	return err_set(e, ERR_FAILED, "no command can be run here");
 }
 
+static int copy(void *arg, struct err *e)
+{
+	return copy_layers(arg, e);
+}
+
+static int fill_upper(struct sandbox *s, const struct sandbox_spec *spec, struct err *e)
+{
+	struct copy_options o = { .lower = spec->lower,
+		                  .n_lower = spec->n_lower,
+		                  .upper = spec->upper };
+
+	return sandbox_call(s, copy, &o, e);
+}
+
 int sandbox_run(struct sandbox *s, const struct sandbox_spec *spec,
                 struct sandbox_result *r, struct err *e)
 {
@@ -77,6 +92,8 @@ int sandbox_run(struct sandbox *s, const struct sandbox_spec *spec,
 			e, ERR_NOT_FOUND,
 			"a private network needs the program pasta (install passt) and "
 			"/dev/net/tun");
+	if (s->probe.rootfs == SANDBOX_COPY && fill_upper(s, spec, e) < 0)
+		return -1;
 	return sandbox_try(s, spec, false, r, e);
 }
 

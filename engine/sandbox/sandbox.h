@@ -3,7 +3,8 @@
 
 /* Runs one command in a root file system made of unpacked layers, in namespaces of its
  * own, without a daemon. What this machine allows is found out once, by doing it. What
- * the command changed is in the upper directory afterwards, in overlayfs' format. */
+ * the command changed is in the upper directory afterwards: in overlayfs' format, or
+ * (SANDBOX_COPY) with all that it did not change. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,6 +27,7 @@ enum sandbox_users {
 enum sandbox_rootfs {
 	SANDBOX_OVERLAY,      /* whiteouts are char 0:0 */
 	SANDBOX_FUSE_OVERLAY, /* fuse-overlayfs; the same marks */
+	SANDBOX_COPY, /* the upper directory is the root: layers are copied into it */
 	SANDBOX_NO_ROOTFS,
 };
 
@@ -70,6 +72,7 @@ struct sandbox_options {
 	                  * will be; used for trials, and empty again after */
 	bool no_range;   /* act as if these were not to be had: for tests */
 	bool no_overlay;
+	bool no_fuse;
 	bool no_cgroups;
 };
 

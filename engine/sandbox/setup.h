@@ -42,12 +42,13 @@ struct setup {
 	const struct sandbox_spec *spec;
 	bool user_ns; /* else we are root */
 	bool many_ids;
-	bool trial;       /* all but running a command */
-	int userns;       /* its fd, or -1 */
-	int cgroup;       /* directory to be born in, or -1 */
-	int report;       /* a SOCK_SEQPACKET socket; their end */
-	int in, out;      /* the command's; -1: ours */
-	const char *fuse; /* the path of fuse-overlayfs outside; NULL: the kernel */
+	bool trial;  /* all but running a command */
+	int userns;  /* its fd, or -1 */
+	int cgroup;  /* directory to be born in, or -1 */
+	int report;  /* a SOCK_SEQPACKET socket; their end */
+	int in, out; /* the command's; -1: ours */
+	enum sandbox_rootfs rootfs;
+	const char *fuse; /* the path of fuse-overlayfs outside, if it is that */
 	const char *fuse_options;
 	const char *pasta; /* its path outside, or NULL */
 	int64_t pid_max;   /* of the pid namespace, 0: as it is */

@@ -358,3 +358,16 @@ sys.exit(os.waitstatus_to_exitcode(status))' "$@"
 bud() {
 	buildah --root "$DIR/buildah" --runroot "$DIR/buildah.run" --storage-driver vfs "$@"
 }
+
+# --- Fewer rights -----------------------------------------------------------------------------------
+
+# confined HOW COMMAND…: see tests/servers/confine.c. Needs root.
+confined() {
+	if [ ! -x "$BATS_RUN_TMPDIR/confine" ]; then
+		# shellcheck disable=SC2046
+		cc -std=gnu11 -O1 -Wall -Wextra -o "$BATS_RUN_TMPDIR/confine.$$" "$REPO_ROOT/tests/servers/confine.c" \
+			$(pkg-config --cflags --libs libseccomp) || return 1
+		mv "$BATS_RUN_TMPDIR/confine.$$" "$BATS_RUN_TMPDIR/confine"
+	fi
+	"$BATS_RUN_TMPDIR/confine" "$@"
+}

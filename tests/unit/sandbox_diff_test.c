@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "os/fd.h"
+#include "sandbox/copy.h"
 #include "sandbox/diff.h"
 #include "unit/sandboxing.h"
 
@@ -153,20 +154,42 @@ static void overlay_tells(struct fixture *f, struct sandbox *s, const char *want
 	unpacked_fini(&u);
 }
 
-static void copy_tells(struct fixture *f)
+static int copy(void *arg, struct err *e)
 {
-	AUTO_BUF text = BUF_INIT;
+	return copy_layers(arg, e);
+}
+
+static int run_script(void *arg, struct err *e)
+{
+	const struct script *s = arg;
+
+	(void)e;
+	run(s->f, s->text);
+	return 0;
+}
+
+static void copy_tells(struct fixture *f, struct sandbox *s, const char *want,
+                       const char *how)
+{
+	AUTO_BUF text = BUF_INIT, upper = BUF_INIT;
+	struct script script = { f, NULL };
+	struct copy_options o;
 	struct unpacked u;
 	struct err e;
 
 	clean(f);
-	if (unpack_dir(f->blobs, &f->image, f->fd, "fs", NULL, &e) < 0)
-		fail_msg("%s", e.msg);
-	buf_addf(&text, "cp -a --no-preserve=links fs copy && cd copy\n%s",
-	         expected.script);
-	run(f, text.s);
-	unpacked_open(&u, f, NULL);
-	told(&u, "copy", DIFF_COPY, expected.want, "copy");
+	unpacked_open(&u, f, s);
+	make_upper(&u);
+	buf_addf(&upper, "%s/up", f->dir);
+	o = (struct copy_options){ .lower = (const char *const *)u.l.paths.at,
+		                   .n_lower = u.l.paths.len,
+		                   .upper = upper.s };
+	buf_addf(&text, "cd up\n%s", expected.script);
+	script.text = text.s;
+	if (inside_call(&u.o.inside, copy, &o, &e) < 0 ||
+	    inside_call(&u.o.inside, run_script, &script, &e) < 0)
+		fail_msg("%s: %s", how, e.msg);
+	told(&u, "up", DIFF_COPY, want, how);
 	unpacked_fini(&u);
 }
 
@@ -197,10 +220,18 @@ static void users_tell(struct fixture *f)
 		overlay_tells(f, &range, expected.want, "a user with a range");
 }
 
+static void users_copy_tells(struct fixture *f)
+{
+	if (range.userns >= 0)
+		copy_tells(f, &range, expected.want, "a user with a range, by a copy");
+}
+
 static void single_tells(struct fixture *f)
 {
 	if (single.userns >= 0)
 		overlay_tells(f, &single, expected.flat, "a user with one uid");
+	if (single.userns >= 0)
+		copy_tells(f, &single, expected.flat, "a user with one uid, by a copy");
 }
 
 /* `flat`, if not NULL, is what a user with a single uid gets. */
@@ -215,10 +246,12 @@ static void changes(struct fixture *f, const char *script, const char *want,
 		return;
 	}
 	overlay_tells(f, NULL, want, "root");
-	copy_tells(f);
+	copy_tells(f, NULL, want, "a copy");
 	fuse_tells(f);
 	clean(f);
 	as_nobody(f, users_tell);
+	clean(f);
+	as_nobody(f, users_copy_tells);
 	clean(f);
 	if (flat)
 		as_nobody(f, single_tells);
@@ -415,7 +448,7 @@ static void devices(void **state)
 	if (geteuid() != 0)
 		skip();
 	overlay_tells(f, NULL, expected.want, "root");
-	copy_tells(f);
+	copy_tells(f, NULL, expected.want, "a copy");
 }
 
 static int make_users(void **state)

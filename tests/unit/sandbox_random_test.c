@@ -10,6 +10,7 @@
 
 #include "build/tree.h"
 #include "os/fd.h"
+#include "sandbox/copy.h"
 #include "sandbox/diff.h"
 #include "unit/sandboxing.h"
 
@@ -106,6 +107,24 @@ static void add_difference(struct fixture *f, const struct toc_view *v,
 	config_add_layer(&f->image.config, &made.diff_id, &by_us, 0);
 }
 
+/* Without a mount, the same. */
+static void copy(struct fixture *f, const struct unpacked *u)
+{
+	AUTO_BUF upper = BUF_INIT;
+	struct copy_options o = {
+		.lower = (const char *const *)u->l.paths.at,
+		.n_lower = u->l.paths.len,
+	};
+	struct err e;
+
+	run(f, "mkdir copy");
+	buf_addf(&upper, "%s/copy", f->dir);
+	o.upper = upper.s;
+	if (copy_layers(&o, &e) < 0)
+		fail_msg("%s", e.msg);
+	run(f, "(cd copy && " LIST ") >copy.list; diff -u fs.list copy.list");
+}
+
 static void step(struct fixture *f, struct unpacked *u, unsigned *seed)
 {
 	struct diff_options o = { .lower = layers_view(&u->l),
@@ -149,8 +168,10 @@ static int one_image(struct fixture *f, unsigned seed)
 	/* Such a link, which a layer above hides, is no matter to a merge. */
 	if (rc < 0 && !strstr(e.msg, "which is no file"))
 		fail_msg("%s", e.msg);
-	if (rc == 0)
+	if (rc == 0) {
+		copy(f, &u);
 		step(f, &u, &seed);
+	}
 	unpacked_fini(&u);
 	return rc == 0;
 }
