@@ -115,9 +115,18 @@ static int make_job(struct job *j, struct err *e)
 	return make_now((struct node *)((char *)j - offsetof(struct node, make)), e);
 }
 
+enum { NETWORK_JOBS = 8 };
+
 static int run_jobs(struct build *b, struct job **jobs, size_t n, struct err *e)
 {
-	return schedule_run(jobs, n, b->o.jobs, b->o.keep_going, build_cancelled, b, e);
+	struct schedule_options o = {
+		.places = { b->o.jobs, NETWORK_JOBS, b->o.jobs },
+		.keep_going = b->o.keep_going,
+		.cancelled = build_cancelled,
+		.self = b,
+	};
+
+	return schedule_run(jobs, n, &o, e);
 }
 
 /* What a multi-platform image is, once all its platforms are there. */

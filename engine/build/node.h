@@ -75,6 +75,12 @@ struct build {
 
 /* nodes.c */
 struct node *node_get(struct build *b, const struct target *t, const struct platform *p);
+/* The first of a target's, the others behind it by `sibling`; NULL if nothing needs it.
+ */
+static inline struct node *nodes_of(const struct build *b, const struct target *t)
+{
+	return b->of_target ? b->of_target[t->index] : NULL;
+}
 /* The one of another target that `n` needs. */
 struct node *node_of(const struct node *n, const struct target *t);
 /* The project files that a target's steps may name. Not from several threads. */

@@ -112,7 +112,7 @@ static void make_early(struct node *n)
 static struct node *new_node(struct build *b, const struct target *t,
                              const struct platform *asked)
 {
-	struct node *n = mem_alloc(sizeof(*n));
+	struct node *n = mem_alloc(sizeof(*n)), **last;
 	AUTO_BUF name = BUF_INIT;
 
 	n->build = b;
@@ -125,8 +125,9 @@ static struct node *new_node(struct build *b, const struct target *t,
 	vec_push(&b->nodes, n);
 	if (!b->of_target)
 		b->of_target = mem_alloc(b->recipe->n_targets * sizeof(struct node *));
-	n->sibling = b->of_target[t->index];
-	b->of_target[t->index] = n;
+	for (last = &b->of_target[t->index]; *last; last = &(*last)->sibling)
+		continue;
+	*last = n;
 	return n;
 }
 

@@ -69,18 +69,14 @@ static int keep_reasons(struct node *n, struct err *e)
 int build_why_last(struct build *b, const struct target *t, struct buf *out,
                    struct err *e)
 {
-	AUTO_BUF text = BUF_INIT;
+	AUTO_BUF key = BUF_INIT, text = BUF_INIT;
+	const struct node *n = nodes_of(b, t);
 
-	for (size_t i = 0; i < b->nodes.len; i++) {
-		AUTO_BUF key = BUF_INIT;
-
-		if (b->nodes.at[i]->target != t)
-			continue;
-		last_key(b->nodes.at[i], &key);
+	if (n) {
+		last_key(n, &key);
 		if (state_get(b->o.store->state, STATE_TARGETS, key.s, key.len, &text,
 		              e) < 0)
 			return -1;
-		break;
 	}
 	if (text.len)
 		buf_adds(out, "; it was made last because of:\n");

@@ -14,8 +14,8 @@ static enum status worse(enum status a, enum status b)
 
 bool build_has_flat_owners(const struct build *b, const struct target *t)
 {
-	for (size_t i = 0; i < b->nodes.len; i++)
-		if (b->nodes.at[i]->target == t && b->nodes.at[i]->flat)
+	for (const struct node *n = nodes_of(b, t); n; n = n->sibling)
+		if (n->flat)
 			return true;
 	return false;
 }
@@ -23,7 +23,7 @@ bool build_has_flat_owners(const struct build *b, const struct target *t)
 enum status build_status(const struct build *b, const struct target *t)
 {
 	enum status s = STATUS_CURRENT;
-	const struct node *n = b->of_target ? b->of_target[t->index] : NULL;
+	const struct node *n = nodes_of(b, t);
 
 	if (!n)
 		return STATUS_UNKNOWN;
@@ -67,7 +67,7 @@ void build_each(const struct build *b,
 
 int build_complete(struct build *b, const struct target *t, struct err *e)
 {
-	for (struct node *n = b->of_target[t->index]; n; n = n->sibling) {
+	for (struct node *n = nodes_of(b, t); n; n = n->sibling) {
 		for (size_t k = 0; n->has_result && k < n->result.layers.len; k++)
 			if (base_fetch_layer(b, n, &n->result.layers.at[k], e) < 0)
 				return -1;

@@ -1,26 +1,65 @@
 #ifndef BUILD_SCHEDULE_H
 #define BUILD_SCHEDULE_H
 
-/* Runs jobs that depend on each other on a number of threads. */
+/* Runs jobs that depend on each other, on threads of its own: of those that may start,
+ * the one first that the longest way to the end begins with. A running job occupies a
+ * place in one lane at a time; how many a lane has is what limits what runs at once. */
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
+
+enum lane {
+	LANE_CPU,
+	LANE_NETWORK,
+	LANE_SANDBOX,
+	LANES,
+	LANE_NONE = LANES, /* of a job that waits for something outside, such as a lock
+	                      that another may hold: it must not keep a place */
+};
+
+struct board;
+struct jobserver;
 
 struct job {
 	int (*run)(struct job *self, struct err *e);
 	struct job **needs; /* borrowed */
 	size_t n_needs;
+	int64_t expected; /* ns that it took the last time; 0: not known */
 	/* Filled in: */
 	enum { JOB_WAITING, JOB_RUNNING, JOB_DONE, JOB_FAILED, JOB_SKIPPED } state;
 	struct err err; /* of a failed one */
+	int64_t took;   /* ns, without waiting for a place in a lane */
+	/* Of the scheduler's own: */
+	struct board *board;
+	struct job **users;
+	size_t n_users, missing, order;
+	int64_t way; /* ns from its start to the end of all that needs it */
+	enum lane lane;
+	int64_t since;
 };
 
-/* Every job of `jobs` runs once, after all that it needs (all in `jobs`). The first
- * failure stops new starts, unless `keep_going`: then only what needs the failed one is
- * skipped. `cancelled` (may be NULL) is asked before each start. Returns 0 if all are
- * done, else -1 with the first failure. */
-MUST_CHECK int schedule_run(struct job **jobs, size_t n, int threads, bool keep_going,
-                            bool (*cancelled)(void *self), void *self, struct err *e);
+struct schedule_options {
+	int places[LANES]; /* 1 or more each */
+	bool keep_going;
+	bool limit_load; /* while others run, none starts at a load average of max_load */
+	double max_load;
+	struct jobserver *tokens;  /* whose tokens jobs hold, beyond the first; or NULL */
+	bool tokens_for_sandboxes; /* in LANE_SANDBOX too, not in LANE_CPU only */
+	bool (*cancelled)(void *self); /* asked before each start; or NULL */
+	void *self;
+};
+
+/* Every job of `jobs` runs once, after all that it needs (in `jobs`, or done before), and
+ * begins in LANE_CPU. The first failure stops new starts, unless `keep_going`: then only
+ * what needs the failed one is skipped. Returns 0 if all are done, else -1 with the first
+ * failure. */
+MUST_CHECK int schedule_run(struct job **jobs, size_t n, const struct schedule_options *o,
+                            struct err *e);
+
+/* From the thread of the running job `j`: gives up its place, and waits for one in
+ * `lane`. ERR_CANCELLED; the job has no place then. */
+MUST_CHECK int job_move(struct job *j, enum lane lane, struct err *e);
 
 #endif

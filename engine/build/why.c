@@ -58,9 +58,8 @@ int why_node(struct node *n, why_fn *fn, void *self, struct err *e)
 int build_why(struct build *b, const struct target *t, why_fn *fn, void *self,
               struct err *e)
 {
-	for (size_t i = 0; i < b->nodes.len; i++)
-		if (b->nodes.at[i]->target == t &&
-		    why_node(b->nodes.at[i], fn, self, e) < 0)
+	for (struct node *n = nodes_of(b, t); n; n = n->sibling)
+		if (why_node(n, fn, self, e) < 0)
 			return -1;
 	return 0;
 }

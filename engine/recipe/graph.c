@@ -5,6 +5,7 @@
 #include "base/path.h"
 #include "base/pattern.h"
 #include "base/vec.h"
+#include "recipe/outputs.h"
 
 enum relation { UNRELATED, CONTAINS, INSIDE, SAME }; /* the later the closer */
 
@@ -19,24 +20,32 @@ static enum relation relation_of(const char *path, const char *output)
 	return UNRELATED;
 }
 
+struct closest {
+	const char *path;
+	enum relation best;
+	struct target *found;
+};
+
+static void take_closer(void *self, struct target *rule)
+{
+	struct closest *c = self;
+	enum relation now = relation_of(c->path, rule->output);
+
+	if (now > c->best || (now == c->best && rule->index < c->found->index)) {
+		c->best = now;
+		c->found = rule;
+	}
+}
+
 struct target *graph_rule_for(const struct recipe *r, const char *path)
 {
 	AUTO_BUF clean = BUF_INIT;
-	enum relation best = UNRELATED;
-	struct target *found = NULL;
+	struct closest c = { .best = UNRELATED };
 
 	path_clean(&clean, path);
-	for (size_t i = 0; i < r->n_targets; i++) {
-		enum relation now = r->targets[i]->output
-		                            ? relation_of(clean.s, r->targets[i]->output)
-		                            : UNRELATED;
-
-		if (now > best) {
-			best = now;
-			found = r->targets[i];
-		}
-	}
-	return found;
+	c.path = clean.s;
+	outputs_near(r, clean.s, take_closer, &c);
+	return c.found;
 }
 
 /* A directory that holds `path` matches. */
@@ -60,60 +69,74 @@ static bool is_directory_rule(const struct target *rule)
 	return n > 0 && rule->name[n - 1] == '/';
 }
 
-/* `output` is relative to where the pattern is. */
-static bool pattern_names(const char *text, const struct target *rule, const char *output)
-{
-	AUTO_BUF clean = BUF_INIT;
-	struct pattern *p = NULL;
-	struct err ignored;
-	bool yes;
-
-	if (pattern_is_literal(text)) {
-		path_clean(&clean, text);
-		return relation_of(clean.s, output) != UNRELATED;
-	}
-	if (pattern_new(&p, text, &ignored) < 0)
-		return false; /* whoever uses the pattern says what is wrong with it */
-	yes = pattern_match(p, output) || parent_matches(p, output) ||
-	      (is_directory_rule(rule) && pattern_may_match_below(p, output));
-	pattern_free(p);
-	return yes;
-}
-
 struct needs {
 	const struct recipe *recipe;
 	const struct target *of;
-	bool *marked; /* by index */
+	VEC(struct target *) found; /* in any order, with repeats */
 };
 
-static void mark(struct needs *s, const struct target *t)
+static void mark(struct needs *s, struct target *t)
 {
 	if (t && t != s->of)
-		s->marked[t->index] = true;
+		vec_push(&s->found, t);
 }
+
+/* A pattern of one of a target's steps, and the rules whose outputs it may name. */
+struct naming {
+	struct needs *needs;
+	const struct pattern *pattern; /* NULL: a path */
+};
 
 /* The rule's output relative to `dir`, or NULL if it is elsewhere. */
 static const char *output_below(const struct target *rule, const char *dir)
 {
 	size_t n = strlen(dir);
 
-	if (!rule->output || n == 0)
+	if (n == 0)
 		return rule->output;
 	return path_below(rule->output, dir) && rule->output[n] == '/'
 	               ? rule->output + n + 1
 	               : NULL;
 }
 
-static void mark_rules(struct needs *s, const char *pattern)
+static void mark_named(void *self, struct target *rule)
 {
-	const struct recipe *r = s->recipe;
+	const struct naming *m = self;
+	const struct pattern *p = m->pattern;
+	const char *output = output_below(rule, m->needs->of->dir);
 
-	for (size_t i = 0; i < r->n_targets; i++) {
-		const char *output = output_below(r->targets[i], s->of->dir);
+	if (output && (!p || pattern_match(p, output) || parent_matches(p, output) ||
+	               (is_directory_rule(rule) && pattern_may_match_below(p, output))))
+		mark(m->needs, rule);
+}
 
-		if (output && pattern_names(pattern, r->targets[i], output))
-			mark(s, r->targets[i]);
-	}
+/* The directories in front of a pattern's first component that is none by itself. */
+static void add_fixed_part(struct buf *out, const char *dir, const char *pattern)
+{
+	AUTO_BUF path = BUF_INIT;
+	size_t n = strcspn(pattern, "*?[\\");
+
+	while (pattern[n] && n && pattern[n - 1] != '/')
+		n--;
+	buf_addf(&path, "%s%s%.*s", dir, *dir ? "/" : "", (int)n, pattern);
+	path_clean(out, path.s);
+}
+
+static void mark_rules(struct needs *s, const char *text)
+{
+	struct naming m = { s, NULL };
+	AUTO_BUF fixed = BUF_INIT;
+	struct pattern *p = NULL;
+	struct err ignored;
+
+	if (!s->recipe->n_rules)
+		return;
+	if (!pattern_is_literal(text) && pattern_new(&p, text, &ignored) < 0)
+		return; /* whoever uses the pattern says what is wrong with it */
+	m.pattern = p;
+	add_fixed_part(&fixed, s->of->dir, text);
+	outputs_near(s->recipe, fixed.s, mark_named, &m);
+	pattern_free(p);
 }
 
 static void mark_patterns(struct needs *s, const struct strings *patterns)
@@ -156,12 +179,17 @@ static void mark_step(struct needs *s, const struct step *step)
 	}
 }
 
+static int by_index(const void *a, const void *b)
+{
+	const struct target *const *x = a, *const *y = b;
+
+	return (*x)->index < (*y)->index ? -1 : (*x)->index > (*y)->index;
+}
+
 void graph_needs(const struct recipe *r, const struct target *t, struct target ***out,
                  size_t *n)
 {
-	AUTO_FREE bool *marked = mem_alloc(r->n_targets + 1);
-	struct needs s = { r, t, marked };
-	VEC(struct target *) found = { 0 };
+	struct needs s = { .recipe = r, .of = t };
 
 	mark(&s, t->from);
 	mark(&s, t->image);
@@ -170,11 +198,13 @@ void graph_needs(const struct recipe *r, const struct target *t, struct target *
 	mark_patterns(&s, &t->deps);
 	for (size_t i = 0; i < t->n_needs; i++)
 		mark(&s, t->needs[i]);
-	for (size_t i = 0; i < r->n_targets; i++)
-		if (marked[i])
-			vec_push(&found, r->targets[i]);
-	*out = found.at;
-	*n = found.len;
+	if (s.found.len)
+		qsort(s.found.at, s.found.len, sizeof(*s.found.at), by_index);
+	*out = s.found.at;
+	*n = 0;
+	for (size_t i = 0; i < s.found.len; i++)
+		if (!*n || (*out)[*n - 1] != s.found.at[i])
+			(*out)[(*n)++] = s.found.at[i];
 }
 
 static int check_name(const struct recipe *r, const struct target *t,
@@ -239,21 +269,31 @@ static int check_steps(const struct step *s, size_t n, struct err *e)
 	return 0;
 }
 
+struct rival {
+	const struct target *of, *found; /* the first one declared before it */
+};
+
+static void take_rival(void *self, struct target *rule)
+{
+	struct rival *v = self;
+
+	if (rule->index < v->of->index && (!v->found || rule->index < v->found->index))
+		v->found = rule;
+}
+
 /* Two rules for one output, or for one inside of what another makes. */
 static int check_output(const struct recipe *r, const struct target *t, struct err *e)
 {
-	for (size_t i = 0; t->output && i < t->index; i++) {
-		const struct target *other = r->targets[i];
+	struct rival v = { t, NULL };
 
-		if (!other->output || relation_of(t->output, other->output) == UNRELATED)
-			continue;
-		return err_set(e, ERR_INVALID,
-		               PLACE_FMT
-		               "file '%s': the rule for '%s' at %s:%d makes it too",
-		               PLACE_ARG(t->place), t->name, other->name,
-		               other->place.file, other->place.line);
-	}
-	return 0;
+	if (t->output)
+		outputs_near(r, t->output, take_rival, &v);
+	if (!v.found)
+		return 0;
+	return err_set(e, ERR_INVALID,
+	               PLACE_FMT "file '%s': the rule for '%s' at %s:%d makes it too",
+	               PLACE_ARG(t->place), t->name, v.found->name, v.found->place.file,
+	               v.found->place.line);
 }
 
 struct visit {

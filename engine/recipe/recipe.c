@@ -6,6 +6,7 @@
 #include "base/nearest.h"
 #include "base/path.h"
 #include "base/vec.h"
+#include "recipe/outputs.h"
 
 struct recipe *recipe_new(void)
 {
@@ -40,6 +41,7 @@ void recipe_index(struct recipe *r)
 		if (!old || (old->kind == TARGET_BASE && t->kind != TARGET_BASE))
 			map_put(&r->by_name, t->name, t);
 	}
+	outputs_index(r);
 }
 
 static int not_found(const struct recipe *r, const char *name, struct err *e)

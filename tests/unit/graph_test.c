@@ -59,12 +59,13 @@ static struct target *add_copy(struct recipe *r, const char *name, const char *s
 }
 
 /* The names of what t needs, with spaces between. */
-static void needs(const struct recipe *r, const struct target *t, const char *expected)
+static void needs(struct recipe *r, const struct target *t, const char *expected)
 {
 	AUTO_FREE struct target **list = NULL;
 	AUTO_BUF names = BUF_INIT;
 	size_t n;
 
+	recipe_index(r);
 	graph_needs(r, t, &list, &n);
 	for (size_t i = 0; i < n; i++)
 		buf_addf(&names, "%s%s", i ? " " : "", list[i]->name);
@@ -100,6 +101,9 @@ static void a_copy_needs_the_rules_that_its_sources_name(void **state)
 	needs(r, add_copy(r, "g", ".", NULL), "out/bin gen/ api/x");
 	needs(r, add_copy(r, "h", "./out//bin", NULL), "out/bin");
 	needs(r, add_copy(r, "i", "outer", NULL), "");
+	needs(r, add_copy(r, "m", "**/bin", NULL), "out/bin gen/");
+	needs(r, add_copy(r, "n", "./out/../gen/x?.c", NULL), "gen/");
+	needs(r, add_copy(r, "o", "out-bin", NULL), "");
 	needs(r, add_copy(r, "j", "out/bin", bin), "out/bin");
 	add_copy(r, "k", "x", NULL)->dir = "api";
 	needs(r, r->targets[r->n_targets - 1], "api/x");

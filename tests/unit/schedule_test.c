@@ -1,3 +1,5 @@
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -7,7 +9,9 @@
 
 #include <cmocka.h>
 
+#include "base/buf.h"
 #include "build/schedule.h"
+#include "os/jobserver.h"
 
 /* A chain and a fan: 0 <- 1 <- 2, and 0 <- 3, 0 <- 4. */
 struct probe {
@@ -28,11 +32,18 @@ static int run(struct job *j, struct err *e)
 
 enum { PROBES = 5 };
 
+static struct schedule_options places(int n)
+{
+	return (struct schedule_options){ .places = { n, n, n } };
+}
+
 static int run_all(struct probe *p, int threads, bool keep_going, struct err *e)
 {
 	static atomic_int clock;
 	struct job *jobs[PROBES];
+	struct schedule_options o = places(threads);
 
+	o.keep_going = keep_going;
 	atomic_store(&clock, 0);
 	for (int i = 0; i < PROBES; i++) {
 		p[i].job.run = run;
@@ -43,7 +54,7 @@ static int run_all(struct probe *p, int threads, bool keep_going, struct err *e)
 		jobs[PROBES - 1 - i] = &p[i].job; /* the order given is not the order run
 		                                   */
 	}
-	return schedule_run(jobs, PROBES, threads, keep_going, NULL, NULL, e);
+	return schedule_run(jobs, PROBES, &o, e);
 }
 
 static void a_job_runs_after_what_it_needs(void **state)
@@ -99,13 +110,281 @@ static void a_cancelled_run_starts_nothing(void **state)
 {
 	struct probe p = { .fails = false };
 	struct job *one = &p.job;
+	struct schedule_options o = places(2);
 	struct err e;
 
 	(void)state;
 	p.job.run = run;
-	assert_int_equal(schedule_run(&one, 1, 2, false, always, NULL, &e), -1);
+	o.cancelled = always;
+	assert_int_equal(schedule_run(&one, 1, &o, &e), -1);
 	assert_int_equal(e.code, ERR_CANCELLED);
 	assert_int_equal(p.ran_at, 0);
+}
+
+/* Jobs that write down in which order they start, one at a time. */
+enum { NAMED = 6 };
+
+struct named {
+	struct job job;
+	struct job *needs[2];
+	char name;
+	struct buf *log;
+};
+
+static int log_start(struct job *j, struct err *e)
+{
+	struct named *p = (struct named *)j;
+
+	(void)e;
+	buf_addc(p->log, p->name);
+	return 0;
+}
+
+static void need(struct named *all, int of, int what)
+{
+	struct job *j = &all[of].job;
+
+	all[of].needs[j->n_needs++] = &all[what].job;
+}
+
+/* With durations in milliseconds; 0: not known. */
+static void starts_in(const char *expected, struct named *p, const int64_t *ms)
+{
+	struct schedule_options o = places(1);
+	AUTO_BUF log = BUF_INIT;
+	struct job *jobs[NAMED];
+	struct err e;
+
+	for (int i = 0; i < NAMED; i++) {
+		p[i].name = (char)('a' + i);
+		p[i].log = &log;
+		p[i].job.run = log_start;
+		p[i].job.needs = p[i].needs;
+		p[i].job.expected = ms[i] * 1000000;
+		jobs[i] = &p[i].job;
+	}
+	assert_int_equal(schedule_run(jobs, NAMED, &o, &e), 0);
+	assert_string_equal(log.s, expected);
+}
+
+static void the_longest_way_to_the_end_starts_first(void **state)
+{
+	/* b and c wait for a, f for e; d for nobody. */
+	const int64_t chain[] = { 10, 500, 20, 300, 100, 250 };
+	const int64_t other[] = { 10, 5, 20, 300, 100, 250 };
+	struct named p[NAMED] = { 0 }, q[NAMED] = { 0 };
+
+	(void)state;
+	need(p, 1, 0);
+	need(p, 2, 0);
+	need(p, 5, 4);
+	starts_in("abedfc", p, chain); /* 510: a; 500: b; 350: e; 300: d; 250: f; 20: c */
+	need(q, 1, 0);
+	need(q, 2, 0);
+	need(q, 5, 4);
+	starts_in("edfacb", q, other);
+}
+
+static void what_was_never_measured_counts_as_average(void **state)
+{
+	const int64_t some[] = { 100, 0, 300, 150, 400, 50 }; /* b: 200 */
+	const int64_t none[NAMED] = { 0 };
+	struct named p[NAMED] = { 0 }, q[NAMED] = { 0 };
+
+	(void)state;
+	starts_in("ecbdaf", p, some);
+	need(q, 5, 4); /* the longest chain first, and else the order given */
+	need(q, 4, 2);
+	starts_in("ceabdf", q, none);
+}
+
+/* Jobs that go through lanes, and see how many are where. */
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	int in[LANES], most[LANES], all, want_all;
+	int failed;
+} lanes = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
+
+static void enter(enum lane l)
+{
+	pthread_mutex_lock(&lanes.lock);
+	if (++lanes.in[l] > lanes.most[l])
+		lanes.most[l] = lanes.in[l];
+	pthread_mutex_unlock(&lanes.lock);
+}
+
+static void leave(enum lane l)
+{
+	pthread_mutex_lock(&lanes.lock);
+	lanes.in[l]--;
+	pthread_mutex_unlock(&lanes.lock);
+}
+
+/* Waits until as many as want_all are here at once. */
+static void meet(void)
+{
+	pthread_mutex_lock(&lanes.lock);
+	lanes.all++;
+	pthread_cond_broadcast(&lanes.changed);
+	while (lanes.all < lanes.want_all)
+		pthread_cond_wait(&lanes.changed, &lanes.lock);
+	pthread_mutex_unlock(&lanes.lock);
+}
+
+static int travel(struct job *j, struct err *e)
+{
+	enter(LANE_CPU);
+	leave(LANE_CPU);
+	if (job_move(j, LANE_NETWORK, e) < 0)
+		return -1;
+	enter(LANE_NETWORK);
+	meet();
+	leave(LANE_NETWORK);
+	if (job_move(j, LANE_SANDBOX, e) < 0)
+		return -1;
+	enter(LANE_SANDBOX);
+	leave(LANE_SANDBOX);
+	if (job_move(j, LANE_CPU, e) < 0)
+		return -1;
+	enter(LANE_CPU);
+	leave(LANE_CPU);
+	return 0;
+}
+
+static void each_lane_has_its_own_places(void **state)
+{
+	enum { N = 40 };
+	struct schedule_options o = { .places = { 2, 8, 3 } };
+	struct job jobs[N] = { { 0 } }, *list[N];
+	struct err e;
+
+	(void)state;
+	lanes.want_all = 8; /* eight on the network at once, though two have a processor
+	                     */
+	for (int i = 0; i < N; i++) {
+		jobs[i].run = travel;
+		list[i] = &jobs[i];
+	}
+	assert_int_equal(schedule_run(list, N, &o, &e), 0);
+	assert_true(lanes.most[LANE_CPU] <= 2);
+	assert_int_equal(lanes.most[LANE_NETWORK], 8);
+	assert_true(lanes.most[LANE_SANDBOX] <= 3);
+}
+
+/* Every job counts how many run, and waits for `meeting` of them where that is set. */
+static atomic_int now_running, most_running;
+static int meeting;
+
+static int count(struct job *j, struct err *e)
+{
+	int n = atomic_fetch_add(&now_running, 1) + 1, most = atomic_load(&most_running);
+
+	(void)j, (void)e;
+	while (n > most && !atomic_compare_exchange_weak(&most_running, &most, n))
+		continue;
+	while (atomic_load(&most_running) < meeting)
+		sched_yield();
+	atomic_fetch_sub(&now_running, 1);
+	return 0;
+}
+
+static void count_jobs(const struct schedule_options *o, int n)
+{
+	struct job *all = mem_alloc(sizeof(*all) * (size_t)n);
+	struct job **list = mem_alloc(sizeof(struct job *) * (size_t)n);
+	struct err e;
+
+	atomic_store(&now_running, 0);
+	atomic_store(&most_running, 0);
+	for (int i = 0; i < n; i++) {
+		all[i].run = count;
+		list[i] = &all[i];
+	}
+	assert_int_equal(schedule_run(list, (size_t)n, o, &e), 0);
+	free(list);
+	free(all);
+}
+
+static void a_high_load_lets_one_run_and_no_more(void **state)
+{
+	struct schedule_options o = places(4);
+
+	(void)state;
+	o.limit_load = true;
+	o.max_load = 0; /* every load is as high */
+	meeting = 0;
+	count_jobs(&o, 200);
+	assert_int_equal(atomic_load(&most_running), 1);
+	o.max_load = 1e9;
+	meeting = 4;
+	count_jobs(&o, 200);
+	assert_int_equal(atomic_load(&most_running), 4);
+}
+
+static int tokens_in(struct jobserver *j)
+{
+	int n = 0;
+
+	while (jobserver_take(j))
+		n++;
+	for (int i = 0; i < n; i++)
+		jobserver_give(j);
+	return n;
+}
+
+static void jobs_take_tokens_and_give_them_back(void **state)
+{
+	struct schedule_options o = places(8);
+	struct jobserver *j;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(jobserver_new(&j, 3, NULL, &e), 0);
+	o.tokens = j;
+	meeting = 3; /* two tokens and the free one */
+	count_jobs(&o, 300);
+	assert_int_equal(atomic_load(&most_running), 3);
+	assert_int_equal(tokens_in(j), 2);
+	assert_true(jobserver_take(j));
+	meeting = 2;
+	count_jobs(&o, 300);
+	assert_int_equal(atomic_load(&most_running), 2);
+	assert_int_equal(tokens_in(j), 1);
+	jobserver_close(j);
+}
+
+static int fail_after_moves(struct job *j, struct err *e)
+{
+	return travel(j, e) < 0 ? -1 : err_set(e, ERR_FAILED, "probe failed");
+}
+
+static void tokens_come_back_after_failures_and_moves(void **state)
+{
+	enum { N = 30 };
+	struct schedule_options o = { .places = { 8, 8, 8 },
+		                      .tokens_for_sandboxes = true };
+	struct job jobs[N] = { { 0 } }, *list[N];
+	struct err e;
+
+	(void)state;
+	assert_int_equal(jobserver_new(&o.tokens, 3, NULL, &e), 0);
+	for (int keep_going = 0; keep_going < 2; keep_going++) {
+		memset(&lanes.in, 0, sizeof(lanes.in));
+		memset(&lanes.most, 0, sizeof(lanes.most));
+		lanes.want_all = 0;
+		for (int i = 0; i < N; i++) {
+			jobs[i] =
+				(struct job){ .run = i % 3 ? travel : fail_after_moves };
+			list[i] = &jobs[i];
+		}
+		o.keep_going = keep_going;
+		assert_int_equal(schedule_run(list, N, &o, &e), -1);
+		assert_string_equal(e.msg, "probe failed");
+		assert_true(lanes.most[LANE_SANDBOX] <= 3);
+		assert_int_equal(tokens_in(o.tokens), 2);
+	}
+	jobserver_close(o.tokens);
 }
 
 int main(void)
@@ -115,6 +394,12 @@ int main(void)
 		cmocka_unit_test(keep_going_skips_only_what_needs_the_failed_job),
 		cmocka_unit_test(the_first_failure_stops_new_starts),
 		cmocka_unit_test(a_cancelled_run_starts_nothing),
+		cmocka_unit_test(the_longest_way_to_the_end_starts_first),
+		cmocka_unit_test(what_was_never_measured_counts_as_average),
+		cmocka_unit_test(each_lane_has_its_own_places),
+		cmocka_unit_test(a_high_load_lets_one_run_and_no_more),
+		cmocka_unit_test(jobs_take_tokens_and_give_them_back),
+		cmocka_unit_test(tokens_come_back_after_failures_and_moves),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
