@@ -264,13 +264,14 @@ struct recipe {
 	struct map by_name; /* → struct target *; recipe_index fills it, and `rules` */
 	struct target **rules; /* those of `file`, by output; see outputs.h */
 	size_t n_rules;
-	json_t *json;       /* array: owns the JSON that steps and targets point to */
+	json_t *json; /* array: owns the JSON that steps and targets point to */
 };
 
 struct recipe *recipe_new(void);
 void recipe_free(struct recipe *r); /* NULL is fine */
-/* Fills by_name and rules from the targets; of two with the same name the first stays, and a base
- * never hides another kind. Names must be unique otherwise: graph_check says so. */
+/* Fills by_name and rules from the targets; of two with the same name the first stays,
+ * and a base never hides another kind. Names must be unique otherwise: graph_check says
+ * so. */
 void recipe_index(struct recipe *r);
 
 /* ERR_NOT_FOUND names the nearest target. `name` may be an output path of a file rule. */
