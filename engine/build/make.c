@@ -44,7 +44,28 @@ static int pack(struct work *w, const struct digest *key, struct layer_result *o
 	return layer_result_save(s, key, out, e);
 }
 
-static int find_or_pack(struct work *w, struct layer_result *out, struct err *e)
+/* The commands, between a begin and an end, so that whoever watches sees what is going
+ * on.
+ */
+static int run_told(struct work *w, const struct step *s, const struct step_plan *p,
+                    struct err *e)
+{
+	struct progress *progress = w->node->build->o.progress;
+	const char *target = w->node->target->name;
+	AUTO_BUF what = BUF_INIT;
+	int rc;
+
+	step_describe(s, &what);
+	trace_step(w->node, s);
+	progress_begin(progress, target, what.s, -1);
+	rc = work_step(w, s, p, e);
+	progress_end(progress, target, what.s, 0);
+	return rc;
+}
+
+/* 1: it was there. */
+static int find_or_pack(struct work *w, const struct step *s, struct layer_result *out,
+                        struct err *e)
 {
 	struct node *n = w->node;
 	AUTO_CLOSE int lock = -1;
@@ -61,7 +82,8 @@ static int find_or_pack(struct work *w, struct layer_result *out, struct err *e)
 	if (may_look_up(n))
 		found = layer_result_load(n->build->o.store, &key, out, e);
 	if (found)
-		return found < 0 ? -1 : 0;
+		return found;
+	trace_step(n, s);
 	out->has_layer = true;
 	return pack(w, &key, out, e);
 }
@@ -84,8 +106,8 @@ static int run_or_find(struct work *w, const struct step *s, const struct step_p
 	if (may_look_up(n))
 		found = layer_result_load(store, &key, out, e);
 	if (found)
-		return found < 0 ? -1 : 0;
-	if (work_step(w, s, p, e) < 0)
+		return found;
+	if (run_told(w, s, p, e) < 0)
 		return -1;
 	*out = (struct layer_result){ .has_layer = !tree_is_empty(&w->tree) };
 	if (!out->has_layer)
@@ -94,6 +116,7 @@ static int run_or_find(struct work *w, const struct step *s, const struct step_p
 	return pack(w, &key, out, e);
 }
 
+/* 1: nothing had to be made, since what it came to was known. */
 static int make_layer(struct node *n, const struct step *s, const struct step_plan *p,
                       struct layer_result *out, struct err *e)
 {
@@ -103,23 +126,10 @@ static int make_layer(struct node *n, const struct step *s, const struct step_pl
 	if (rc == 0 && s->kind == STEP_RUN)
 		rc = run_or_find(&w, s, p, out, e);
 	else if (rc == 0)
-		rc = work_step(&w, s, p, e) < 0 ? -1 : find_or_pack(&w, out, e);
+		rc = work_step(&w, s, p, e) < 0 ? -1 : find_or_pack(&w, s, out, e);
 	work_fini(&w);
-	return rc < 0 ? -1 : layer_result_save(n->build->o.store, &p->plan_key, out, e);
-}
-
-/* Between a begin and an end, so that whoever watches sees what is going on. */
-static int make_told(struct node *n, const struct step *s, const struct step_plan *p,
-                     struct layer_result *out, struct err *e)
-{
-	AUTO_BUF what = BUF_INIT;
-	int rc;
-
-	step_describe(s, &what);
-	trace_step(n, s, what.s);
-	progress_begin(n->build->o.progress, n->target->name, what.s, -1);
-	rc = make_layer(n, s, p, out, e);
-	progress_end(n->build->o.progress, n->target->name, what.s, 0);
+	if (rc < 0 || layer_result_save(n->build->o.store, &p->plan_key, out, e) < 0)
+		return -1;
 	return rc;
 }
 
@@ -145,7 +155,9 @@ static int layer_step(struct node *n, const struct step *s, const struct step_pl
 	step_describe(s, &what);
 	if (may_look_up(n))
 		known = layer_result_load(n->build->o.store, &p->plan_key, &r, e);
-	if (known < 0 || (!known && make_told(n, s, p, &r, e) < 0))
+	if (!known)
+		known = make_layer(n, s, p, &r, e);
+	if (known < 0)
 		return -1;
 	report(n, what.s, &r, known > 0);
 	h.created_by = what.s;

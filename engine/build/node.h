@@ -150,7 +150,7 @@ MUST_CHECK int why_node(struct node *n, why_fn *fn, void *self, struct err *e);
 
 /* trace.c: with --trace, what is made and why; a step and its commands; a script. */
 void trace_node(struct node *n);
-void trace_step(const struct node *n, const struct step *s, const char *described);
+void trace_step(const struct node *n, const struct step *s);
 void trace_lines(const struct node *n, const struct strings *lines);
 
 /* record.c: what the last build of a target came to, for `why` and for people who name

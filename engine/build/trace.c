@@ -1,6 +1,7 @@
 /* --trace: what is made, on whose account, and by what, told as it happens. */
 #include <string.h>
 
+#include "build/describe.h"
 #include "build/node.h"
 
 static void tell_reason(void *self, const char *name, const char *was, const char *is)
@@ -39,13 +40,18 @@ void trace_lines(const struct node *n, const struct strings *lines)
 	}
 }
 
-void trace_step(const struct node *n, const struct step *s, const char *described)
+void trace_step(const struct node *n, const struct step *s)
 {
+	AUTO_BUF what = BUF_INIT;
+
 	if (!n->build->o.trace)
 		return;
+	if (s->kind == STEP_RUN)
+		buf_adds(&what, "run");
+	else
+		step_describe(s, &what);
 	progress_step(n->build->o.progress, n->target->name, PLACE_FMT "%s",
-	              PLACE_ARG(s->place),
-	              s->kind == STEP_RUN ? step_kind_text(s->kind) : described);
+	              PLACE_ARG(s->place), what.s);
 	if (s->kind == STEP_RUN) {
 		trace_lines(n, &s->run.lines);
 		trace_lines(n, &s->run.exec);
