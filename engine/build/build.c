@@ -12,7 +12,7 @@
 #include "os/file.h"
 #include "os/process.h"
 #include "recipe/graph.h"
-#include "sandbox/sandbox.h"
+#include "sandbox/layers.h"
 
 bool build_cancelled(void *b)
 {
@@ -36,6 +36,7 @@ int build_new(struct build **out, const struct recipe *r, const struct build_opt
 	b->locks = -1;
 	pthread_mutex_init(&b->lock, NULL);
 	b->pool = pool_new(o->jobs);
+	b->layers = layers_memory_new();
 	*out = b;
 	if (o->dry_run)
 		return 0;
@@ -57,6 +58,7 @@ void build_free(struct build *b)
 		return;
 	pool_free(b->pool);
 	sandbox_close(b->sandbox);
+	layers_memory_free(b->layers);
 	nodes_free(b);
 	for (size_t i = 0; i < b->tocs.len; i++) {
 		toc_fini(b->tocs.at[i].value);

@@ -27,21 +27,25 @@ static bool may_look_up(const struct node *n)
 	return !n->build->o.always && !n->forced;
 }
 
-static int pack(struct work *w, const struct digest *key, struct layer_result *out,
-                struct err *e)
+/* What a step came to, by what it depends on and by what it is. */
+static int save(struct work *w, const struct digest *key, const struct step_plan *p,
+                const struct layer_result *r, struct err *e)
+{
+	struct digest keys[2] = { *key, p->plan_key };
+
+	return layer_result_save(w->node->build->o.store, keys, 2, r, e);
+}
+
+static int pack(struct work *w, struct layer *out, struct err *e)
 {
 	struct node *n = w->node;
-	struct store *s = n->build->o.store;
-	struct pack_options o = { .store = s->blobs,
+	struct pack_options o = { .store = n->build->o.store->blobs,
 		                  .codec = n->target->compression,
 		                  .pool = n->build->pool,
 		                  .progress = n->build->o.progress,
 		                  .target = n->target->name };
 
-	if (work_fetch(w, e) < 0 || tree_pack(&w->tree, &o, &out->layer, e) < 0 ||
-	    layer_toc_record(s, &out->layer.diff_id, &out->layer.toc, e) < 0)
-		return -1;
-	return layer_result_save(s, key, out, e);
+	return work_fetch(w, e) < 0 ? -1 : tree_pack(&w->tree, &o, out, e);
 }
 
 /* The commands, between a begin and an end, so that whoever watches sees what is going
@@ -64,8 +68,8 @@ static int run_told(struct work *w, const struct step *s, const struct step_plan
 }
 
 /* 1: it was there. */
-static int find_or_pack(struct work *w, const struct step *s, struct layer_result *out,
-                        struct err *e)
+static int find_or_pack(struct work *w, const struct step *s, const struct step_plan *p,
+                        struct layer_result *out, struct err *e)
 {
 	struct node *n = w->node;
 	AUTO_CLOSE int lock = -1;
@@ -74,18 +78,35 @@ static int find_or_pack(struct work *w, const struct step *s, struct layer_resul
 
 	*out = (struct layer_result){ .has_layer = !tree_is_empty(&w->tree) };
 	if (!out->has_layer)
-		return 0;
+		return layer_result_save(n->build->o.store, &p->plan_key, 1, out, e);
 	tree_key(&w->tree, n->target->compression, &key);
 	lock = lock_key(n->build, &key, e);
 	if (lock < 0)
 		return -1;
 	if (may_look_up(n))
 		found = layer_result_load(n->build->o.store, &key, out, e);
-	if (found)
-		return found;
-	trace_step(n, s);
+	if (found < 0)
+		return -1;
+	if (!found)
+		trace_step(n, s);
 	out->has_layer = true;
-	return pack(w, &key, out, e);
+	if (!found && pack(w, &out->layer, e) < 0)
+		return -1;
+	return save(w, &key, p, out, e) < 0 ? -1 : found;
+}
+
+static int run(struct work *w, const struct step *s, const struct step_plan *p,
+               struct layer_result *out, struct err *e)
+{
+	struct digest settled;
+
+	if (run_told(w, s, p, e) < 0)
+		return -1;
+	*out = (struct layer_result){ .has_layer = !tree_is_empty(&w->tree) };
+	if (!out->has_layer)
+		return 0;
+	tree_key(&w->tree, w->node->target->compression, &settled);
+	return pack(w, &out->layer, e);
 }
 
 /* What a command does is not known before it has run: its key is of what it sees, and it
@@ -94,9 +115,8 @@ static int run_or_find(struct work *w, const struct step *s, const struct step_p
                        struct layer_result *out, struct err *e)
 {
 	struct node *n = w->node;
-	struct store *store = n->build->o.store;
 	AUTO_CLOSE int lock = -1;
-	struct digest key, settled;
+	struct digest key;
 	int found = 0;
 
 	run_result_key(w, &s->run, p, &key);
@@ -104,16 +124,10 @@ static int run_or_find(struct work *w, const struct step *s, const struct step_p
 	if (lock < 0)
 		return -1;
 	if (may_look_up(n))
-		found = layer_result_load(store, &key, out, e);
-	if (found)
-		return found;
-	if (run_told(w, s, p, e) < 0)
+		found = layer_result_load(n->build->o.store, &key, out, e);
+	if (found < 0 || (!found && run(w, s, p, out, e) < 0))
 		return -1;
-	*out = (struct layer_result){ .has_layer = !tree_is_empty(&w->tree) };
-	if (!out->has_layer)
-		return layer_result_save(store, &key, out, e);
-	tree_key(&w->tree, n->target->compression, &settled);
-	return pack(w, &key, out, e);
+	return save(w, &key, p, out, e) < 0 ? -1 : found;
 }
 
 /* 1: nothing had to be made, since what it came to was known. */
@@ -126,10 +140,8 @@ static int make_layer(struct node *n, const struct step *s, const struct step_pl
 	if (rc == 0 && s->kind == STEP_RUN)
 		rc = run_or_find(&w, s, p, out, e);
 	else if (rc == 0)
-		rc = work_step(&w, s, p, e) < 0 ? -1 : find_or_pack(&w, s, out, e);
+		rc = work_step(&w, s, p, e) < 0 ? -1 : find_or_pack(&w, s, p, out, e);
 	work_fini(&w);
-	if (rc < 0 || layer_result_save(n->build->o.store, &p->plan_key, out, e) < 0)
-		return -1;
 	return rc;
 }
 

@@ -63,14 +63,15 @@ struct build {
 	struct node **of_target;  /* by the target's index: its nodes, linked by `sibling`
 	                           */
 	struct map roots; /* target name → struct descriptor *, of several platforms */
-	struct arena arena;      /* of roots and failures; guarded by `lock` */
-	pthread_mutex_t lock;    /* guards what follows, and the lock file */
-	struct map tocs;         /* hex diff ID → struct toc * */
-	struct map contexts;     /* target dir → struct context * */
-	struct map resolved;     /* reference → itself, if locked by this build */
-	struct sandbox *sandbox; /* probed when the first run step asks; or NULL */
-	atomic_uint runs;        /* for names of staging directories */
-	int locks;               /* directory fd: <store>/locks; -1 in a dry run */
+	struct arena arena;           /* of roots and failures; guarded by `lock` */
+	pthread_mutex_t lock;         /* guards what follows, and the lock file */
+	struct map tocs;              /* hex diff ID → struct toc * */
+	struct map contexts;          /* target dir → struct context * */
+	struct map resolved;          /* reference → itself, if locked by this build */
+	struct layers_memory *layers; /* in use and no more; has a lock of its own */
+	struct sandbox *sandbox;      /* probed when the first run step asks; or NULL */
+	atomic_uint runs;             /* for names of staging directories */
+	int locks;                    /* directory fd: <store>/locks; -1 in a dry run */
 };
 
 /* nodes.c */

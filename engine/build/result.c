@@ -167,12 +167,22 @@ int layer_result_load(struct store *s, const struct digest *key, struct layer_re
 	return layer_whole(s, &out->layer);
 }
 
-int layer_result_save(struct store *s, const struct digest *key,
+int layer_result_save(struct store *s, const struct digest *keys, size_t n,
                       const struct layer_result *r, struct err *e)
 {
 	AUTO_JSON *j = r->has_layer ? layer_json(&r->layer) : json_object();
+	AUTO_FREE struct state_change *all = mem_alloc((n + 1) * sizeof(*all));
+	const struct layer *l = &r->layer;
+	AUTO_BUF text = BUF_INIT;
 
-	return save_json(s, key, j, e);
+	json_write(&text, j);
+	for (size_t i = 0; i < n; i++)
+		all[i] = (struct state_change){ STATE_RESULTS, keys[i].b, DIGEST_SIZE,
+			                        text.s, text.len };
+	if (r->has_layer && !digest_is_zero(&l->toc))
+		all[n++] = (struct state_change){ STATE_LAYERS, l->diff_id.b, DIGEST_SIZE,
+			                          l->toc.b, DIGEST_SIZE };
+	return state_change(s->state, all, n, e);
 }
 
 int layer_toc_known(struct store *s, const struct digest *diff_id, struct digest *toc,

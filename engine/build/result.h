@@ -33,7 +33,8 @@ struct layer_result {
 };
 MUST_CHECK int layer_result_load(struct store *s, const struct digest *key,
                                  struct layer_result *out, struct err *e);
-MUST_CHECK int layer_result_save(struct store *s, const struct digest *key,
+/* Under each of the n keys, in one transaction; with a new layer's table of contents. */
+MUST_CHECK int layer_result_save(struct store *s, const struct digest *keys, size_t n,
                                  const struct layer_result *r, struct err *e);
 
 /* What is known of a layer by diff ID (STATE_LAYERS): its table of contents. 1: *toc is

@@ -94,6 +94,7 @@ static int open_layers(struct runner *x, struct err *e)
 {
 	AUTO_FREE struct layers_item *items = NULL;
 	struct layers_options o = { .store = x->w->node->build->o.store,
+		                    .memory = x->w->node->build->layers,
 		                    .n = x->w->below->layers.len,
 		                    .map = map_name(&x->w->arena, x->probe->users),
 		                    .inside = x->inside,

@@ -408,7 +408,7 @@ int tree_pack(struct tree *t, const struct pack_options *o, struct layer *out,
               struct err *e)
 {
 	AUTO_FREE struct map_entry *all = sorted(t);
-	AUTO_FREE char *chunk = mem_alloc(CHUNK);
+	AUTO_FREE char *chunk = mem_grow(NULL, CHUNK, 1);
 	struct packing p = { .o = o, .chunk = chunk };
 	int rc = 0;
 

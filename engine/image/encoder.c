@@ -19,7 +19,8 @@
 enum { SLOTS_MAX = 24 };
 
 struct slot {
-	char *in, *out; /* allocated when first used */
+	char *in, *out; /* allocated when first used; not zeroed, since a layer may be
+	                 * small */
 	size_t n_in, n_out;
 	bool done;
 };
@@ -84,7 +85,7 @@ static void compress(struct encoder *c, struct press **press, struct slot *s)
 	if (!*press)
 		return;
 	if (!s->out)
-		s->out = mem_alloc(press_bound(c->codec));
+		s->out = mem_grow(NULL, press_bound(c->codec), 1);
 	s->n_out = press_run(*press, s->in, s->n_in, s->out);
 }
 
@@ -181,7 +182,7 @@ int encoder_add(struct encoder *c, const void *data, size_t n, struct err *e)
 		if (k > n)
 			k = n;
 		if (!s->in)
-			s->in = mem_alloc(CODEC_MEMBER);
+			s->in = mem_grow(NULL, CODEC_MEMBER, 1);
 		memcpy(s->in + s->n_in, p, k);
 		s->n_in += k;
 		p += k;

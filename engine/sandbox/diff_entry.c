@@ -88,8 +88,8 @@ static int read_xattrs(struct toc_entry *t, const char *at, const struct diff_re
 
 	if (n == 0 || (n < 0 && errno == EOPNOTSUPP))
 		return 0;
-	names = mem_alloc(XATTRS_MAX);
-	value = mem_alloc(XATTRS_MAX);
+	names = mem_grow(NULL, XATTRS_MAX, 1);
+	value = mem_grow(NULL, XATTRS_MAX, 1);
 	n = llistxattr(at, names, XATTRS_MAX);
 	if (n < 0)
 		return err_sys(e, "list the attributes of /%s", t->path);
@@ -184,7 +184,7 @@ int diff_entry_hash(struct toc_entry *t, int dir, const char *name, struct err *
 		return err_sys(e, "open /%s", t->path);
 	if (!S_ISREG(st.st_mode))
 		return err_set(e, ERR_CHANGED, "/%s changed while it was read", t->path);
-	chunk = mem_alloc(CHUNK);
+	chunk = mem_grow(NULL, CHUNK, 1);
 	t->size = 0;
 	hasher_init(&h);
 	while ((n = fd_read(fd, chunk, CHUNK, t->path, e)) > 0) {

@@ -18,7 +18,7 @@ enum { CHUNK = 128 * 1024 };
 struct filling {
 	struct place place;
 	struct blobs *blobs;
-	const struct layer_plan *plans, *plan;
+	const struct layer_plan *const *plans, *plan;
 	size_t which;
 	size_t from;    /* the layer whose stream is read */
 	size_t *wanted; /* by index in its table: 1 + index of the name that gets the file
@@ -152,7 +152,7 @@ static int end_dirs(struct filling *f, struct err *e)
 /* The first names of files whose bytes are in the layer. */
 static void want_files(struct filling *f, size_t from)
 {
-	size_t n = f->plans[from].item->toc->n;
+	size_t n = f->plans[from]->item.toc->n;
 
 	free(f->wanted);
 	f->wanted = mem_alloc((n ? n : 1) * sizeof(*f->wanted));
@@ -199,7 +199,7 @@ static int write_file(struct filling *f, struct tar_reader *in, const struct toc
 static int write_files(struct filling *f, struct tar_reader *in, struct toc *seen,
                        struct err *e)
 {
-	const struct toc *table = f->plans[f->from].item->toc;
+	const struct toc *table = f->plans[f->from]->item.toc;
 	struct toc_entry t;
 	int more;
 
@@ -230,7 +230,7 @@ static int check_table(const struct filling *f, struct toc *seen, struct err *e)
 
 	toc_sort(seen);
 	toc_encode(seen, &ours);
-	toc_encode(f->plans[f->from].item->toc, &told);
+	toc_encode(f->plans[f->from]->item.toc, &told);
 	if (f->left || ours.len != told.len || memcmp(ours.s, told.s, ours.len) != 0)
 		return err_set(e, ERR_CORRUPT,
 		               "its table of contents is not that of its bytes");
@@ -250,7 +250,7 @@ static int check_end(struct source *in, struct err *e)
 
 static int read_plain(struct filling *f, struct source *plain, struct err *e)
 {
-	const struct digest *want = &f->plans[f->from].item->diff_id;
+	const struct digest *want = &f->plans[f->from]->item.diff_id;
 	struct tee tee = { .source = { tee_read }, .from = plain };
 	struct tar_reader *in = tar_reader_new(&tee.source, true, NULL);
 	struct toc seen = TOC_INIT;
@@ -281,7 +281,7 @@ static int read_layer(void *self, struct source *in, enum codec codec, struct er
 
 static int stream(struct filling *f, size_t from, struct err *e)
 {
-	struct descriptor blob = f->plans[from].item->blob;
+	struct descriptor blob = f->plans[from]->item.blob;
 	struct image one = { .manifest = { .layers = &blob, .n_layers = 1 } };
 
 	if (from != f->which && !f->plan->borrows)
@@ -292,13 +292,13 @@ static int stream(struct filling *f, size_t from, struct err *e)
 	return merged_stream(f->blobs, &one, 0, read_layer, f, e);
 }
 
-int layer_fill(int root, struct blobs *blobs, const struct layer_plan *plans,
+int layer_fill(int root, struct blobs *blobs, const struct layer_plan *const *plans,
                size_t which, struct unpack_report *report, struct err *e)
 {
 	struct filling f = { .place = { root, report },
 		             .blobs = blobs,
 		             .plans = plans,
-		             .plan = &plans[which],
+		             .plan = plans[which],
 		             .which = which };
 	int rc = make_nodes(&f, e);
 

@@ -21,7 +21,7 @@ struct planning {
 /* A copy that borrows the table's strings. */
 static void make_real(struct layer_plan *p)
 {
-	const struct toc *table = p->item->toc;
+	const struct toc *table = p->item.toc;
 
 	p->real = (struct toc)TOC_INIT;
 	p->real.at = mem_grow(NULL, table->n ? table->n : 1, sizeof(*p->real.at));
@@ -62,7 +62,7 @@ static void depend_on(struct planning *k, const char *how, const struct toc_entr
 /* Names that settling moved. */
 static void depend_on_moves(struct planning *k)
 {
-	const struct toc *table = k->p->item->toc, *real = &k->p->real;
+	const struct toc *table = k->p->item.toc, *real = &k->p->real;
 
 	if (real->n != table->n)
 		depend(k, "fewer", "");
@@ -337,7 +337,7 @@ int layer_plan_make(struct layer_plan *p, const struct layers_item *item,
 	};
 	int rc;
 
-	*p = (struct layer_plan){ .item = item };
+	*p = (struct layer_plan){ .item = *item };
 	make_real(p);
 	reals[n] = &p->real;
 	if (merged_settle(&p->real, &k.all, &p->arena, e) < 0)
@@ -352,10 +352,15 @@ int layer_plan_make(struct layer_plan *p, const struct layers_item *item,
 	return rc;
 }
 
-void layer_plan_fini(struct layer_plan *p)
+void layer_plan_strip(struct layer_plan *p)
 {
-	toc_fini(&p->real);
 	vec_fini(&p->names);
 	vec_fini(&p->opaque);
+}
+
+void layer_plan_fini(struct layer_plan *p)
+{
+	layer_plan_strip(p);
+	toc_fini(&p->real);
 	arena_fini(&p->arena);
 }

@@ -20,7 +20,7 @@ struct layer_name {
 };
 
 struct layer_plan {
-	const struct layers_item *item;
+	struct layers_item item;
 	struct toc real; /* with settled paths; `offset` is the index in the item's table
 	                  */
 	VEC(struct layer_name)
@@ -36,6 +36,15 @@ struct layer_plan {
 MUST_CHECK int layer_plan_make(struct layer_plan *p, const struct layers_item *item,
                                const struct toc **reals, size_t n, struct err *e);
 void layer_plan_fini(struct layer_plan *p);
+/* Keeps only what planning those above it takes: `real` and `key`. */
+void layer_plan_strip(struct layer_plan *p);
+
+/* layer_memory.c: what is known of the layer at the top of a chain, stripped, or NULL. */
+const struct layer_plan *layers_memory_get(struct layers_memory *m,
+                                           const struct digest *chain);
+/* False if another thread was first; else it takes the plan (from the heap), stripped. */
+bool layers_memory_put(struct layers_memory *m, const struct digest *chain,
+                       struct layer_plan *p);
 
 /* What a hard link, or chain of them, of the view's layer `*layer` is another name of:
  * the file, symlink or device, and its layer; else NULL. Other entries are returned. */
@@ -44,8 +53,9 @@ const struct toc_entry *layer_link_target(const struct toc_view *v,
 
 /* Unpacks it into an empty directory (borrowed fd). `plans` are those of all layers,
  * since files that a layer links from one below are read there. layer_fill.c */
-MUST_CHECK int layer_fill(int root, struct blobs *blobs, const struct layer_plan *plans,
-                          size_t which, struct unpack_report *report, struct err *e);
+MUST_CHECK int layer_fill(int root, struct blobs *blobs,
+                          const struct layer_plan *const *plans, size_t which,
+                          struct unpack_report *report, struct err *e);
 
 /* The lock of the directory `name` of rootfs/, for lock_share and close; without `wait`,
  * ERR_EXISTS if another has it. layers_sweep.c */

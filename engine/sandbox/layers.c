@@ -123,14 +123,66 @@ static int check_map(const char *map, struct err *e)
 	return 0;
 }
 
+static int plan_one(struct layers *l, const struct layers_options *o, size_t i,
+                    struct err *e)
+{
+	l->own[i] = mem_alloc(sizeof(*l->own[i]));
+	l->plans[i] = l->own[i];
+	if (layer_plan_make(l->own[i], &o->items[i], l->tables, i, e) < 0)
+		return err_wrap(e, "layer %zu", i + 1);
+	return 0;
+}
+
+/* A layer's plan depends on it and on all those below. */
+static void chain_on(struct digest *chain, const struct digest *diff_id)
+{
+	struct hasher h;
+
+	hasher_init(&h);
+	hasher_digest(&h, chain);
+	hasher_digest(&h, diff_id);
+	hasher_end(&h, chain);
+}
+
 static int plan_all(struct layers *l, const struct layers_options *o, struct err *e)
 {
+	struct digest chain = { { 0 } };
+
 	l->plans = mem_alloc((o->n + 1) * sizeof(*l->plans));
+	l->own = mem_alloc((o->n + 1) * sizeof(*l->own));
 	l->tables = mem_alloc((o->n + 1) * sizeof(*l->tables));
 	for (size_t i = 0; i < o->n; i++) {
 		l->n_tables = i + 1;
-		if (layer_plan_make(&l->plans[i], &o->items[i], l->tables, i, e) < 0)
-			return err_wrap(e, "layer %zu", i + 1);
+		chain_on(&chain, &o->items[i].diff_id);
+		l->plans[i] = o->memory ? layers_memory_get(o->memory, &chain) : NULL;
+		if (l->plans[i])
+			l->tables[i] = &l->plans[i]->real;
+		else if (plan_one(l, o, i, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* What is needed for making directories is no more. */
+static void remember_all(struct layers *l, const struct layers_options *o)
+{
+	struct digest chain = { { 0 } };
+
+	for (size_t i = 0; o->memory && i < o->n; i++) {
+		chain_on(&chain, &o->items[i].diff_id);
+		if (l->own[i] && layers_memory_put(o->memory, &chain, l->own[i]))
+			l->own[i] = NULL;
+	}
+}
+
+/* Of one that is remembered, what making it takes is not. */
+static int plan_missing(struct layers *l, const struct layers_options *o, struct err *e)
+{
+	for (size_t i = 0; i < l->n_holds; i++) {
+		size_t plan = l->holds[i].plan;
+
+		if (l->holds[i].missing && !l->own[plan] && plan_one(l, o, plan, e) < 0)
+			return -1;
 	}
 	return 0;
 }
@@ -146,7 +198,7 @@ static void add_hold(struct layers *l, const char *map, size_t i)
 	char hex[DIGEST_HEX + 1];
 	AUTO_BUF name = BUF_INIT;
 
-	buf_addf(&name, "%s-%s", digest_hex(&l->plans[i].key, hex), map);
+	buf_addf(&name, "%s-%s", digest_hex(&l->plans[i]->key, hex), map);
 	l->holds[l->n_holds++] = (struct layers_hold){ buf_take(&name), -1, i, false };
 }
 
@@ -159,7 +211,7 @@ static void name_all(struct layers *l, const struct layers_options *o, const cha
 		bool again = false;
 
 		for (size_t k = i + 1; k < o->n && !again; k++)
-			again = digest_equal(&l->plans[i].key, &l->plans[k].key);
+			again = digest_equal(&l->plans[i]->key, &l->plans[k]->key);
 		if (again)
 			continue;
 		add_hold(l, o->map, i);
@@ -304,7 +356,10 @@ static int open_all(struct layers *l, const struct layers_options *o, struct err
 			return -1;
 		missing |= l->holds[i].missing;
 	}
-	return missing ? make_all(l, o, e) : 0;
+	if (missing && (plan_missing(l, o, e) < 0 || make_all(l, o, e) < 0))
+		return -1;
+	remember_all(l, o);
+	return 0;
 }
 
 int layers_open(struct layers *l, const struct layers_options *o, struct err *e)
@@ -319,10 +374,14 @@ void layers_close(struct layers *l)
 		free(l->holds[i].name);
 		fd_close(&l->holds[i].lock);
 	}
-	for (size_t i = 0; i < l->n_tables; i++)
-		layer_plan_fini(&l->plans[i]);
+	for (size_t i = 0; i < l->n_tables; i++) {
+		if (l->own[i])
+			layer_plan_fini(l->own[i]);
+		free(l->own[i]);
+	}
 	free(l->holds);
 	free(l->plans);
+	free(l->own);
 	free(l->tables);
 	strlist_fini(&l->paths);
 	fd_close(&l->dir);

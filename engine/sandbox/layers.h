@@ -36,8 +36,16 @@ struct layers_item {
 	const struct toc *toc;  /* what layer_scan or the packer said of it */
 };
 
+/* What was found out about layers above others, for all who open some in one process: a
+ * chain of steps looks at each layer once. For any number of threads; the tables that
+ * were given with it stay as they are until it is freed. */
+struct layers_memory;
+struct layers_memory *layers_memory_new(void);
+void layers_memory_free(struct layers_memory *m); /* NULL is fine */
+
 struct layers_options {
 	struct store *store;
+	struct layers_memory *memory;    /* or NULL */
 	const struct layers_item *items; /* lowest first */
 	size_t n;
 	/* Names whose ids the files' owners are: "root", "single", "range-100000-65536".
@@ -57,8 +65,9 @@ struct layers {
 	 * difference is taken against. Strings are those of the items' tables. */
 	const struct toc **tables;
 	size_t n_tables;
-	struct unpack_report report; /* of what was unpacked now */
-	struct layer_plan *plans;    /* private, as the rest */
+	struct unpack_report report;     /* of what was unpacked now */
+	const struct layer_plan **plans; /* private, as the rest: one a layer, and */
+	struct layer_plan **own;         /* those that no memory keeps for us */
 	struct layers_hold *holds;
 	size_t n_holds;
 };

@@ -35,7 +35,9 @@ void state_close(struct state *s);
 /* 1: found, *out replaced; 0: absent; -1. */
 MUST_CHECK int state_get(struct state *s, enum state_table t, const void *key,
                          size_t key_len, struct buf *out, struct err *e);
-/* data NULL deletes. One durable transaction. */
+/* data NULL deletes. One transaction: a process that is killed loses nothing that was
+ * put, a power cut the last transaction at most, and none that deletes: what a record
+ * named may go when it has gone. */
 MUST_CHECK int state_put(struct state *s, enum state_table t, const void *key,
                          size_t key_len, const void *data, size_t n, struct err *e);
 /* Several of them, of any tables, all or none. */
