@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -20,12 +21,20 @@
  *   NAME        the directory, being made or whole
  *   NAME.lock   shared lock: in use; exclusive: being made or removed. Its text says
  * whether the directory is whole: "boot ID\n": in that boot of the machine, since it was
- * not synced to disk; "durable\n": for good. */
+ * not synced to disk; "durable\n": for good.
+ *
+ * Why that holds without syncing what was unpacked: the text is written when the
+ * directory is whole. As long as the machine runs, the kernel shows every process both,
+ * whoever was killed. After a power cut either may be lost or half there, but then the
+ * machine has booted, the ID is another one, and the layer is made again: it is a cache
+ * of what the blobs hold. "durable" is only written after syncfs said that all is on
+ * disk. A text that is cut is neither. */
 enum {
 	NAME_EXTRA = 80,
 	TEXT_MAX = 128,
-	SETTLED = 60, /* seconds after which syncing costs nothing, all being written back
-	               */
+	SETTLED = 60, /* seconds after which the kernel has written it back */
+	DIRTY_MAX_KIB = 8 << 10,
+	MEMINFO_MAX = 64 << 10,
 };
 
 static const char durable[] = "durable\n";
@@ -35,6 +44,7 @@ struct layers_hold {
 	int lock;
 	size_t plan;  /* by which it is made */
 	bool missing; /* and to be made */
+	bool settled; /* and might be made durable */
 };
 
 static void boot_text(struct buf *out)
@@ -55,24 +65,16 @@ static int write_text(int lock, const char *text, struct err *e)
 	return 0;
 }
 
-/* What was written back long ago is made durable at no cost, so that the next boot has
- * it. */
-static void make_durable(int dir, int lock, const struct stat *st)
-{
-	struct err e;
-
-	if (st->st_mtime + SETTLED < time(NULL) && syncfs(dir) == 0 &&
-	    write_text(lock, durable, &e) < 0)
-		return; /* a later build will */
-}
-
-static bool is_whole(int dir, const struct layers_hold *h)
+/* *settled: it was made in this boot, so long ago that its pages are written back, but
+ * never synced. */
+static bool is_whole(int dir, const struct layers_hold *h, bool *settled)
 {
 	AUTO_BUF boot = BUF_INIT;
 	char text[TEXT_MAX] = "";
 	struct stat st;
 	ssize_t n = pread(h->lock, text, sizeof(text) - 1, 0);
 
+	*settled = false;
 	if (n <= 0 || fstat(h->lock, &st) < 0 || !file_exists(dir, h->name))
 		return false;
 	if (!strcmp(text, durable))
@@ -80,8 +82,43 @@ static bool is_whole(int dir, const struct layers_hold *h)
 	boot_text(&boot);
 	if (!boot.len || strcmp(text, boot.s) != 0)
 		return false;
-	make_durable(dir, h->lock, &st);
+	*settled = st.st_mtime + SETTLED < time(NULL);
 	return true;
+}
+
+static long long kib_of(const char *meminfo, const char *name)
+{
+	const char *at = strstr(meminfo, name);
+
+	return at ? strtoll(at + strlen(name), NULL, 10) : DIRTY_MAX_KIB + 1;
+}
+
+/* Syncing waits for everyone's dirty pages, up to gigabytes, and a layer can be made
+ * again: it is only worth doing when there is next to nothing to wait for. */
+static bool disk_is_quiet(void)
+{
+	AUTO_BUF text = BUF_INIT;
+	struct err e;
+
+	if (file_read(AT_FDCWD, "/proc/meminfo", &text, MEMINFO_MAX, &e) < 0)
+		return false;
+	return kib_of(text.s, "\nDirty:") + kib_of(text.s, "\nWriteback:") <=
+	       DIRTY_MAX_KIB;
+}
+
+/* So that the next boot has them; what is not done now a later build will. */
+static void make_durable(const struct layers *l)
+{
+	bool any = false;
+	struct err e;
+
+	for (size_t i = 0; i < l->n_holds; i++)
+		any |= l->holds[i].settled;
+	if (!any || !disk_is_quiet() || syncfs(l->dir) < 0)
+		return;
+	for (size_t i = 0; i < l->n_holds; i++)
+		if (l->holds[i].settled && write_text(l->holds[i].lock, durable, &e) < 0)
+			return;
 }
 
 /* For layers_sweep, by way of ctime; mtime says when it was made. */
@@ -100,12 +137,13 @@ static int hold(int dir, struct layers_hold *h, struct err *e)
 	h->lock = layer_lock(dir, h->name, false, true, e);
 	if (h->lock < 0)
 		return -1;
-	if (!is_whole(dir, h)) {
+	if (!is_whole(dir, h, &h->settled)) {
 		fd_close(&h->lock);
 		h->lock = layer_lock(dir, h->name, true, true, e);
 		if (h->lock < 0)
 			return -1;
-		h->missing = !is_whole(dir, h); /* another may have made it meanwhile */
+		/* Another may have made it meanwhile. */
+		h->missing = !is_whole(dir, h, &h->settled);
 		if (!h->missing && lock_share(h->lock, e) < 0)
 			return -1;
 	}
@@ -199,7 +237,8 @@ static void add_hold(struct layers *l, const char *map, size_t i)
 	AUTO_BUF name = BUF_INIT;
 
 	buf_addf(&name, "%s-%s", digest_hex(&l->plans[i]->key, hex), map);
-	l->holds[l->n_holds++] = (struct layers_hold){ buf_take(&name), -1, i, false };
+	l->holds[l->n_holds++] =
+		(struct layers_hold){ .name = buf_take(&name), .lock = -1, .plan = i };
 }
 
 /* What a layer says is said again by the same one above, so that one is enough; and
@@ -356,6 +395,7 @@ static int open_all(struct layers *l, const struct layers_options *o, struct err
 			return -1;
 		missing |= l->holds[i].missing;
 	}
+	make_durable(l);
 	if (missing && (plan_missing(l, o, e) < 0 || make_all(l, o, e) < 0))
 		return -1;
 	remember_all(l, o);

@@ -244,6 +244,70 @@ static void what_was_not_finished_is_made_anew(void **state)
 	run(f, "test $(cat store/rootfs/*-root/a) = 1");
 }
 
+/* Only when nobody has much to be written, which is for others to say. */
+static void what_is_long_written_back_is_made_durable(void **state)
+{
+	struct fixture *f = *state;
+	struct unpacked u;
+	AUTO_BUF text = BUF_INIT;
+	struct err e;
+
+	layer(f, "f:a=1");
+	unpacked_open(&u, f, NULL);
+	unpacked_fini(&u);
+	run(f,
+	    "grep -q ^boot store/rootfs/*.lock && touch -d '1 hour ago' store/rootfs/*.lock");
+	for (int i = 0; i < 20; i++) {
+		sync();
+		unpacked_open(&u, f, NULL);
+		unpacked_fini(&u);
+		buf_reset(&text);
+		run(f, "cp store/rootfs/*.lock said");
+		if (file_read(f->fd, "said", &text, 100, &e) < 0)
+			fail_msg("%s", e.msg);
+		if (!strcmp(text.s, "durable\n"))
+			return;
+		assert_memory_equal(text.s, "boot ", 5);
+	}
+	skip();
+}
+
+/* As a chain of steps opens them: each time one more. */
+static void what_is_remembered_of_layers_changes_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct layers_memory *m = layers_memory_new();
+	struct unpacked u[3], again;
+	struct err e;
+
+	layer(f, "d:usr d:usr/lib f:usr/lib/old=1 l:lib>usr/lib");
+	layer(f, "f:lib/new=2 h:lib/hard>lib/old w:lib/nothing");
+	layer(f, "o:lib f:lib/last=3");
+	for (size_t i = 0; i < 3; i++) {
+		unpacked_init(&u[i], f, NULL);
+		u[i].o.n = i + 1;
+		u[i].o.memory = m;
+		if (layers_open(&u[i].l, &u[i].o, &e) < 0)
+			fail_msg("%s", e.msg);
+		layers_close(&u[i].l);
+	}
+	run(f, "rm -rf known && cp -a store/rootfs known && rm -r store/rootfs");
+	unpacked_init(&again, f, NULL);
+	again.o.memory = m;
+	if (layers_open(&again.l, &again.o, &e) < 0)
+		fail_msg("%s", e.msg);
+	unpacked_fini(&again);
+	layers_memory_free(m);
+	run(f, "diff -r known store/rootfs && rm -r store/rootfs");
+	unpacked_open(&again, f, NULL);
+	unpacked_fini(&again);
+	run(f, "diff -r known store/rootfs && test -e store/rootfs/*/usr/lib/last");
+	for (size_t i = 0; i < 3; i++) {
+		u[i].o.n = 3;
+		unpacked_fini(&u[i]);
+	}
+}
+
 static void layers_in_use_are_not_swept(void **state)
 {
 	struct fixture *f = *state;
@@ -365,6 +429,8 @@ int main(void)
 		TEST(marks_of_overlayfs_cannot_be_smuggled_in),
 		TEST(a_full_disk_leaves_nothing),
 		TEST(what_was_not_finished_is_made_anew),
+		TEST(what_is_long_written_back_is_made_durable),
+		TEST(what_is_remembered_of_layers_changes_nothing),
 		TEST(layers_in_use_are_not_swept),
 		TEST(eight_at_once_make_it_once),
 		TEST(an_ordinary_user_unpacks_inside_a_user_namespace),
