@@ -1,5 +1,6 @@
 /* imgmake run, shell: a command in the files of a target. */
 #include <signal.h>
+#include <stdio.h>
 
 #include "build/inside.h"
 #include "cmd/commands.h"
@@ -23,9 +24,23 @@ static int status_of(const struct sandbox_result *res, struct err *e)
 	case SANDBOX_SIGNALLED: return res->status;
 	case SANDBOX_OUT_OF_MEMORY: return 128 + SIGKILL;
 	case SANDBOX_TIMED_OUT:
+		return err_set(e, ERR_FAILED, "the command took longer than --timeout");
 	case SANDBOX_INTERRUPTED: break;
 	}
 	return err_set(e, ERR_CANCELLED, "interrupted");
+}
+
+/* Who wants a shell in what cannot be made may want one in what is there of it. */
+static int hint_shell(const struct session *s, const struct inside_command *c,
+                      struct err *e)
+{
+	char why[sizeof(e->msg)];
+
+	if (c->shell && !s->options->shell_on_fail && build_command_failed(s->build)) {
+		snprintf(why, sizeof(why), "%s", e->msg);
+		err_set(e, e->code, "%s; --shell-on-fail opens a shell there", why);
+	}
+	return -1;
 }
 
 static int run_in(struct session *s, const struct inside_command *c, int *status,
@@ -35,8 +50,10 @@ static int run_in(struct session *s, const struct inside_command *c, int *status
 	struct target *t;
 	int rc;
 
-	if (find_place(s, &t, e) < 0 || session_build(s, &t, 1, e) < 0)
+	if (find_place(s, &t, e) < 0)
 		return -1;
+	if (session_build(s, &t, 1, e) < 0)
+		return hint_shell(s, c, e);
 	terminal_print(s->terminal, "", 0); /* takes the status line away */
 	rc = build_inside(s->build, t, c, &res, e);
 	if (rc == 0)
@@ -66,6 +83,8 @@ int cmd_run(const struct options *o, struct terminal *t)
 	struct inside_command c = {
 		.argv = { (const char **)o->rest.at, o->rest.len },
 		.interactive = true,
+		.secrets = true,
+		.ssh = o->ssh,
 	};
 
 	return enter(o, t, &c);
@@ -73,7 +92,9 @@ int cmd_run(const struct options *o, struct terminal *t)
 
 int cmd_shell(const struct options *o, struct terminal *t)
 {
-	struct inside_command c = { .shell = true, .interactive = true };
+	struct inside_command c = {
+		.shell = true, .interactive = true, .secrets = true, .ssh = o->ssh
+	};
 
 	return enter(o, t, &c);
 }

@@ -64,6 +64,11 @@ static const struct opt why_options[] = {
 	{ 0 },
 };
 
+static const struct opt inside_options[] = {
+	{ 0, "ssh", NULL, "let the command use your ssh agent", FLAG(ssh), 0 },
+	{ 0 },
+};
+
 static const struct opt tag_options[] = {
 	{ 0, "version", "VERSION", "the version whose family is meant", TEXT(tag_version),
 	  0 },
@@ -150,13 +155,17 @@ const struct command commands[] = {
 	{ "run", "TARGET [-- COMMAND [ARG...]]", "run a command in an image or stage",
 	  "TARGET is made first, if it is out of date. Without COMMAND, runs the image's entrypoint "
 	  "and command. The exit status is that of the command, or 128 and the signal that ended "
-	  "it; 2 also if it could not be started. What it changes is thrown away.",
-	  "imgmake run web -- ls -l /app", NULL,
+	  "it; 2 also if it could not be started. What it changes is thrown away. It finds "
+	  "each --secret ID=FILE as /run/secrets/ID.",
+	  "imgmake run web -- ls -l /app\nimgmake run --secret token=token.txt web",
+	  inside_options,
 	  TAKES_PROJECT | TAKES_BUILD | TAKES_NETWORK | TAKES_STORE | TAKES_REST, 1, 1,
 	  cmd_run },
 	{ "shell", "TARGET", "an interactive shell in an image or stage",
-	  "The image's own shell, or /bin/sh. What is done there is thrown away.",
-	  "imgmake shell web", NULL,
+	  "The image's own shell, or /bin/sh. What is done there is thrown away. Each --secret "
+	  "ID=FILE is /run/secrets/ID. If TARGET cannot be made because a run step fails, "
+	  "--shell-on-fail opens the shell in that step.",
+	  "imgmake shell web", inside_options,
 	  TAKES_PROJECT | TAKES_BUILD | TAKES_NETWORK | TAKES_STORE, 1, 1, cmd_shell },
 	{ "doctor", "", "what this machine lacks for run steps, and how to get it",
 	  "Exits 0 if run steps work here, 1 if not.", "imgmake doctor", NULL,

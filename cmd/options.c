@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/amount.h"
 #include "base/nearest.h"
 
 static const char *const lock_modes[] = { "update", "strict", NULL };
@@ -39,6 +40,17 @@ static const struct opt common[] = {
 	  TAKES_BUILD },
 	{ 0, "trace", NULL, "tell each target's reasons and commands as it is made",
 	  FLAG(trace), TAKES_BUILD },
+	{ 0, "shell-on-fail", NULL, "open a shell in a run step or check that fails",
+	  FLAG(shell_on_fail), TAKES_BUILD },
+	{ 0, "timeout", "TIME",
+	  "let a run step fail that takes longer, as 10m, unless it says otherwise",
+	  TIME(timeout), TAKES_BUILD },
+	{ 0, "memory", "SIZE",
+	  "let a run step fail that needs more, as 2g, unless it says otherwise",
+	  SIZE(memory), TAKES_BUILD },
+	{ 0, "pids", "N",
+	  "let a run step have N processes at once, unless it says otherwise",
+	  COUNT(pids), TAKES_BUILD },
 	{ 'd', "debug", "WHAT", "say why each target is rebuilt",
 	  CHOICE(debug, debug_modes), TAKES_BUILD },
 	{ 0, "dirty", NULL, "deploy a release from a working tree with changes",
@@ -210,6 +222,18 @@ static int set_text(struct options *o, const struct opt *opt, const struct use *
 	return 0;
 }
 
+static int set_amount(struct options *o, const struct opt *opt, const struct use *u,
+                      struct err *e)
+{
+	int64_t *out = member(o, opt);
+	char text[64];
+
+	if ((opt->kind == OPT_TIME ? amount_duration(u->value, out, e)
+	                           : amount_size(u->value, out, e)) == 0)
+		return 0;
+	return err_wrap(e, "%s", shown(u, text));
+}
+
 static int apply(struct options *o, const struct opt *opt, const struct use *u,
                  struct err *e)
 {
@@ -217,6 +241,8 @@ static int apply(struct options *o, const struct opt *opt, const struct use *u,
 	case OPT_FLAG: *(bool *)member(o, opt) = true; return 0;
 	case OPT_COUNT: return set_count(o, opt, u, e);
 	case OPT_CHOICE: return set_choice(o, opt, u, e);
+	case OPT_TIME:
+	case OPT_SIZE: return set_amount(o, opt, u, e);
 	case OPT_TEXT:
 	case OPT_LIST:
 	case OPT_PAIRS: return set_text(o, opt, u, e);

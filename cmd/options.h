@@ -5,6 +5,7 @@
  * feed the parser, --help, the manual page and the completions. */
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/buf.h"
 #include "base/err.h"
@@ -43,12 +44,25 @@ struct options {
 	const char *tag_version, *tag_prefix, *tag_variant; /* tags, promote */
 	struct strlist tag_aliases, tag_variants;
 	bool zero_major, channels;
+	int64_t timeout, memory; /* of a run step: seconds, bytes; 0: not said */
+	int pids;
+	bool shell_on_fail;
+	bool ssh; /* run, shell */
 	const char *promote_to;
 	const char *against; /* why */
 	int format;          /* 1 + index into the command's choices, 0: not said */
 };
 
-enum opt_kind { OPT_FLAG, OPT_TEXT, OPT_COUNT, OPT_LIST, OPT_PAIRS, OPT_CHOICE };
+enum opt_kind {
+	OPT_FLAG,
+	OPT_TEXT,
+	OPT_COUNT,
+	OPT_LIST,
+	OPT_PAIRS,
+	OPT_CHOICE,
+	OPT_TIME,
+	OPT_SIZE,
+};
 
 struct opt {
 	char letter;       /* or 0 */
@@ -62,18 +76,21 @@ struct opt {
 };
 
 /* Kind and place: bool, const char *, int of 1 or more, struct strlist, struct strlist of
- * A=B with neither empty, int that is 1 + the index into `choices`. */
+ * A=B with neither empty, int that is 1 + the index into `choices`, int64_t of seconds,
+ * of bytes. */
 #define FLAG(f) OPT_FLAG, offsetof(struct options, f), NULL
 #define TEXT(f) OPT_TEXT, offsetof(struct options, f), NULL
 #define COUNT(f) OPT_COUNT, offsetof(struct options, f), NULL
 #define LIST(f) OPT_LIST, offsetof(struct options, f), NULL
 #define PAIRS(f) OPT_PAIRS, offsetof(struct options, f), NULL
+#define TIME(f) OPT_TIME, offsetof(struct options, f), NULL
+#define SIZE(f) OPT_SIZE, offsetof(struct options, f), NULL
 #define CHOICE(f, choices) OPT_CHOICE, offsetof(struct options, f), (choices)
 
 /* Which of the common options a command takes, and which words. */
 enum {
 	TAKES_PROJECT = 1 << 0,  /* -f --platform --lock --no-host, and NAME=VALUE */
-	TAKES_BUILD = 1 << 1,    /* -j -k -B -W -d */
+	TAKES_BUILD = 1 << 1,    /* -j -k -B -W -d, secrets and limits of run steps */
 	TAKES_DRY_RUN = 1 << 2,  /* -n */
 	TAKES_QUESTION = 1 << 3, /* -q */
 	TAKES_NETWORK = 1 << 4,  /* --registry-mirror --insecure-registry */

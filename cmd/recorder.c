@@ -97,6 +97,7 @@ static void write_event(struct recorder *r, const struct progress_event *ev)
 		[PROGRESS_BEGIN] = "begin",   [PROGRESS_BYTES] = "bytes",
 		[PROGRESS_END] = "end",       [PROGRESS_STEP] = "step",
 		[PROGRESS_OUTPUT] = "output", [PROGRESS_WARNING] = "warning",
+		[PROGRESS_HOLD] = "shell",    [PROGRESS_RELEASE] = "shell end",
 	};
 	bool is_work = ev->kind == PROGRESS_BEGIN || ev->kind == PROGRESS_BYTES ||
 	               ev->kind == PROGRESS_END;

@@ -140,6 +140,8 @@ static void read_touched(struct session *s, struct strlist *out)
 	}
 }
 
+enum { MEMORY_MIN = 6 << 20 }; /* no program starts with less, as in Docker */
+
 static int open_build(struct session *s, struct err *e)
 {
 	const struct options *o = s->options;
@@ -160,12 +162,16 @@ static int open_build(struct session *s, struct err *e)
 		.lock_strict = lock_strict(s),
 		.no_host = o->no_host,
 		.n_platforms = o->platforms.len,
+		.limits = { o->timeout, o->memory, o->pids },
+		.shell_on_fail = o->shell_on_fail && isatty(STDIN_FILENO),
 	};
 	AUTO_FREE struct platform *platforms = NULL;
 
 	if (secrets_load(&s->secrets, &o->secrets, e) < 0 || read_epoch(&b, e) < 0 ||
 	    read_platforms(s, &platforms, e) < 0)
 		return -1;
+	if (o->memory && o->memory < MEMORY_MIN)
+		return err_set(e, ERR_INVALID, "--memory: must be 6m or more");
 	read_touched(s, &s->touched);
 	b.platforms = platforms;
 	b.secrets = &s->secrets;
@@ -199,9 +205,13 @@ int session_open(struct session *s, const struct options *o, struct terminal *t,
 		return -1;
 	if (parts & SESSION_REGISTRY && open_registry(s, e) < 0)
 		return -1;
-	if (parts & SESSION_BUILD && s->recipe)
-		return open_build(s, e);
-	return 0;
+	if (!(parts & SESSION_BUILD) || !s->recipe)
+		return 0;
+	if (o->shell_on_fail && !isatty(STDIN_FILENO))
+		progress_warning(terminal_progress(t),
+		                 "--shell-on-fail: standard input is no terminal, so no "
+		                 "shell will be opened");
+	return open_build(s, e);
 }
 
 void session_close(struct session *s)

@@ -26,6 +26,8 @@ struct terminal {
 	int out_fd, err_fd;
 	int out_errno; /* of the first failed write to out_fd, or 0 */
 	bool drawn;    /* a status line stands on the terminal */
+	bool held;     /* somebody else has the terminal: what comes is kept in: */
+	struct buf later;
 	int64_t drawn_at;
 	struct ongoing_list ongoing;
 	struct recorder *recorder; /* or NULL */
@@ -62,7 +64,9 @@ static int write_all(int fd, const char *s, size_t n)
 /* Nothing better can be done when standard error is gone. */
 static void write_err(struct terminal *t, const struct buf *b)
 {
-	if (b->len)
+	if (t->held)
+		buf_add(&t->later, b->s, b->len);
+	else if (b->len)
 		write_all(t->err_fd, b->s, b->len);
 }
 
@@ -85,7 +89,7 @@ static void add_clear(struct terminal *t, struct buf *b)
 static void add_status(struct terminal *t, struct buf *b, int64_t now)
 {
 	t->drawn_at = now;
-	if (t->mode != TERMINAL_TTY || !t->ongoing.works.len)
+	if (t->mode != TERMINAL_TTY || !t->ongoing.works.len || t->held)
 		return;
 	buf_addc(b, '\r');
 	ongoing_add_status(b, &t->ongoing, columns(t) - 1, now); /* the last one would
@@ -246,6 +250,29 @@ static void put_message(struct terminal *t, const char *colour, const char *kind
 	put_line(t, b.s);
 }
 
+static void clear(struct terminal *t)
+{
+	AUTO_BUF b = BUF_INIT;
+
+	add_clear(t, &b);
+	write_err(t, &b);
+}
+
+/* Also in silent mode: whoever finds a shell must know where they are. */
+static void hold(struct terminal *t, const struct progress_event *ev)
+{
+	on_line(t, "shell", ev->target, ev->what, strlen(ev->what));
+	clear(t);
+	t->held = true;
+}
+
+static void release(struct terminal *t)
+{
+	t->held = false;
+	write_err(t, &t->later);
+	buf_reset(&t->later);
+}
+
 static void emit(struct progress *self, const struct progress_event *ev)
 {
 	struct terminal *t = (struct terminal *)self;
@@ -257,6 +284,10 @@ static void emit(struct progress *self, const struct progress_event *ev)
 		put_json(t, "warning", ev->target, "text", ev->what, -1, -1);
 	else if (ev->kind == PROGRESS_WARNING)
 		put_message(t, "\x1b[33m", " warning:", ev->what);
+	else if (ev->kind == PROGRESS_HOLD)
+		hold(t, ev);
+	else if (ev->kind == PROGRESS_RELEASE)
+		release(t);
 	else if (ev->kind == PROGRESS_OUTPUT)
 		on_output(t, ev); /* as make -s: what commands say is theirs */
 	else if (t->mode == TERMINAL_SILENT)
@@ -274,20 +305,13 @@ struct terminal *terminal_new(enum terminal_mode mode, int out_fd, int err_fd)
 	const char *no_color = getenv("NO_COLOR");
 
 	t->progress.emit = emit;
+	t->later = (struct buf)BUF_INIT;
 	pthread_mutex_init(&t->lock, NULL);
 	t->mode = mode;
 	t->colour = mode == TERMINAL_TTY && !(no_color && *no_color);
 	t->out_fd = out_fd;
 	t->err_fd = err_fd;
 	return t;
-}
-
-static void clear(struct terminal *t)
-{
-	AUTO_BUF b = BUF_INIT;
-
-	add_clear(t, &b);
-	write_err(t, &b);
 }
 
 int terminal_record(struct terminal *t, const char *events, const char *trace,
@@ -313,6 +337,7 @@ void terminal_free(struct terminal *t)
 		return;
 	clear(t);
 	ongoing_list_fini(&t->ongoing);
+	buf_fini(&t->later);
 	pthread_mutex_destroy(&t->lock);
 	free(t);
 }

@@ -134,6 +134,9 @@ static const struct field run_fields[] = {
 	F(struct step, OPT_TEXT, "user", run.user),
 	F(struct step, OPT_TEXT, "workdir", run.workdir),
 	F(struct step, BOOL, "ssh", run.ssh),
+	F(struct step, INT64, "timeout", run.limits.timeout),
+	F(struct step, INT64, "memory", run.limits.memory),
+	F(struct step, INT64, "pids", run.limits.pids),
 	END,
 };
 

@@ -54,3 +54,13 @@ void progress_output(struct progress *p, const char *target, const char *text)
 {
 	emit(p, PROGRESS_OUTPUT, target, text, 0, -1);
 }
+
+void progress_hold(struct progress *p, const char *target, const char *why)
+{
+	emit(p, PROGRESS_HOLD, target, why, 0, -1);
+}
+
+void progress_release(struct progress *p)
+{
+	emit(p, PROGRESS_RELEASE, NULL, "", 0, -1);
+}

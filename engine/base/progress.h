@@ -16,6 +16,9 @@ enum progress_kind {
 	                   moved */
 	PROGRESS_OUTPUT, /* output of a command that a target runs, whole lines */
 	PROGRESS_WARNING,
+	PROGRESS_HOLD,    /* the terminal belongs to a command of the user's, for the
+	                     reason in `what`: nothing is written before… */
+	PROGRESS_RELEASE, /* …it is ours again */
 };
 
 struct progress_event {
@@ -38,5 +41,7 @@ void progress_step(struct progress *p, const char *target, const char *fmt, ...)
 	PRINTF(3, 4);
 void progress_warning(struct progress *p, const char *fmt, ...) PRINTF(2, 3);
 void progress_output(struct progress *p, const char *target, const char *text);
+void progress_hold(struct progress *p, const char *target, const char *why);
+void progress_release(struct progress *p);
 
 #endif

@@ -35,6 +35,7 @@ int build_new(struct build **out, const struct recipe *r, const struct build_opt
 	b->o = *o;
 	b->locks = -1;
 	pthread_mutex_init(&b->lock, NULL);
+	pthread_mutex_init(&b->shell, NULL);
 	b->pool = pool_new(o->jobs);
 	b->layers = layers_memory_new();
 	*out = b;
@@ -70,6 +71,7 @@ void build_free(struct build *b)
 	map_fini(&b->contexts);
 	map_fini(&b->resolved);
 	pthread_mutex_destroy(&b->lock);
+	pthread_mutex_destroy(&b->shell);
 	fd_close(&b->locks);
 	arena_fini(&b->arena);
 	free(b);

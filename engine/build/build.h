@@ -30,7 +30,10 @@ struct build_options {
 	                               they say */
 	size_t n_platforms;
 	const struct secrets *secrets; /* for run steps; or NULL */
-	bool has_epoch;                /* SOURCE_DATE_EPOCH is set */
+	struct run_limits limits; /* of run steps and checks that say none; 0: none */
+	bool shell_on_fail; /* a run step or check that fails gets a shell on our standard
+	                     * input, which is a terminal */
+	bool has_epoch;     /* SOURCE_DATE_EPOCH is set */
 	int64_t epoch;
 };
 
@@ -64,6 +67,9 @@ MUST_CHECK int build_check(struct build *b, struct target *const *targets, size_
 MUST_CHECK int build_complete(struct build *b, const struct target *t, struct err *e);
 /* Makes calls under way stop soon, with ERR_CANCELLED. Async-signal-safe. */
 void build_cancel(struct build *b);
+
+/* A run step or a check failed: its command, and not what is around it. */
+bool build_command_failed(const struct build *b);
 
 /* What became of a target: all its platforms together. */
 enum status build_status(const struct build *b, const struct target *t);

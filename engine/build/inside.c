@@ -1,9 +1,9 @@
 #include "build/inside.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "build/runner.h"
+#include "build/secrets.h"
 
 int build_inside_platform(const struct build *b, const struct target *t,
                           struct platform *out, struct err *e)
@@ -61,15 +61,6 @@ static void add_words(struct arena *a, struct strings *argv, const struct image_
 		json_string_value(word);
 }
 
-/* The image's shell, without the options that make it take a script. */
-static void shell_of(struct arena *a, struct strings *argv, const struct image_config *c)
-{
-	add_words(a, argv, c, "Shell");
-	if (!argv->n)
-		argv->at[0] = "/bin/sh";
-	argv->n = 1;
-}
-
 static int words_of(struct work *w, const struct inside_command *c, struct strings *argv,
                     struct err *e)
 {
@@ -79,7 +70,9 @@ static int words_of(struct work *w, const struct inside_command *c, struct strin
 	if (argv->n || c->script.n)
 		return 0;
 	if (c->shell) {
-		shell_of(&w->arena, argv, config);
+		argv->at = arena_alloc(&w->arena, sizeof(*argv->at));
+		argv->at[0] = runner_shell_name(config);
+		argv->n = 1;
 		return 0;
 	}
 	add_words(&w->arena, argv, config, "Entrypoint");
@@ -91,16 +84,18 @@ static int words_of(struct work *w, const struct inside_command *c, struct strin
 	               target_kind_text(w->node->target->kind), w->node->target->name);
 }
 
-/* The one thing of ours that programs on a terminal need. */
-static void pass_terminal(struct work *w, struct pairs *env)
+static void add_secrets(struct work *w, struct step_run *r)
 {
-	const char *term = getenv("TERM");
+	const struct secrets *all = w->node->build->o.secrets;
 
-	if (!term)
-		return;
-	env->at = arena_alloc(&w->arena, sizeof(*env->at));
-	env->at[0] = (struct pair){ "TERM", term };
-	env->n = 1;
+	r->secrets = arena_alloc(&w->arena, (all->list.len + 1) * sizeof(*r->secrets));
+	for (size_t i = 0; i < all->list.len; i++) {
+		const char *id = all->list.at[i].id;
+
+		r->secrets[r->n_secrets++] = (struct run_secret){
+			.id = id, .path = arena_printf(&w->arena, "/run/secrets/%s", id)
+		};
+	}
 }
 
 static int run_in(struct work *w, const struct inside_command *c,
@@ -113,14 +108,19 @@ static int run_in(struct work *w, const struct inside_command *c,
 	if (words_of(w, c, &r->exec, e) < 0)
 		return -1;
 	if (c->interactive)
-		pass_terminal(w, &r->env);
+		run_pass_terminal(&w->arena, &r->env);
+	if (c->secrets)
+		add_secrets(w, r);
+	r->ssh = c->ssh;
 	x->w = w;
 	x->r = r;
 	x->p = arena_alloc(&w->arena, sizeof(*x->p));
 	x->name = c->name;
 	x->finished = true;
 	x->interactive = c->interactive;
-	return runner_open(x, e) < 0 ? -1 : runner_run(x, res, e);
+	if (runner_open(x, e) < 0 || runner_run(x, res, e) < 0)
+		return -1;
+	return c->interactive ? 0 : runner_judge(x, res, e);
 }
 
 int build_inside(struct build *b, const struct target *t, const struct inside_command *c,

@@ -12,13 +12,15 @@ struct inside_command {
 	bool shell;          /* or a shell for people */
 	bool interactive; /* it has our standard input and outputs; else they are told as
 	                     `name`'s */
+	bool secrets;     /* it sees those of the build, as files */
+	bool ssh;         /* it may use our agent */
 	const char *name;
 };
 
 /* Runs it in the files of an image or stage that is made, as its user, in its working
  * directory and environment; of several platforms in this machine's. -1: it could not be
- * started. *res, which is the caller's to sandbox_result_fini in any case, is how it
- * ended. */
+ * started, or is not interactive and failed. *res, which is the caller's to
+ * sandbox_result_fini in any case, is how it ended. */
 MUST_CHECK int build_inside(struct build *b, const struct target *t,
                             const struct inside_command *c, struct sandbox_result *res,
                             struct err *e);

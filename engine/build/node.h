@@ -71,7 +71,10 @@ struct build {
 	struct layers_memory *layers; /* in use and no more; has a lock of its own */
 	struct sandbox *sandbox;      /* probed when the first run step asks; or NULL */
 	atomic_uint runs;             /* for names of staging directories */
-	int locks;                    /* directory fd: <store>/locks; -1 in a dry run */
+	atomic_uint limits_said; /* which limits cannot be kept, as said: LIMIT_… */
+	atomic_bool command_failed;
+	pthread_mutex_t shell; /* who has the terminal for a shell in a failed command */
+	int locks;             /* directory fd: <store>/locks; -1 in a dry run */
 };
 
 /* nodes.c */

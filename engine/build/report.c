@@ -12,6 +12,11 @@ static enum status worse(enum status a, enum status b)
 	return rank[b] > rank[a] ? b : a;
 }
 
+bool build_command_failed(const struct build *b)
+{
+	return atomic_load(&((struct build *)b)->command_failed);
+}
+
 bool build_has_flat_owners(const struct build *b, const struct target *t)
 {
 	for (const struct node *n = nodes_of(b, t); n; n = n->sibling)

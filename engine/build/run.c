@@ -67,7 +67,7 @@ int work_run(struct work *w, const struct step_run *r, const struct step_plan *p
 		return -1;
 	rc = runner_run(x, &res, e);
 	if (rc == 0)
-		rc = runner_judge(&res, e);
+		rc = runner_judge(x, &res, e);
 	sandbox_result_fini(&res);
 	return rc < 0 ? -1 : take_difference(x, e);
 }

@@ -98,6 +98,20 @@ static void take_defaults(struct environment *env, const char *home)
 			set_default(env, proxies[i], value);
 }
 
+void run_pass_terminal(struct arena *a, struct pairs *env)
+{
+	const char *term = getenv("TERM");
+	struct pair *longer;
+
+	if (!term)
+		return;
+	longer = arena_alloc(a, (env->n + 1) * sizeof(*longer));
+	for (size_t i = 0; i < env->n; i++)
+		longer[i] = env->at[i];
+	longer[env->n] = (struct pair){ "TERM", term };
+	*env = (struct pairs){ longer, env->n + 1 };
+}
+
 int run_environment(struct runner *x, struct strings *out, struct err *e)
 {
 	struct environment env = { .arena = &x->w->arena };

@@ -277,7 +277,7 @@ static int add_ssh(struct run_mounts *m, struct err *e)
 	if (fd < 0)
 		return err_set(
 			e, ERR_NOT_FOUND,
-			"ssh = true, but no agent: start ssh-agent, so that SSH_AUTH_SOCK is "
+			"ssh: there is no agent; start ssh-agent, so that SSH_AUTH_SOCK is "
 			"its socket");
 	add(m, SANDBOX_BIND, "/run/ssh-agent.sock", fd, true);
 	return 0;

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/amount.h"
 #include "base/path.h"
 #include "build/run_times.h"
 #include "build/secrets.h"
@@ -245,30 +246,50 @@ static const char *in_store(struct runner *x, const char *name)
 	                    x->at.staging, name);
 }
 
-static int run_command(struct runner *x, struct sandbox_result *res, struct err *e)
+const char *runner_shell_name(const struct image_config *c)
+{
+	const char *first = json_string_value(json_array_get(config_get(c, "Shell"), 0));
+
+	return first ? first : "/bin/sh";
+}
+
+int runner_spec(struct runner *x, const char *work, struct sandbox_spec *out,
+                struct err *e)
 {
 	struct strings env;
-	struct sandbox_spec spec = {
+
+	*out = (struct sandbox_spec){
 		.lower = (const char *const *)x->layers.paths.at,
 		.n_lower = x->layers.paths.len,
 		.upper = in_store(x, "upper"),
-		.work = in_store(x, "work"),
-		.argv = command_of(x),
+		.work = in_store(x, work),
 		.workdir = x->at.workdir,
 		.uid = x->at.user.uid,
 		.gid = x->at.user.gid,
 		.mounts = x->mounts.list.at,
 		.n_mounts = x->mounts.list.len,
 		.network = network_of(x),
-		.line = print_line,
-		.line_self = x,
+		.pids = x->limits.pids,
+		.memory = x->limits.memory,
 		.interactive = x->interactive,
 	};
-	int rc;
-
 	if (run_environment(x, &env, e) < 0)
 		return -1;
-	spec.env = env.at;
+	out->env = env.at;
+	return 0;
+}
+
+static int run_command(struct runner *x, struct sandbox_result *res, struct err *e)
+{
+	struct sandbox_spec spec;
+	int rc;
+
+	if (runner_spec(x, "work", &spec, e) < 0)
+		return -1;
+	spec.argv = command_of(x);
+	spec.timeout_ns = x->limits.timeout * 1000000000;
+	spec.line = print_line;
+	spec.line_self = x;
 	rc = sandbox_run(x->sandbox, &spec, res, e);
 	for (size_t i = 0; i < res->stubs.len; i++)
 		strlist_add(&x->stubs, res->stubs.at[i]);
@@ -278,6 +299,7 @@ static int run_command(struct runner *x, struct sandbox_result *res, struct err 
 int runner_run(struct runner *x, struct sandbox_result *res, struct err *e)
 {
 	x->at.workdir = workdir_of(x);
+	runner_limits(x);
 	if (find_user(x, e) < 0 || open_layers(x, e) < 0 || make_staging(x, e) < 0 ||
 	    run_mounts_make(&x->mounts, x->w, x->r, x->p, &x->at, e) < 0 ||
 	    run_times_show(&x->mounts, x->w, &x->layers, x->upper, e) < 0)
@@ -285,8 +307,11 @@ int runner_run(struct runner *x, struct sandbox_result *res, struct err *e)
 	return run_command(x, res, e);
 }
 
-int runner_judge(const struct sandbox_result *res, struct err *e)
+static int how_it_ended(const struct runner *x, const struct sandbox_result *res,
+                        struct err *e)
 {
+	AUTO_BUF limit = BUF_INIT;
+
 	switch (res->end) {
 	case SANDBOX_EXITED:
 		if (res->status)
@@ -297,10 +322,29 @@ int runner_judge(const struct sandbox_result *res, struct err *e)
 		return err_set(e, ERR_FAILED, "its command was ended by signal %d",
 		               res->status - 128);
 	case SANDBOX_OUT_OF_MEMORY:
-		return err_set(e, ERR_FAILED, "its command ran out of memory");
+		if (x->limits.memory) {
+			buf_adds(&limit, " (limit ");
+			amount_add_size(&limit, x->limits.memory);
+			buf_addc(&limit, ')');
+		}
+		return err_set(e, ERR_FAILED, "its command was killed: out of memory%s",
+		               limit.s);
 	case SANDBOX_TIMED_OUT:
-		return err_set(e, ERR_FAILED, "its command took too long");
+		amount_add_duration(&limit, x->limits.timeout);
+		return err_set(e, ERR_FAILED, "its command timed out after %s", limit.s);
 	case SANDBOX_INTERRUPTED: return err_set(e, ERR_CANCELLED, "interrupted");
 	}
 	return 0;
+}
+
+int runner_judge(struct runner *x, const struct sandbox_result *res, struct err *e)
+{
+	int rc = how_it_ended(x, res, e);
+
+	if (rc < 0 && e->code == ERR_FAILED) {
+		atomic_store(&x->w->node->build->command_failed, true);
+		if (x->w->node->build->o.shell_on_fail)
+			runner_shell(x, e->msg);
+	}
+	return rc;
 }

@@ -1,5 +1,6 @@
 #include "build/secrets.h"
 
+#include <ctype.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,16 @@ enum {
 	REDACTED_MIN = 4, /* shorter ones would take innocent text out, and are no secrets
 	                   */
 };
+
+/* It becomes a file's name: as recipes may write it. */
+static bool is_name(const char *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!isalnum((unsigned char)s[i]) && s[i] != '_' &&
+		    (!i || !strchr("_.-", s[i])))
+			return false;
+	return n > 0;
+}
 
 static int load_one(struct secrets *s, const char *text, struct err *e)
 {
@@ -24,7 +35,19 @@ static int load_one(struct secrets *s, const char *text, struct err *e)
 			e, ERR_INVALID,
 			"--secret %s: write ID=FILE, or ID=env:NAME for a variable",
 			text);
+	if (!is_name(text, (size_t)(eq - text)))
+		return err_set(
+			e, ERR_INVALID,
+			"--secret: '%.*s' is no name of a secret (letters, digits, "
+			"and _ . - behind the first)",
+			(int)(eq - text), text);
 	x.id = mem_strndup(text, (size_t)(eq - text));
+	for (size_t i = 0; i < s->list.len; i++)
+		if (!strcmp(s->list.at[i].id, x.id)) {
+			err_set(e, ERR_INVALID, "--secret %s is given twice", x.id);
+			free(x.id);
+			return -1;
+		}
 	if (!strncmp(eq + 1, "env:", 4)) {
 		value = getenv(eq + 5);
 		if (value)

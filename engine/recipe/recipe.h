@@ -128,6 +128,13 @@ struct run_secret {
 	const char *env;  /* variable that holds it, or NULL */
 };
 
+/* 0: as the build says. In no key. */
+struct run_limits {
+	int64_t timeout; /* seconds */
+	int64_t memory;  /* bytes */
+	int64_t pids;    /* processes at once */
+};
+
 struct step_run {
 	struct strings lines; /* one script */
 	struct strings exec;  /* or an argument vector; then lines.n is 0 */
@@ -142,6 +149,7 @@ struct step_run {
 	const char *network;   /* "host", "none", "private", or NULL: the default */
 	const char *user, *workdir; /* NULL: as the image so far says */
 	bool ssh;
+	struct run_limits limits;
 };
 
 struct step {

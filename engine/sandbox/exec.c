@@ -168,7 +168,8 @@ static void keep_only(int fd)
 /* So that /dev/stdout can be opened by a user who is not root. Not everywhere allowed. */
 static void give_output(const struct setup *s)
 {
-	if (s->out >= 0 && fchown(s->out, s->spec->uid, s->spec->gid) < 0)
+	if (s->out >= 0 && !s->spec->interactive &&
+	    fchown(s->out, s->spec->uid, s->spec->gid) < 0)
 		return;
 }
 

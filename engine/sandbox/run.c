@@ -295,6 +295,17 @@ static void judge(struct run *r)
 		out->end = SANDBOX_TIMED_OUT;
 }
 
+/* For both outputs, whatever ours are. Who has become another user may not open it anew,
+ * but mostly has it for writing, too. */
+static int take_terminal(struct setup *setup, struct err *e)
+{
+	if ((fcntl(0, F_GETFL) & O_ACCMODE) == O_RDWR)
+		setup->out = fcntl(0, F_DUPFD_CLOEXEC, 3);
+	else
+		setup->out = open("/proc/self/fd/0", O_WRONLY | O_NOCTTY | O_CLOEXEC);
+	return setup->out < 0 ? err_sys(e, "open the terminal") : 0;
+}
+
 static int open_channels(struct run *r, struct setup *setup, struct err *e)
 {
 	int pair[2], out[2];
@@ -307,7 +318,7 @@ static int open_channels(struct run *r, struct setup *setup, struct err *e)
 	if (r->child.wake < 0)
 		return err_sys(e, "make an event fd");
 	if (r->spec->interactive)
-		return 0;
+		return r->spec->on_terminal ? take_terminal(setup, e) : 0;
 	if (pipe2(out, O_CLOEXEC) < 0)
 		return err_sys(e, "make a pipe");
 	r->out = out[0];

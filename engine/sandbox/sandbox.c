@@ -92,7 +92,7 @@ int sandbox_run(struct sandbox *s, const struct sandbox_spec *spec,
 			e, ERR_NOT_FOUND,
 			"a private network needs the program pasta (install passt) and "
 			"/dev/net/tun");
-	if (s->probe.rootfs == SANDBOX_COPY && fill_upper(s, spec, e) < 0)
+	if (s->probe.rootfs == SANDBOX_COPY && !spec->again && fill_upper(s, spec, e) < 0)
 		return -1;
 	return sandbox_try(s, spec, false, r, e);
 }

@@ -114,6 +114,7 @@ struct sandbox_spec {
 	/* Absolute paths of two directories of one file system, the work directory empty.
 	 * Overlayfs leaves a `work` in it, which the caller removes with it. */
 	const char *upper, *work;
+	bool again; /* the upper directory holds what an earlier run left */
 
 	const char *const *argv; /* argv[0] with a slash, or looked up in PATH of `env`,
 	                            inside */
@@ -138,6 +139,8 @@ struct sandbox_spec {
 	void (*line)(void *self, const char *s, size_t n);
 	void *line_self;
 	bool interactive; /* keeps our standard input and outputs, and the terminal */
+	bool on_terminal; /* interactive: its outputs are our standard input, a terminal
+	                   */
 };
 
 enum { SANDBOX_LOWER_MAX = 450 };

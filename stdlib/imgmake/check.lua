@@ -146,6 +146,19 @@ function types.duration(v)
   return total
 end
 
+--- "2g" → bytes; units are powers of 1024, and a number is bytes.
+function types.size(v)
+  local powers = { b = 0, k = 1, m = 2, g = 3, t = 4 }
+  if math.type(v) == "integer" and v > 0 then
+    return v
+  end
+  local number, unit = tostring(v):lower():match("^(%d+)([bkmgt]?)i?b?$")
+  if type(v) ~= "string" or not number or #number > (unit == "" and 18 or 6) or tonumber(number) == 0 then
+    return nil, 'a size like "512m" or "2g"'
+  end
+  return tonumber(number) << 10 * powers[unit == "" and "b" or unit]
+end
+
 --- A base, a stage or an image: something that has files.
 function types.file_system(v)
   local record = object.target(v)

@@ -31,6 +31,9 @@ local run = {}
 ---@field user? string|integer
 ---@field workdir? string
 ---@field inputs? string|string[]       project files that the step sees, read-only
+---@field timeout? string               it fails when it takes longer, as "10m"
+---@field memory? string|integer        it fails when it needs more, as "2g"
+---@field pids? integer                 processes that it may have at once
 
 --- One entry, or a list of entries, each a string or a table of options.
 local function entries(v, read)
@@ -117,12 +120,28 @@ local function list_of(read)
   end
 end
 
+--- No program starts with less, as in Docker.
+local MEMORY_MIN = 6 * 1024 * 1024
+
+--- Limits are no input: what a step comes to does not depend on them, unless it fails.
+local function check_limits(o)
+  if o.timeout == 0 then
+    error("run: 'timeout' must be longer than 0s")
+  elseif o.memory and o.memory < MEMORY_MIN then
+    error("run: 'memory' must be 6m or more")
+  elseif o.pids and (o.pids < 1 or o.pids > 4194304) then
+    error("run: 'pids' must be 1 to 4194304")
+  end
+end
+
 function run.read(body)
   local o, items = check.options("run", body, {
     exec = "strings", cache = list_of(cache), mount = list_of(mount), secret = list_of(secret),
     ssh = "boolean", network = check.choice("host", "none", "private"), env = "map",
     user = "owner", workdir = "name", inputs = "names",
+    timeout = "duration", memory = "size", pids = "integer",
   })
+  check_limits(o)
   if o.exec and #items > 0 then
     error("run: give commands or exec = { … }, not both")
   elseif o.exec and #o.exec == 0 then

@@ -264,6 +264,8 @@ function step.layer(body)
   for _, record in ipairs(step.records("layer", items)) do
     if configures[record.kind] then
       error(("layer: '%s' changes no files; put it before the layer"):format(record.kind))
+    elseif record.kind == "run" and #steps > 0 then
+      error("layer: a run does not see the steps before it in the layer; put it first, or outside")
     end
     for _, inner in ipairs(record.kind == "layer" and record.steps or { record }) do
       steps[#steps + 1] = inner

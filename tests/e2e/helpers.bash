@@ -78,6 +78,24 @@ recipe() {
 	cat >"${1:-.}/Imagefile"
 }
 
+# on_terminal COMMAND…: standard input is typed at a terminal of its own; says what that shows. 20 s at most.
+on_terminal() {
+	timeout 20 python3 -c 'import os, pty, sys
+typed = sys.stdin.buffer.read()
+pid, fd = pty.fork()
+if pid == 0:
+    os.execvp(sys.argv[1], sys.argv[1:])
+os.write(fd, typed)
+shown = b""
+try:
+    while True:
+        shown += os.read(fd, 4096)
+except OSError:
+    pass
+sys.stdout.buffer.write(shown)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))' "$@"
+}
+
 # Runs it, keeps $output, $stderr and $status, and shows all when a later line fails.
 go() {
 	run --separate-stderr "$@"
@@ -343,6 +361,12 @@ store_is_whole() {
 		[ -e "$f" ] || continue
 		equal "$(sha256sum <"$f" | cut -d' ' -f1)" "$(basename "$f")"
 	done
+}
+
+# Nothing that a command was given is left: no process is meant here, since who starts one knows its name.
+nothing_is_left() {
+	[ -z "$(ls "$IMGMAKE_STORE/tmp")" ] || { ls -lR "$IMGMAKE_STORE/tmp" | head -20; return 1; }
+	! grep "$IMGMAKE_STORE" /proc/mounts
 }
 
 # Peak resident memory of a command and its children, in KiB; its output goes to standard error.

@@ -29,12 +29,6 @@ served() {   # CONFIG: an image to be run
 	LUA
 }
 
-# Nothing that a command was given is left.
-nothing_is_left() {
-	[ -z "$(ls "$IMGMAKE_STORE/tmp")" ]
-	! grep -q "$IMGMAKE_STORE" /proc/mounts
-}
-
 # --- Checks -----------------------------------------------------------------------------------------
 
 @test "a check runs in the image: its user, working directory and environment" {
@@ -239,24 +233,6 @@ nothing_is_left() {
 }
 
 # --- imgmake shell ----------------------------------------------------------------------------------
-
-# on_terminal COMMAND…: standard input is typed at a terminal of its own; says what that shows. 20 s at most.
-on_terminal() {
-	timeout 20 python3 -c 'import os, pty, sys
-typed = sys.stdin.buffer.read()
-pid, fd = pty.fork()
-if pid == 0:
-    os.execvp(sys.argv[1], sys.argv[1:])
-os.write(fd, typed)
-shown = b""
-try:
-    while True:
-        shown += os.read(fd, 4096)
-except OSError:
-    pass
-sys.stdout.buffer.write(shown)
-sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))' "$@"
-}
 
 @test "shell: interactive, with the terminal, in the target" {
 	recipe <<-LUA

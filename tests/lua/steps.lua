@@ -71,7 +71,7 @@ fails(function() unpack { "a.tar", "b.tar", to = "/" } end, "unpack: expected on
 fails(function() layer {} end, "layer: no steps given")
 fails(function() layer { env { A = "b" } } end, "layer: 'env' changes no files; put it before the layer")
 fails(function() layer { "x" } end, "layer: entry 1 is no step but the string 'x'")
-layer { mkdir "/a", layer { mkdir "/b" }, nil, { run "true" } }
+layer { mkdir "/a", layer { mkdir "/b" }, nil, { remove "/c" } }
 
 fails(function() run {} end, "run: no commands given")
 fails(function() run { "a", exec = { "b" } } end, "run: give commands or exec = { … }, not both")
@@ -167,3 +167,20 @@ assert(#glob { "*.nope", optional = true } == 0)
 assert(glob("st*.lua")[1] == "steps.lua" and read("steps.lua"):sub(1, 3) == "-- ")
 fails(function() import "/x" end, "import: '/x' is absolute; \"//x\" begins at the project's root")
 fails(function() import "../../.." end, "import: '../../..' is above the project's root")
+
+-- Limits of a run, and runs in layers.
+fails(function() run { "a", timeout = "0s" } end, "run: 'timeout' must be longer than 0s")
+fails(function() run { "a", timeout = 10 } end, 
+  "run: 'timeout' must be a time like \"90s\", \"30m\", \"24h\" or \"7d\", not the number 10")
+fails(function() run { "a", memory = "2x" } end,
+  "run: 'memory' must be a size like \"512m\" or \"2g\", not the string '2x'")
+fails(function() run { "a", memory = "1g1g" } end,
+  "run: 'memory' must be a size like \"512m\" or \"2g\", not the string '1g1g'")
+fails(function() run { "a", memory = "1m" } end, "run: 'memory' must be 6m or more")
+fails(function() run { "a", memory = 0 } end,
+  "run: 'memory' must be a size like \"512m\" or \"2g\", not the number 0")
+fails(function() run { "a", pids = 0 } end, "run: 'pids' must be 1 to 4194304")
+fails(function() run { "a", pids = "5" } end, "run: 'pids' must be an integer, not the string '5'")
+layer { run "true", mkdir "/a" }
+fails(function() layer { mkdir "/a", run "true" } end,
+  "layer: a run does not see the steps before it in the layer; put it first, or outside")
