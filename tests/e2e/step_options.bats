@@ -7,6 +7,12 @@ setup() {
 	export NO_COLOR=1
 }
 
+# As `go`, typing at a terminal; $output is what stands on that in the end.
+type_at() {
+	go on_terminal "$@"
+	output=$(sed -E 's/\r+$//; s/.*\r//; s/\x1b\[K//g' <<<"$output")
+}
+
 failing() {   # a target whose step leaves something and fails
 	echo input >in
 	recipe <<-LUA
@@ -24,7 +30,7 @@ failing() {   # a target whose step leaves something and fails
 
 @test "shell on fail: what the failed command left, and all that it had around it" {
 	failing
-	go on_terminal "$IMGMAKE" --shell-on-fail --secret tok=token < <(cat <<-'EOF'
+	type_at "$IMGMAKE" --shell-on-fail --secret tok=token < <(cat <<-'EOF'
 		echo $((6*7)) $(cat /left) $A $B $PWD $(cat /cache/kept) $(cat /run/secrets/tok | busybox rev) $(cat in)
 		test -d /mem && test -t 0 -a -t 1 -a -t 2 && echo on a $((1)) terminal
 		exit 0
@@ -45,7 +51,7 @@ failing() {   # a target whose step leaves something and fails
 		image "x" { from = base "$BUSYBOX", run { "cat /in/f; echo made >/made", inputs = {}, mount = { { "d", path = "/in" } } } }
 	LUA
 	mkdir d
-	go on_terminal "$IMGMAKE" --shell-on-fail < <(printf 'echo sneaked >/sneaked; echo changed >/etc/passwd\nexit 0\n')
+	type_at "$IMGMAKE" --shell-on-fail < <(printf 'echo sneaked >/sneaked; echo changed >/etc/passwd\nexit 0\n')
 	equal "$status" 2
 	! imgmake -q
 	echo >d/f
@@ -66,20 +72,20 @@ failing() {   # a target whose step leaves something and fails
 		  run { exec = { "busybox", "sleep", "1000" }, user = "33:34", timeout = "1s" },
 		}
 	LUA
-	go on_terminal "$IMGMAKE" --shell-on-fail < <(printf 'echo I am $(id -u):$(id -g)\nexit\n')
+	type_at "$IMGMAKE" --shell-on-fail < <(printf 'echo I am $(id -u):$(id -g)\nexit\n')
 	equal "$status" 2
 	contains "$output" '^own 0'
 	contains "$output" '^I am 33:34'
 	contains "$output" '^imgmake: .*run: its command timed out after 1s'
 	needs_user
-	go on_terminal env PATH="$PATH" bash -c "$(declare -f confined); BATS_RUN_TMPDIR=$BATS_RUN_TMPDIR REPO_ROOT=$REPO_ROOT
+	type_at env PATH="$PATH" bash -c "$(declare -f confined); BATS_RUN_TMPDIR=$BATS_RUN_TMPDIR REPO_ROOT=$REPO_ROOT
 		confined no-overlay '$IMGMAKE' --shell-on-fail --store '$DIR/copies'" < <(printf 'test -x /own && echo I am $(id -u):$(id -g)\nexit\n')
 	equal "$status" 2
 	contains "$output" '^I am 33:34'
 	chown -R "$E2E_USER" .
 	export HOME=$PWD IMGMAKE_STORE=$PWD/store
 	sed -i "s,oci:[^\"]*,$BUSYBOX," Imagefile
-	go on_terminal setpriv --reuid "$E2E_USER" --regid "$E2E_USER" --init-groups "$IMGMAKE" --shell-on-fail < <(printf 'echo I am $(id -u)\nexit\n')
+	type_at setpriv --reuid "$E2E_USER" --regid "$E2E_USER" --init-groups "$IMGMAKE" --shell-on-fail < <(printf 'echo I am $(id -u)\nexit\n')
 	equal "$status" 2
 	contains "$output" '^I am 33'
 	nothing_is_left
@@ -91,11 +97,11 @@ failing() {   # a target whose step leaves something and fails
 		check "c" { image = x, run = { "echo >/tmp/seen; exit 4" } }
 		image "bare" { from = base "$BUSYBOX", run { exec = { "busybox", "rm", "/bin/sh" } }, run { exec = { "busybox", "false" } } }
 	LUA
-	go on_terminal "$IMGMAKE" check --shell-on-fail x < <(printf 'test -e /tmp/seen && echo seen by $(id -u)\nexit\n')
+	type_at "$IMGMAKE" check --shell-on-fail x < <(printf 'test -e /tmp/seen && echo seen by $(id -u)\nexit\n')
 	equal "$status" 2
 	contains "$output" '^seen by 33'
 	contains "$output" "^imgmake: Imagefile:2: check 'c': its command failed with status 4"
-	go on_terminal "$IMGMAKE" bare --shell-on-fail </dev/null
+	type_at "$IMGMAKE" bare --shell-on-fail </dev/null
 	equal "$status" 2
 	contains "$output" 'no shell could be opened: /bin/sh: no such program in the image'
 	contains "$output" 'its command failed with status 1'
@@ -110,7 +116,7 @@ failing() {   # a target whose step leaves something and fails
 		echo "image \"y\" { from = base \"$BUSYBOX\", run { [[i=0; while [ \$i -lt 40 ]; do echo beside \$i; busybox usleep 50000; i=\$((i+1)); done]] } }"
 	} | recipe
 	# Each shell takes one line; what is written in between comes as a whole afterwards.
-	go on_terminal "$IMGMAKE" -j4 -k --shell-on-fail < <(
+	type_at "$IMGMAKE" -j4 -k --shell-on-fail < <(
 		for _ in 1 2 3; do echo 'echo "<$(cat /me)"; busybox usleep 300000; echo "$(cat /me)>"; exit'; done)
 	equal "$status" 2
 	equal "$(grep -aoE '^<it is .' <<<"$output" | sort | xargs)" "<it is 1 <it is 2 <it is 3"
@@ -132,10 +138,10 @@ failing() {   # a target whose step leaves something and fails
 
 @test "shell: of a target whose step fails, it says how to get one there" {
 	failing
-	go on_terminal "$IMGMAKE" shell x --secret tok=token </dev/null
+	type_at "$IMGMAKE" shell x --secret tok=token </dev/null
 	equal "$status" 2
 	contains "$output" 'its command failed with status 3; --shell-on-fail opens a shell there'
-	go on_terminal "$IMGMAKE" shell x --shell-on-fail --secret tok=token < <(printf 'cat /left\nexit\n')
+	type_at "$IMGMAKE" shell x --shell-on-fail --secret tok=token < <(printf 'cat /left\nexit\n')
 	equal "$status" 2
 	contains "$output" '^left'
 	contains "$output" 'its command failed with status 3.?$'
