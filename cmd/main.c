@@ -50,6 +50,14 @@ static const struct opt deploy_options[] = {
 			0                                                                   \
 	}
 
+static const struct opt login_options[] = {
+	{ 0, "username", "NAME", "who to log in as (else it is asked for)",
+	  TEXT(username), 0 },
+	{ 0, "password-stdin", NULL, "read the password from standard input",
+	  FLAG(password_stdin), 0 },
+	{ 0 },
+};
+
 static const char *const graph_formats[] = { "dot", "mermaid", "json", "svg", NULL };
 static const struct opt graph_options[] = {
 	{ 0, "format", "FORMAT", "how to draw it (default: dot)",
@@ -167,6 +175,16 @@ const struct command commands[] = {
 	  "--shell-on-fail opens the shell in that step.",
 	  "imgmake shell web", inside_options,
 	  TAKES_PROJECT | TAKES_BUILD | TAKES_NETWORK | TAKES_STORE, 1, 1, cmd_shell },
+	{ "login", "HOST", "check a password of a registry, and keep it",
+	  "Where docker and podman look for it, too: in the file that has an entry of HOST, else "
+	  "$DOCKER_CONFIG/config.json, $REGISTRY_AUTH_FILE or ~/.docker/config.json, through the "
+	  "credential helper that the file names. There is no option for the password itself: "
+	  "everybody could read it in the list of processes.",
+	  "imgmake login registry.example.com\n"
+	  "imgmake login registry.example.com --username ci --password-stdin <token",
+	  login_options, TAKES_NETWORK, 1, 1, cmd_login },
+	{ "logout", "HOST", "forget the password of a registry", NULL,
+	  "imgmake logout registry.example.com", NULL, 0, 1, 1, cmd_logout },
 	{ "doctor", "", "what this machine lacks for run steps, and how to get it",
 	  "Exits 0 if run steps work here, 1 if not.", "imgmake doctor", NULL,
 	  TAKES_STORE | TAKES_JSON, 0, 0, cmd_doctor },

@@ -49,6 +49,8 @@ struct options {
 	bool shell_on_fail;
 	bool ssh; /* run, shell */
 	const char *promote_to;
+	const char *username; /* login */
+	bool password_stdin;
 	const char *against; /* why */
 	int format;          /* 1 + index into the command's choices, 0: not said */
 };

@@ -48,28 +48,59 @@ static int refused(const char *program, const struct buf *out, const struct buf 
 	return err_set(e, ERR_DENIED, "%s failed: %.300s", program, shown.s);
 }
 
+/* What it prints may hold a secret: the caller wipes `out`. */
+static int call(const char *program, const char *verb, const void *input, size_t n,
+                struct buf *out, struct buf *errors, int *status, struct err *e)
+{
+	const char *argv[] = { program, verb, NULL };
+	struct process_options o = { .argv = argv,
+		                     .cwd = -1,
+		                     .input = input,
+		                     .input_len = n,
+		                     .out = out,
+		                     .err = errors };
+
+	buf_reserve(out, 16 * 1024); /* growing would leave copies of the secret */
+	if (process_run(&o, status, e) < 0)
+		return err_wrap(e, "credential helper %s", program);
+	return 0;
+}
+
+static int program_of(const char *name, struct buf *out, struct err *e)
+{
+	if (!name_valid(name))
+		return err_set(e, ERR_INVALID,
+		               "a credential helper may be named by a-z, 0-9 and -");
+	buf_addf(out, "docker-credential-%s", name);
+	return 0;
+}
+
+int credentials_tell_helper(const char *name, const char *verb, const struct buf *input,
+                            struct err *e)
+{
+	AUTO_BUF program = BUF_INIT, out = BUF_INIT, errors = BUF_INIT;
+	int status, rc = 0;
+
+	if (program_of(name, &program, e) < 0 ||
+	    call(program.s, verb, input->s, input->len, &out, &errors, &status, e) < 0)
+		return -1;
+	if (status != 0 && !says_nobody(&out) && !says_nobody(&errors))
+		rc = refused(program.s, &out, &errors, e);
+	if (out.len)
+		explicit_bzero(out.s, out.len);
+	return rc;
+}
+
 int credentials_from_helper(const char *name, const char *server, struct credential *cred,
                             struct err *e)
 {
 	AUTO_BUF program = BUF_INIT, out = BUF_INIT, errors = BUF_INIT;
-	const char *argv[3] = { NULL, "get", NULL };
-	struct process_options o = { .argv = argv,
-		                     .cwd = -1,
-		                     .input = server,
-		                     .input_len = strlen(server),
-		                     .out = &out,
-		                     .err = &errors };
 	int status = 0, rc;
 
 	*cred = (struct credential)CREDENTIAL_INIT;
-	if (!name_valid(name))
-		return err_set(e, ERR_INVALID,
-		               "a credential helper may be named by a-z, 0-9 and -");
-	buf_addf(&program, "docker-credential-%s", name);
-	argv[0] = program.s;
-	buf_reserve(&out, 16 * 1024); /* growing would leave copies of the secret */
-	if (process_run(&o, &status, e) < 0)
-		return err_wrap(e, "credential helper %s", program.s);
+	if (program_of(name, &program, e) < 0 ||
+	    call(program.s, "get", server, strlen(server), &out, &errors, &status, e) < 0)
+		return -1;
 	if (status == 0)
 		rc = read_answer(&out, cred, e);
 	else

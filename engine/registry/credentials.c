@@ -22,6 +22,8 @@ struct credentials {
 	struct progress *progress;
 	bool loaded;
 	VEC(struct config_file) files;
+	char *offered_host; /* or NULL */
+	struct credential offered;
 	struct map asked; /* helper and server → struct credential, user NULL for nobody
 	                   */
 };
@@ -49,7 +51,7 @@ static void credential_copy(struct credential *to, const struct credential *from
 }
 
 /* jansson has no way to do this: its strings are plain memory of their own length. */
-static void wipe_json(json_t *j)
+void credentials_wipe(json_t *j)
 {
 	const char *key;
 	json_t *v;
@@ -57,8 +59,8 @@ static void wipe_json(json_t *j)
 
 	if (json_is_string(j))
 		explicit_bzero((char *)json_string_value(j), json_string_length(j));
-	json_object_foreach(j, key, v) wipe_json(v);
-	json_array_foreach(j, i, v) wipe_json(v);
+	json_object_foreach(j, key, v) credentials_wipe(v);
+	json_array_foreach(j, i, v) credentials_wipe(v);
 }
 
 struct credentials *credentials_new(struct progress *progress)
@@ -75,7 +77,7 @@ void credentials_free(struct credentials *c)
 	if (!c)
 		return;
 	for (size_t i = 0; i < c->files.len; i++) {
-		wipe_json(c->files.at[i].root);
+		credentials_wipe(c->files.at[i].root);
 		json_decref(c->files.at[i].root);
 		free(c->files.at[i].path);
 	}
@@ -85,41 +87,42 @@ void credentials_free(struct credentials *c)
 		free(c->asked.at[i].value);
 	}
 	map_fini(&c->asked);
+	free(c->offered_host);
+	credential_fini(&c->offered);
 	pthread_mutex_destroy(&c->lock);
 	free(c);
 }
 
-static int load_file(struct credentials *c, const char *path, struct err *e)
+int credentials_read_file(const char *path, json_t **out, struct err *e)
 {
 	AUTO_BUF text = BUF_INIT;
-	json_t *root = NULL;
 	int rc;
 
 	buf_reserve(&text, 64 * 1024); /* growing would leave copies */
 	rc = file_read(AT_FDCWD, path, &text, FILE_MAX, e);
 	if (rc < 0)
 		return e->code == ERR_NOT_FOUND ? 0 : err_wrap(e, "read credentials");
-	rc = json_read(&root, text.s, text.len, e);
+	rc = json_read(out, text.s, text.len, e);
 	explicit_bzero(text.s, text.len);
-	if (rc < 0)
-		return err_wrap(e, "credentials in %s", path);
+	if (rc == 0 && !json_is_object(*out)) {
+		json_decref(*out);
+		rc = err_set(e, ERR_INVALID, "not a JSON object");
+	}
+	return rc < 0 ? err_wrap(e, "credentials in %s", path) : 1;
+}
+
+static int load_file(struct credentials *c, const char *path, struct err *e)
+{
+	json_t *root = NULL;
+	int found = credentials_read_file(path, &root, e);
+
+	if (found <= 0)
+		return found;
 	vec_push(&c->files, ((struct config_file){ mem_strdup(path), root }));
 	return 0;
 }
 
-static int load_below(struct credentials *c, const char *variable, const char *tail,
-                      struct err *e)
-{
-	const char *dir = getenv(variable);
-	AUTO_BUF path = BUF_INIT;
-
-	if (!dir || !*dir)
-		return 0;
-	buf_addf(&path, "%s%s", dir, tail);
-	return load_file(c, path.s, e);
-}
-
-static int load(struct credentials *c, struct err *e)
+void credentials_paths(struct strlist *out)
 {
 	static const struct {
 		const char *variable, *tail;
@@ -131,27 +134,46 @@ static int load(struct credentials *c, struct err *e)
 		{ "HOME", "/.config/containers/auth.json" },
 		{ "HOME", "/.docker/config.json" },
 	};
-
 	const char *docker = getenv("DOCKER_CONFIG");
 	/* $DOCKER_CONFIG stands for ~/.docker, the last of the places. */
 	size_t n = ARRAY_LEN(places) - (docker && *docker ? 1 : 0);
 
-	for (size_t i = 0; !c->loaded && i < n; i++)
-		if (load_below(c, places[i].variable, places[i].tail, e) < 0)
+	for (size_t i = 0; i < n; i++) {
+		const char *dir = getenv(places[i].variable);
+		struct buf path = BUF_INIT;
+
+		if (!dir || !*dir)
+			continue;
+		buf_addf(&path, "%s%s", dir, places[i].tail);
+		strlist_take(out, buf_take(&path));
+	}
+}
+
+static int load(struct credentials *c, struct err *e)
+{
+	AUTO_STRLIST paths = STRLIST_INIT;
+
+	if (!c->loaded)
+		credentials_paths(&paths);
+	for (size_t i = 0; i < paths.len; i++)
+		if (load_file(c, paths.at[i], e) < 0)
 			return -1;
 	c->loaded = true;
 	return 0;
 }
 
-static bool is_hub(const char *host)
+bool credentials_is_hub(const char *host)
 {
 	return !strcasecmp(host, "docker.io") || !strcasecmp(host, "index.docker.io") ||
 	       !strcasecmp(host, "registry-1.docker.io");
 }
 
-/* Length of the match of an auths key with host/repo: 0 none. Keys are "host",
- * "host/path" or docker's "https://host/v1/". */
-static size_t key_fits(const char *key, const char *host, const char *repo)
+const char *credentials_server(const char *host)
+{
+	return credentials_is_hub(host) ? "https://index.docker.io/v1/" : host;
+}
+
+size_t credentials_key_fits(const char *key, const char *host, const char *repo)
 {
 	const char *s = key, *slash;
 	AUTO_FREE char *name = NULL;
@@ -163,7 +185,8 @@ static size_t key_fits(const char *key, const char *host, const char *repo)
 		s += 7;
 	slash = strchr(s, '/');
 	name = slash ? mem_strndup(s, (size_t)(slash - s)) : mem_strdup(s);
-	if (strcasecmp(name, host) != 0 && !(is_hub(name) && is_hub(host)))
+	if (strcasecmp(name, host) != 0 &&
+	    !(credentials_is_hub(name) && credentials_is_hub(host)))
 		return 0;
 	if (!slash || !slash[1] || !strcmp(slash, "/v1/") || !strcmp(slash, "/v2/") ||
 	    !strcmp(slash, "/v1") || !strcmp(slash, "/v2"))
@@ -234,7 +257,7 @@ int credentials_from_auths(const json_t *auths, const char *host, const char *re
 	*out = (struct credential)CREDENTIAL_INIT;
 	json_object_foreach((json_t *)auths, key, entry)
 	{
-		size_t fit = key_fits(key, host, repo);
+		size_t fit = credentials_key_fits(key, host, repo);
 
 		if (fit <= best_fit || !json_is_object(entry) || !json_object_size(entry))
 			continue;
@@ -266,31 +289,55 @@ static int ask_helper(struct credentials *c, const char *name, const char *serve
 	return 1;
 }
 
+int credentials_helper_of(const json_t *root, const char *host, const char **name,
+                          struct err *e)
+{
+	const char *store = NULL, *key;
+	json_t *helpers = NULL, *v;
+
+	*name = NULL;
+	if (json_member_object(root, "credHelpers", false, &helpers, e) < 0 ||
+	    json_member_str(root, "credsStore", false, &store, e) < 0)
+		return -1;
+	json_object_foreach(helpers, key, v)
+	{
+		if (json_is_string(v) && credentials_key_fits(key, host, ""))
+			*name = json_string_value(v);
+	}
+	if (!*name)
+		*name = store;
+	if (*name && !**name)
+		*name = NULL;
+	return 0;
+}
+
 /* credHelpers[host] > credsStore > auths, within one file. */
 static int find_in_file(struct credentials *c, const struct config_file *f,
                         const char *host, const char *repo, struct credential *out,
                         struct err *e)
 {
-	const char *server = is_hub(host) ? "https://index.docker.io/v1/" : host;
-	const char *helper = NULL, *store = NULL, *key;
-	json_t *helpers = NULL, *auths = NULL, *v;
+	const char *helper;
+	json_t *auths = NULL;
 	int rc;
 
-	if (json_member_object(f->root, "credHelpers", false, &helpers, e) < 0 ||
-	    json_member_str(f->root, "credsStore", false, &store, e) < 0 ||
+	if (credentials_helper_of(f->root, host, &helper, e) < 0 ||
 	    json_member_object(f->root, "auths", false, &auths, e) < 0)
 		return -1;
-	json_object_foreach(helpers, key,
-	                    v) if (json_is_string(v) && key_fits(key, host, "")) helper =
-		json_string_value(v);
-	if (!helper)
-		helper = store;
-	if (helper && *helper && ask_helper(c, helper, server, out))
+	if (helper && ask_helper(c, helper, credentials_server(host), out))
 		return 1;
 	rc = auths ? credentials_from_auths(auths, host, repo, out, e) : 0;
 	if (rc > 0)
 		out->source = mem_strdup(f->path);
 	return rc;
+}
+
+void credentials_offer(struct credentials *c, const char *host,
+                       const struct credential *who)
+{
+	free(c->offered_host);
+	credential_fini(&c->offered);
+	c->offered_host = mem_strdup(host);
+	credential_copy(&c->offered, who);
 }
 
 int credentials_find(struct credentials *c, const char *host, const char *repo,
@@ -299,6 +346,10 @@ int credentials_find(struct credentials *c, const char *host, const char *repo,
 	int rc;
 
 	*out = (struct credential)CREDENTIAL_INIT;
+	if (c->offered_host && !strcasecmp(c->offered_host, host)) {
+		credential_copy(out, &c->offered);
+		return 1;
+	}
 	pthread_mutex_lock(&c->lock);
 	rc = load(c, e);
 	for (size_t i = 0; rc == 0 && i < c->files.len; i++) {

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "base/progress.h"
+#include "base/vec.h"
 
 struct credential {
 	char *user;    /* "" with a token */
@@ -34,7 +35,29 @@ void credentials_free(struct credentials *c);
 MUST_CHECK int credentials_find(struct credentials *c, const char *host, const char *repo,
                                 struct credential *out, struct err *e);
 
-/* The parts, for their tests. */
+/* From now on `who` is who we are at `host`, whatever files say. Before any call. */
+void credentials_offer(struct credentials *c, const char *host,
+                       const struct credential *who);
+
+/* The parts, for login.c and their tests. */
+
+/* The files, in the order in which they are asked. */
+void credentials_paths(struct strlist *out);
+/* 1: *out is the caller's, to credentials_wipe and json_decref; 0: there is none; -1. */
+MUST_CHECK int credentials_read_file(const char *path, json_t **out, struct err *e);
+void credentials_wipe(json_t *j);
+/* The helper that a file wants asked for the host; *name NULL: none. Borrowed. */
+MUST_CHECK int credentials_helper_of(const json_t *root, const char *host,
+                                     const char **name, struct err *e);
+bool credentials_is_hub(const char *host);
+/* What the host is called in files and by helpers. */
+const char *credentials_server(const char *host);
+/* Length of the match of an auths key with host/repo: 0 none. Keys are "host",
+ * "host/path" or docker's "https://host/v1/". */
+size_t credentials_key_fits(const char *key, const char *host, const char *repo);
+/* docker-credential-NAME VERB, with `input`. What it prints is dropped. */
+MUST_CHECK int credentials_tell_helper(const char *name, const char *verb,
+                                       const struct buf *input, struct err *e);
 
 /* The entry of an "auths" object that fits host/repo best: the longest repository path
  * wins. */

@@ -47,11 +47,11 @@ static int denied(struct registry *r, const struct call *c, const char *right,
 			"denied: %s refused the password of \"%s\" (from %s); log in again",
 			h->name, who.user, who.source ? who.source : "?");
 	auth_add_login(r, h, c->repo, &login);
-	return err_set(e, ERR_DENIED, "denied: no %s right on %s/%s (%s)%s%s", right,
-	               h->name, c->repo, login.s,
-	               strcmp(login.s, "not logged in") ? ""
-	                                                : "; log in first: podman login ",
-	               strcmp(login.s, "not logged in") ? "" : h->name);
+	return err_set(
+		e, ERR_DENIED, "denied: no %s right on %s/%s (%s)%s%s", right, h->name,
+		c->repo, login.s,
+		strcmp(login.s, "not logged in") ? "" : "; log in first: imgmake login ",
+		strcmp(login.s, "not logged in") ? "" : h->name);
 }
 
 int call_refused(struct registry *r, const struct call *c, const char *right,
