@@ -36,7 +36,7 @@ packages() {
 			liblmdb-dev libisal-dev libseccomp-dev ca-certificates"
 		test="bats libcmocka-dev docker-registry skopeo umoci buildah podman crun mmdebstrap
 			busybox-static clang-format clang-tidy apache2-utils libcap2-bin attr jq curl python3
-			openssl git mandoc shellcheck zstd golang-github-containers-common fakeroot
+			openssl git mandoc shellcheck zstd golang-github-containers-common containerd fakeroot
 			fakechroot util-linux passwd uidmap passt
 			fuse-overlayfs apparmor"
 		;;

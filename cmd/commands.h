@@ -25,6 +25,8 @@ int cmd_promote(const struct options *o, struct terminal *t);
 int cmd_run(const struct options *o, struct terminal *t);
 int cmd_shell(const struct options *o, struct terminal *t);
 int cmd_doctor(const struct options *o, struct terminal *t);
+int cmd_load(const struct options *o, struct terminal *t);
+extern const char *const load_engines[]; /* NULL-terminated */
 int cmd_login(const struct options *o, struct terminal *t);
 int cmd_logout(const struct options *o, struct terminal *t);
 int cmd_help(const struct options *o, struct terminal *t);

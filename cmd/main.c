@@ -58,6 +58,13 @@ static const struct opt login_options[] = {
 	{ 0 },
 };
 
+static const struct opt load_options[] = {
+	{ 0, "into", "ENGINE", "docker, podman or containerd", OPT_CHOICE,
+	  offsetof(struct options, into), load_engines, 0 },
+	{ 0, "name", "NAME[:TAG]", "what it is called there", TEXT(name), 0 },
+	{ 0 },
+};
+
 static const char *const graph_formats[] = { "dot", "mermaid", "json", "svg", NULL };
 static const struct opt graph_options[] = {
 	{ 0, "format", "FORMAT", "how to draw it (default: dot)",
@@ -160,6 +167,11 @@ const struct command commands[] = {
 	  "imgmake promote registry.example.com/team/web:candidate --version 1.2.3",
 	  promote_options, TAKES_NETWORK | TAKES_STORE | TAKES_JSON | TAKES_DRY_RUN, 1, 1,
 	  cmd_promote },
+	{ "load", "IMAGE", "bring an image into docker, podman or containerd",
+	  "Into the first of them that answers, unless --into says which. An image without a "
+	  "registry in its name is there as docker.io/library/NAME, in podman as localhost/NAME.",
+	  "imgmake load web\nimgmake load web --into podman --name localhost/web:test",
+	  load_options, TAKES_LOOK, 1, 1, cmd_load },
 	{ "run", "TARGET [-- COMMAND [ARG...]]", "run a command in an image or stage",
 	  "TARGET is made first, if it is out of date. Without COMMAND, runs the image's entrypoint "
 	  "and command. The exit status is that of the command, or 128 and the signal that ended "

@@ -50,6 +50,8 @@ struct options {
 	bool ssh; /* run, shell */
 	const char *promote_to;
 	const char *username; /* login */
+	const char *name;     /* load */
+	int into;             /* load: 1 + index of the engine, 0: not said */
 	bool password_stdin;
 	const char *against; /* why */
 	int format;          /* 1 + index into the command's choices, 0: not said */
