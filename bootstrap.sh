@@ -38,7 +38,7 @@ packages() {
 			busybox-static clang-format clang-tidy apache2-utils libcap2-bin attr jq curl python3
 			openssl git mandoc shellcheck zstd golang-github-containers-common containerd fakeroot
 			fakechroot util-linux passwd uidmap passt
-			fuse-overlayfs apparmor"
+			fuse-overlayfs apparmor runc"
 		;;
 	dnf)
 		build="gcc glibc-static make pkgconf-pkg-config lua-devel libarchive-devel openssl-devel

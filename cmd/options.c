@@ -51,6 +51,8 @@ static const struct opt common[] = {
 	{ 0, "pids", "N",
 	  "let a run step have N processes at once, unless it says otherwise",
 	  COUNT(pids), TAKES_BUILD },
+	{ 0, "runtime", "NAME", "run steps by crun, runc, runsc, or an absolute path",
+	  TEXT(runtime), TAKES_BUILD },
 	{ 'd', "debug", "WHAT", "say why each target is rebuilt",
 	  CHOICE(debug, debug_modes), TAKES_BUILD },
 	{ 0, "dirty", NULL, "deploy a release from a working tree with changes",

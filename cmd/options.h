@@ -32,6 +32,7 @@ struct options {
 	bool trace;
 	bool keep_going, dry_run, question, always, silent, json, no_host, dirty;
 	struct strlist touched; /* -W */
+	const char *runtime;
 	struct strlist secrets; /* ID=FILE, ID=env:NAME */
 	const char *store;
 	struct strlist mirrors; /* HOST=MIRROR */

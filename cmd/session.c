@@ -161,6 +161,7 @@ static int open_build(struct session *s, struct err *e)
 		.lock_update = o->lock == LOCK_UPDATE,
 		.lock_strict = lock_strict(s),
 		.no_host = o->no_host,
+		.runtime = o->runtime,
 		.n_platforms = o->platforms.len,
 		.limits = { o->timeout, o->memory, o->pids },
 		.shell_on_fail = o->shell_on_fail && isatty(STDIN_FILENO),

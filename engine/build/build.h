@@ -30,6 +30,7 @@ struct build_options {
 	                               they say */
 	size_t n_platforms;
 	const struct secrets *secrets; /* for run steps; or NULL */
+	const char *runtime;           /* for run steps: see sandbox_options; or NULL */
 	struct run_limits limits; /* of run steps and checks that say none; 0: none */
 	bool shell_on_fail; /* a run step or check that fails gets a shell on our standard
 	                     * input, which is a terminal */

@@ -26,6 +26,7 @@ int run_sandbox(struct build *b, struct sandbox **out, struct err *e)
 	if (!b->sandbox) {
 		buf_addf(&dir, "%s/tmp", b->o.store->path);
 		o.dir = dir.s;
+		o.runtime = b->o.runtime;
 		rc = sandbox_open(&b->sandbox, &o, e);
 	}
 	*out = b->sandbox;

@@ -12,13 +12,38 @@ enum { CAPS_MAX = 64 };
 
 #define CAP_BIT(c) ((uint64_t)1 << (c))
 
+#define ALLOWED(c)                                                                       \
+	{                                                                                \
+		c, #c                                                                    \
+	}
+
 /* What Docker leaves to containers. */
-static const uint64_t allowed =
-	CAP_BIT(CAP_CHOWN) | CAP_BIT(CAP_DAC_OVERRIDE) | CAP_BIT(CAP_FSETID) |
-	CAP_BIT(CAP_FOWNER) | CAP_BIT(CAP_MKNOD) | CAP_BIT(CAP_NET_RAW) |
-	CAP_BIT(CAP_SETGID) | CAP_BIT(CAP_SETUID) | CAP_BIT(CAP_SETFCAP) |
-	CAP_BIT(CAP_SETPCAP) | CAP_BIT(CAP_NET_BIND_SERVICE) | CAP_BIT(CAP_SYS_CHROOT) |
-	CAP_BIT(CAP_KILL) | CAP_BIT(CAP_AUDIT_WRITE);
+static const struct {
+	int number;
+	const char *name;
+} allowed[] = {
+	ALLOWED(CAP_CHOWN),       ALLOWED(CAP_DAC_OVERRIDE),
+	ALLOWED(CAP_FSETID),      ALLOWED(CAP_FOWNER),
+	ALLOWED(CAP_MKNOD),       ALLOWED(CAP_NET_RAW),
+	ALLOWED(CAP_SETGID),      ALLOWED(CAP_SETUID),
+	ALLOWED(CAP_SETFCAP),     ALLOWED(CAP_SETPCAP),
+	ALLOWED(CAP_SYS_CHROOT),  ALLOWED(CAP_NET_BIND_SERVICE),
+	ALLOWED(CAP_AUDIT_WRITE), ALLOWED(CAP_KILL),
+};
+
+static uint64_t allowed_mask(void)
+{
+	uint64_t mask = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(allowed); i++)
+		mask |= CAP_BIT(allowed[i].number);
+	return mask;
+}
+
+const char *caps_name(size_t i)
+{
+	return i < ARRAY_LEN(allowed) ? allowed[i].name : NULL;
+}
 
 /* Keeps of what we have what is in `mask`; nothing is inherited. */
 static int keep(uint64_t mask, struct err *e)
@@ -43,13 +68,13 @@ int caps_limit(struct err *e)
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
 		return err_sys(e, "clear the ambient capabilities");
 	for (int c = 0; c < CAPS_MAX; c++) {
-		if (allowed & CAP_BIT(c))
+		if (allowed_mask() & CAP_BIT(c))
 			continue;
 		if (prctl(PR_CAPBSET_READ, c, 0, 0, 0) == 1 &&
 		    prctl(PR_CAPBSET_DROP, c, 0, 0, 0) < 0)
 			return err_sys(e, "limit the capabilities");
 	}
-	return keep(allowed, e);
+	return keep(allowed_mask(), e);
 }
 
 int caps_only_kill(struct err *e)

@@ -124,11 +124,27 @@ static int go_to_workdir(int fd, struct err *e)
 	return 0;
 }
 
+/* The rest is in its config.json. */
+static int become_runtime(const struct setup *s, struct err *e)
+{
+	static const char *const env[] = {
+		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NULL
+	};
+
+	if (limit(e) < 0 || take_standard_fds(s, e) < 0)
+		return -1;
+	reset_signals();
+	execve(s->runtime->argv[0], (char *const *)s->runtime->argv, (char *const *)env);
+	return err_sys(e, "run %s", s->runtime->argv[0]);
+}
+
 int command_run(const struct setup *s, int workdir, struct err *e)
 {
 	umask(022);
 	if (!s->spec->interactive)
 		setsid();
+	if (s->runtime)
+		return become_runtime(s, e);
 	if (go_to_workdir(workdir, e) < 0 || limit(e) < 0 || caps_limit(e) < 0 ||
 	    become_user(s, e) < 0 || take_standard_fds(s, e) < 0)
 		return -1;

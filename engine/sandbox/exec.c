@@ -142,7 +142,7 @@ static int build_root(struct setup *s, struct err *e)
 	fd = target_open(&workdir, s->spec->workdir, e);
 	if (fd < 0)
 		return err_wrap(e, "working directory");
-	if (rootfs_enter(root, e) < 0)
+	if ((s->runtime ? runtime_prepare(s, root, stage, e) : rootfs_enter(root, e)) < 0)
 		return -1;
 	return fd;
 }
@@ -218,6 +218,11 @@ _Noreturn void setup_main(struct setup *s)
 		give_up(s, &e);
 	if (pid == 0 && command_run(s, workdir, &e) < 0)
 		give_up(s, &e);
+	if (s->runtime) {
+		pid = runtime_command(s, pid, &e);
+		if (pid < 0)
+			give_up(s, &e);
+	}
 	if (caps_only_kill(&e) < 0)
 		give_up(s, &e);
 	keep_only(s->report);

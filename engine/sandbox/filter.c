@@ -15,6 +15,8 @@
 
 enum { PROGRAM_MAX = 1 << 20 };
 
+#define LOW_WORD 0xffffffff /* the kernel takes an int there */
+
 /* Docker's default profile read as a list of what it denies without extra capabilities.
  * Most need a capability that is gone as well; a filter also keeps their code out of
  * reach. */
@@ -90,22 +92,41 @@ static const uint64_t namespaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS 
                                    CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |
                                    CLONE_NEWNET;
 
+/* Typing into the terminal; sockets of hypervisors and of the kernel's ciphers. */
+static const struct {
+	const char *name;
+	unsigned arg;
+	uint64_t value;
+} denied_arguments[] = {
+	{ "ioctl", 1, TIOCSTI },
+	{ "ioctl", 1, TIOCLINUX },
+	{ "socket", 0, AF_VSOCK },
+	{ "socket", 0, AF_ALG },
+};
+
+struct abi {
+	uint32_t token;
+	const char *name;
+};
+
+#define ABI(a)                                                                           \
+	{                                                                                \
+		SCMP_ARCH_##a, "SCMP_ARCH_" #a                                           \
+	}
+
 /* What the kernel of a 64-bit machine also runs. Absent from the list, a call of theirs
  * would not pass any rule. */
+static const struct abi abis[][2] = {
+	{ ABI(X86_64), ABI(X86) },  { ABI(X86_64), ABI(X32) },
+	{ ABI(AARCH64), ABI(ARM) }, { ABI(S390X), ABI(S390) },
+	{ ABI(MIPS64), ABI(MIPS) }, { ABI(MIPSEL64), ABI(MIPSEL) },
+};
+
 static void add_other_abis(scmp_filter_ctx c)
 {
-	static const uint32_t abis[][2] = {
-		{ SCMP_ARCH_X86_64, SCMP_ARCH_X86 },
-		{ SCMP_ARCH_X86_64, SCMP_ARCH_X32 },
-		{ SCMP_ARCH_AARCH64, SCMP_ARCH_ARM },
-		{ SCMP_ARCH_S390X, SCMP_ARCH_S390 },
-		{ SCMP_ARCH_MIPS64, SCMP_ARCH_MIPS },
-		{ SCMP_ARCH_MIPSEL64, SCMP_ARCH_MIPSEL },
-	};
-
 	for (size_t i = 0; i < ARRAY_LEN(abis); i++)
-		if (abis[i][0] == seccomp_arch_native())
-			seccomp_arch_add(c, abis[i][1]); /* there already: fine */
+		if (abis[i][0].token == seccomp_arch_native())
+			seccomp_arch_add(c, abis[i][1].token); /* there already: fine */
 }
 
 /* A name that this version of the library or this machine does not have needs no rule. */
@@ -120,22 +141,13 @@ static int deny(scmp_filter_ctx c, uint32_t action, const char *name)
 static int deny_by_argument(scmp_filter_ctx c)
 {
 	const uint32_t no = SCMP_ACT_ERRNO(EPERM);
-	/* Typing into the terminal; sockets of hypervisors and of the kernel's ciphers.
-	 */
-	const struct {
-		int nr;
-		struct scmp_arg_cmp arg;
-	} rules[] = {
-		{ SCMP_SYS(ioctl), SCMP_A1_64(SCMP_CMP_MASKED_EQ, 0xffffffff, TIOCSTI) },
-		{ SCMP_SYS(ioctl),
-		  SCMP_A1_64(SCMP_CMP_MASKED_EQ, 0xffffffff, TIOCLINUX) },
-		{ SCMP_SYS(socket), SCMP_A0_64(SCMP_CMP_EQ, AF_VSOCK) },
-		{ SCMP_SYS(socket), SCMP_A0_64(SCMP_CMP_EQ, AF_ALG) },
-	};
 	int rc = 0;
 
-	for (size_t i = 0; i < ARRAY_LEN(rules) && !rc; i++)
-		rc = seccomp_rule_add(c, no, rules[i].nr, 1, rules[i].arg);
+	for (size_t i = 0; i < ARRAY_LEN(denied_arguments) && !rc; i++)
+		rc = seccomp_rule_add(
+			c, no, seccomp_syscall_resolve_name(denied_arguments[i].name), 1,
+			SCMP_CMP64(denied_arguments[i].arg, SCMP_CMP_MASKED_EQ, LOW_WORD,
+		                   denied_arguments[i].value));
 	/* One rule for each bit: any of them is enough. */
 	for (uint64_t bit = 1; bit <= UINT32_MAX && !rc; bit <<= 1)
 		if (namespaces & bit)
@@ -191,4 +203,68 @@ int filter_make(struct sock_fprog *out, bool flat, struct err *e)
 	        : export(out, c, e);
 	seccomp_release(c);
 	return rc;
+}
+
+static json_t *names_json(const char *const *names, size_t n, int error)
+{
+	json_t *a = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(a, json_string(names[i]));
+	return json_pack("{s:o,s:s,s:i}", "names", a, "action", "SCMP_ACT_ERRNO",
+	                 "errnoRet", error);
+}
+
+/* Denied if the argument is `value` under the mask. */
+static json_t *argument_json(const char *name, unsigned arg, uint64_t mask,
+                             uint64_t value)
+{
+	json_t *rule = names_json(&name, 1, EPERM);
+	json_t *args = json_pack("[{s:i,s:I,s:I,s:s}]", "index", (int)arg, "value",
+	                         (json_int_t)mask, "valueTwo", (json_int_t)value, "op",
+	                         "SCMP_CMP_MASKED_EQ");
+
+	json_object_set_new(rule, "args", args);
+	return rule;
+}
+
+static json_t *architectures_json(void)
+{
+	json_t *a = json_array();
+
+	for (size_t i = 0; i < ARRAY_LEN(abis); i++) {
+		if (abis[i][0].token != seccomp_arch_native())
+			continue;
+		if (!json_array_size(a))
+			json_array_append_new(a, json_string(abis[i][0].name));
+		json_array_append_new(a, json_string(abis[i][1].name));
+	}
+	return a;
+}
+
+json_t *filter_json(bool flat)
+{
+	static const char *const clone3[] = { "clone3" };
+	json_t *rules = json_array(), *all, *machines = architectures_json();
+
+	json_array_append_new(rules, names_json(denied, ARRAY_LEN(denied), EPERM));
+	json_array_append_new(rules, names_json(clone3, 1, ENOSYS));
+	if (flat)
+		json_array_append_new(rules,
+		                      names_json(owner_calls, ARRAY_LEN(owner_calls), 0));
+	for (size_t i = 0; i < ARRAY_LEN(denied_arguments); i++)
+		json_array_append_new(rules,
+		                      argument_json(denied_arguments[i].name,
+		                                    denied_arguments[i].arg, LOW_WORD,
+		                                    denied_arguments[i].value));
+	for (uint64_t bit = 1; bit <= UINT32_MAX; bit <<= 1)
+		if (namespaces & bit)
+			json_array_append_new(rules, argument_json("clone", 0, bit, bit));
+	all = json_pack("{s:s,s:o}", "defaultAction", "SCMP_ACT_ALLOW", "syscalls",
+	                rules);
+	/* None: the machine's own only. */
+	if (json_array_size(machines))
+		json_object_set(all, "architectures", machines);
+	json_decref(machines);
+	return all;
 }

@@ -6,10 +6,12 @@
 #include <linux/filter.h>
 #include <stdbool.h>
 
-#include "base/err.h"
+#include "base/json.h"
 
 /* The filter as the kernel takes it; the caller frees out->filter. `flat`: every change
  * of owner succeeds and does nothing. */
 MUST_CHECK int filter_make(struct sock_fprog *out, bool flat, struct err *e);
+/* The same as the OCI runtime-spec has it; a new reference. */
+json_t *filter_json(bool flat);
 
 #endif

@@ -13,6 +13,7 @@
 #include "os/file.h"
 #include "sandbox/idmap.h"
 #include "sandbox/limits.h"
+#include "sandbox/runtime.h"
 
 static struct sandbox_finding *find(struct sandbox *s, const char *what, bool needed)
 {
@@ -211,9 +212,7 @@ static void probe_namespace(struct sandbox *s, const struct sandbox_options *o)
 	found(f, "a user namespace of one user: all files of a result belong to root");
 }
 
-/* The path of a program, as execvp would find it; NULL if there is none. The caller
- * frees. */
-static char *find_program(const char *name)
+char *probe_program(const char *name)
 {
 	const char *path = getenv("PATH");
 	AUTO_BUF one = BUF_INIT;
@@ -246,7 +245,7 @@ static int try_fuse(struct sandbox *s, const struct sandbox_options *o)
 	if (o->no_fuse)
 		return -1;
 	if (!s->fuse)
-		s->fuse = find_program("fuse-overlayfs");
+		s->fuse = probe_program("fuse-overlayfs");
 	if (!s->fuse)
 		return -1;
 	s->probe.rootfs = SANDBOX_FUSE_OVERLAY;
@@ -362,7 +361,7 @@ static void probe_network(struct sandbox *s)
 {
 	struct sandbox_finding *f = find(s, "private networks", false);
 
-	s->pasta = find_program("pasta");
+	s->pasta = probe_program("pasta");
 	if (!s->pasta)
 		missing(f, "the program pasta is not there", "apt-get install passt");
 	else if (access("/dev/net/tun", R_OK | W_OK) < 0)
@@ -373,6 +372,19 @@ static void probe_network(struct sandbox *s)
 	s->probe.private_network = f->ok;
 }
 
+static void probe_runtimes(struct sandbox *s)
+{
+	struct sandbox_finding *f = find(s, "OCI runtimes", false);
+	AUTO_BUF names = BUF_INIT;
+
+	runtime_list(&names);
+	if (names.len)
+		found(f, names.s);
+	else
+		missing(f, "for --runtime: no crun, runc or runsc is there",
+		        "sudo apt-get install crun");
+}
+
 void probe_all(struct sandbox *s, const struct sandbox_options *o)
 {
 	s->initial_userns = is_initial_userns();
@@ -381,4 +393,5 @@ void probe_all(struct sandbox *s, const struct sandbox_options *o)
 	probe_users(s, o);
 	probe_limits(s, o);
 	probe_network(s);
+	probe_runtimes(s);
 }

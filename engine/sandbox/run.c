@@ -19,6 +19,7 @@
 #include "sandbox/limits.h"
 #include "sandbox/lines.h"
 #include "sandbox/prepare.h"
+#include "sandbox/runtime.h"
 #include "sandbox/state.h"
 
 static const int64_t second = 1000000000;
@@ -59,7 +60,8 @@ static int take_report(struct run *r, const struct report *m, struct err *e)
 	case REPORT_PID: return know_pid(r, m->number, e);
 	case REPORT_STUB: strlist_add(&r->result->stubs, m->text); return 0;
 	case REPORT_ERR:
-		r->error = m->err;
+		if (!r->failed) /* what others then say follows from it */
+			r->error = m->err;
 		r->failed = true;
 		return 0;
 	case REPORT_END:
@@ -380,8 +382,15 @@ int sandbox_try(struct sandbox *s, const struct sandbox_spec *spec, bool trial,
 		.pasta = s->pasta,
 		.pid_max = s->probe.pids == SANDBOX_PIDS_NAMESPACE ? spec->pids : 0,
 	};
-	int rc = run_all(&r, &setup, e);
+	struct runtime_texts texts = { 0 };
+	int rc;
 
+	if (s->runtime && !trial) {
+		runtime_texts_make(&texts, s->runtime, &setup);
+		setup.runtime = &texts.call;
+	}
+	rc = run_all(&r, &setup, e);
+	runtime_texts_fini(&texts);
 	judge(&r);
 	lines_end(&r.lines);
 	limits_free(&r.limits);

@@ -15,6 +15,7 @@
 #include "sandbox/exec.h"
 #include "sandbox/filter.h"
 #include "sandbox/probe.h"
+#include "sandbox/runtime.h"
 #include "sandbox/state.h"
 
 int sandbox_open(struct sandbox **out, const struct sandbox_options *o, struct err *e)
@@ -23,7 +24,8 @@ int sandbox_open(struct sandbox **out, const struct sandbox_options *o, struct e
 
 	s->userns = s->cgroup = -1;
 	probe_all(s, o);
-	if (filter_make(&s->filter, s->probe.users == SANDBOX_SINGLE, e) < 0) {
+	if (filter_make(&s->filter, s->probe.users == SANDBOX_SINGLE, e) < 0 ||
+	    (o->runtime && runtime_find(&s->runtime, o->runtime, e) < 0)) {
 		sandbox_close(s);
 		return -1;
 	}
@@ -38,6 +40,7 @@ void sandbox_close(struct sandbox *s)
 	fd_close(&s->userns);
 	fd_close(&s->cgroup);
 	free(s->filter.filter);
+	runtime_free(s->runtime);
 	free(s->pasta);
 	free(s->fuse);
 	free(s);

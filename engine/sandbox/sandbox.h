@@ -70,7 +70,9 @@ struct sandbox_probe {
 struct sandbox_options {
 	const char *dir; /* absolute, exists, of the file system where upper directories
 	                  * will be; used for trials, and empty again after */
-	bool no_range;   /* act as if these were not to be had: for tests */
+	const char *runtime; /* an OCI runtime to run commands: crun, runc, runsc, or an
+	                      * absolute path; NULL: we do */
+	bool no_range;       /* act as if these were not to be had: for tests */
 	bool no_overlay;
 	bool no_fuse;
 	bool no_cgroups;

@@ -38,6 +38,17 @@ struct setup_file {
 
 enum { SETUP_FILES_MAX = 3 };
 
+/* An OCI runtime to run the command. All paths are of outside. */
+struct setup_runtime {
+	const char *const *argv; /* [0] is its path */
+	const char *config;      /* the text of config.json */
+	size_t config_len;
+	bool leaves; /* when the command has started, and then has written: */
+	const char *pid_file;
+	const char *log;
+	const char *nowhere; /* an empty directory */
+};
+
 struct setup {
 	const struct sandbox_spec *spec;
 	bool user_ns; /* else we are root */
@@ -53,6 +64,7 @@ struct setup {
 	const char *pasta; /* its path outside, or NULL */
 	int64_t pid_max;   /* of the pid namespace, 0: as it is */
 	struct sock_fprog filter;
+	const struct setup_runtime *runtime;      /* NULL: we run the command ourselves */
 	struct setup_file files[SETUP_FILES_MAX]; /* resolv.conf and its like */
 	size_t n_files;
 	const char **programs;     /* paths to try, NULL-terminated */
@@ -88,11 +100,20 @@ MUST_CHECK int devices_mount(const struct setup *s, int root, int stage, struct 
 /* network.c: before anything is mounted, since pasta is a program of the host. */
 MUST_CHECK int network_up(const struct setup *s, struct err *e);
 
-/* command.c: becomes the command; comes back only when that fails. */
+/* command.c: becomes the command, or the runtime that runs it; comes back only when that
+ * fails. */
 MUST_CHECK int command_run(const struct setup *s, int workdir, struct err *e);
+
+/* hand_over.c: the bundle for s->runtime in the memory file system, and the proc and
+ * control groups that it is to see; after the root has been built. */
+MUST_CHECK int runtime_prepare(const struct setup *s, int root, int stage, struct err *e);
+/* The process to wait for, when the runtime runs in the process `runtime`. From then on
+ * the host's files are out of reach. */
+pid_t runtime_command(const struct setup *s, pid_t runtime, struct err *e);
 
 /* caps.c: gives up all but what Docker leaves to containers, for good. */
 MUST_CHECK int caps_limit(struct err *e);
 MUST_CHECK int caps_only_kill(struct err *e);
+const char *caps_name(size_t i); /* of what is left; NULL at the end */
 
 #endif

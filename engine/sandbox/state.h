@@ -14,6 +14,7 @@ struct sandbox {
 	int cgroup;  /* directory below which control groups may be made, or -1 */
 	char *pasta; /* their paths, or NULL */
 	char *fuse;
+	struct runtime *runtime; /* NULL: our own */
 };
 
 /* run.c: sandbox_run, or all of it but the command. */

@@ -121,7 +121,7 @@ fails() {
 
 as_user() {   # COMMAND…, as an ordinary user, in this directory and environment
 	[ "$(id -u)" = 0 ] || { "$@"; return; }
-	setpriv --reuid "$E2E_USER" --regid "$E2E_USER" --init-groups --inh-caps=-all --bounding-set=-all "$@"
+	setpriv --reuid "$E2E_USER" --regid "$E2E_USER" --init-groups --inh-caps=-all "$@"
 }
 
 needs_root() {

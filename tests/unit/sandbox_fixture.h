@@ -29,6 +29,7 @@
 
 struct box {
 	struct sandbox *s;
+	const char *runtime; /* or NULL */
 	char dir[64];
 	char lower[96], upper[96], work[96];
 	int dirfd;
@@ -138,6 +139,7 @@ static inline int box_open(void **state, struct sandbox_options o)
 	     "echo 'root:x:0:0::/:/bin/sh' > ../etc/passwd",
 	     b->lower);
 	o.dir = b->dir;
+	b->runtime = o.runtime;
 	if (sandbox_open(&b->s, &o, &e) < 0) {
 		fprintf(stderr, "%s\n", e.msg);
 		return -1;
