@@ -100,6 +100,16 @@ static const struct opt promote_options[] = {
 	{ 0 },
 };
 
+static const struct opt gc_options[] = {
+	{ 0, "max-size", "SIZE", "the store may have so much, such as 20g or none",
+	  TEXT(max_size), 0 },
+	{ 0, "max-age", "DURATION",
+	  "and nothing that was not used for longer, such as 30d or none", TEXT(max_age),
+	  0 },
+	{ 0, "all", NULL, "remove all that no running build needs", FLAG(all), 0 },
+	{ 0 },
+};
+
 const struct command commands[] = {
 	{ "build", "[TARGET...]", "make what is out of date",
 	  "Without targets, makes those of `default`, or every image. Says nothing on standard "
@@ -200,6 +210,14 @@ const struct command commands[] = {
 	{ "doctor", "", "what this machine lacks for run steps, and how to get it",
 	  "Exits 0 if run steps work here, 1 if not.", "imgmake doctor", NULL,
 	  TAKES_STORE | TAKES_JSON, 0, 0, cmd_doctor },
+	{ "gc", "", "remove from the store what was not used for longest",
+	  "Builds do this by themselves at their end, when the store is larger than "
+	  "IMGMAKE_MAX_SIZE (20 GB or a tenth of the disk, the smaller) or has what was not used "
+	  "for IMGMAKE_MAX_AGE (60d); the options beat these. Images that have a name go last. "
+	  "What other running builds use, and what was used in the last hour while there are "
+	  "some, stays.",
+	  "imgmake gc\nimgmake gc --max-size 5g\nimgmake gc -n --all", gc_options,
+	  TAKES_STORE | TAKES_JSON | TAKES_DRY_RUN, 0, 0, cmd_gc },
 	{ "help", "[COMMAND|all]", "this, or all about a command", NULL,
 	  "imgmake help deploy", NULL, 0, 0, 1, cmd_help },
 	{ "version", "", "print the version", NULL, "imgmake version", NULL, 0, 0, 0,

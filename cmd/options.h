@@ -38,6 +38,8 @@ struct options {
 	struct strlist mirrors; /* HOST=MIRROR */
 	struct strlist insecure;
 	struct strlist platforms;
+	const char *max_size, *max_age;                     /* gc */
+	bool all;                                           /* gc */
 	int lock;                                           /* enum lock_mode */
 	int progress;                                       /* enum progress_mode */
 	int debug;                                          /* enum debug_mode */

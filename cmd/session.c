@@ -18,6 +18,7 @@ static struct {
 	pthread_mutex_t lock;
 	struct build *build;
 	struct registry *registry;
+	atomic_bool interrupted;
 } current = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static void set_current(struct build *b, struct registry *r)
@@ -28,8 +29,14 @@ static void set_current(struct build *b, struct registry *r)
 	pthread_mutex_unlock(&current.lock);
 }
 
+const atomic_bool *session_interrupted(void)
+{
+	return &current.interrupted;
+}
+
 void session_interrupt(void)
 {
+	atomic_store(&current.interrupted, true);
 	pthread_mutex_lock(&current.lock);
 	if (current.build)
 		build_cancel(current.build);
@@ -233,6 +240,7 @@ void session_close(struct session *s)
 int session_fail(struct session *s, const struct err *e)
 {
 	terminal_error(s->terminal, e);
+	session_keep_bounds(s);
 	session_close(s);
 	return 2;
 }
@@ -241,6 +249,7 @@ int session_end(struct session *s, int status)
 {
 	struct err e;
 
+	session_keep_bounds(s);
 	session_close(s);
 	if (terminal_flush(s->terminal, &e) == 0)
 		return status;

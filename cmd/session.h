@@ -3,6 +3,8 @@
 
 /* What most commands need, opened in one place from the options: recipe, store, lock
  * file, registry client, build. */
+#include <stdatomic.h>
+
 #include "build/build.h"
 #include "build/secrets.h"
 #include "cmd/options.h"
@@ -69,8 +71,14 @@ MUST_CHECK int session_image(struct session *s, const char *name, bool layers,
 MUST_CHECK int session_platform(const struct session *s, struct platform *out,
                                 struct err *e);
 
-/* The build that a signal has to stop; NULL: none. From the signal thread in main.c. */
+/* Stops the build that is under way, and what looks at session_interrupted. From the
+ * signal thread in main.c. */
 void session_interrupt(void);
+const atomic_bool *session_interrupted(void);
+
+/* gc.c: after a build, keeps the store within its bounds, if it may have grown beyond
+ * them. */
+void session_keep_bounds(struct session *s);
 
 /* Standard output. */
 void session_print(struct session *s, const struct buf *text);

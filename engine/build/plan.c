@@ -1,10 +1,11 @@
 /* Plan keys: what a node depends on, with nothing built or downloaded. */
 #include <string.h>
+#include <time.h>
 
 #include "build/fileset.h"
 #include "build/node.h"
 #include "build/run.h"
-#include "store/state.h"
+#include "store/gc.h"
 
 /* Raised when the same recipe and files may come to another result. Each operation has
  * its own beside it, so that a change to one does not rebuild the others. */
@@ -255,6 +256,24 @@ static void key_start(struct node *n)
 		key_str(k, "from", "scratch");
 }
 
+/* What became of a result that is not there, if that is known. */
+static int find_lost(struct node *n, bool gone, struct err *e)
+{
+	int64_t when;
+	int taken = gc_when(n->build->o.store, &n->plan_key, &when, e);
+	time_t t = (time_t)when;
+	char day[16];
+	struct tm tm;
+
+	if (taken < 0)
+		return -1;
+	if (taken && gmtime_r(&t, &tm) && strftime(day, sizeof(day), "%Y-%m-%d", &tm))
+		n->lost = arena_printf(&n->arena, "removed by gc on %s", day);
+	else
+		n->lost = gone ? "its result is no longer in the store" : NULL;
+	return 0;
+}
+
 /* Looks the whole node up: one record, and the blobs that it names. */
 static int look_up(struct node *n, struct err *e)
 {
@@ -267,11 +286,10 @@ static int look_up(struct node *n, struct err *e)
 	found = result_load(n->build->o.store, &n->plan_key, &n->result, &gone, e);
 	if (found < 0)
 		return -1;
-	n->lost = gone ? "its result is no longer in the store" : NULL;
 	n->has_result = found > 0;
 	if (found > 0)
 		n->status = STATUS_CURRENT;
-	return 0;
+	return found > 0 ? 0 : find_lost(n, gone, e);
 }
 
 static int plan_filesystem(struct node *n, struct err *e)

@@ -87,6 +87,8 @@ static int open_cache(struct run_mounts *m, struct store *s, const struct run_ca
 	if (lock < 0)
 		return -1;
 	vec_push(&m->fds, lock);
+	if (futimens(lock, NULL) < 0) /* for gc */
+		return err_sys(e, "mark it as used");
 	if (file_mkdirs(s->dir, used.dir, 0755, e) < 0)
 		return -1;
 	used.fd =

@@ -86,9 +86,15 @@ struct toc_view layers_view(const struct layers *l);
 MUST_CHECK int layers_make_root(int fd, const struct toc_view *v,
                                 const struct inside *inside, struct err *e);
 
-/* Removes those that nobody uses and nobody did for `age` seconds; those killed half way
- * too. *removed (may be NULL) is how many. */
-MUST_CHECK int layers_sweep(struct store *store, int64_t age, const struct inside *inside,
+/* Removes those of `only` (names in rootfs/; NULL: all) that nobody uses and nobody did
+ * since `before`, seconds since 1970; those killed half way too. *removed (may be NULL)
+ * is how many. When one was last used is the ctime of its lock, "NAME.lock". */
+struct layers_choice {
+	const struct strlist *only;
+	int64_t before;
+	const struct inside *inside;
+};
+MUST_CHECK int layers_sweep(struct store *store, const struct layers_choice *c,
                             size_t *removed, struct err *e);
 
 #endif

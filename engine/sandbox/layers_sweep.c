@@ -5,7 +5,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "os/fd.h"
@@ -44,21 +43,22 @@ int layer_lock(int dir, const char *name, bool exclusive, bool wait, struct err 
 
 struct sweeping {
 	int dir;
-	int64_t before;
+	const struct layers_choice *c;
 	int result;
 	size_t removed;
 };
 
 /* With the lock, so that nobody uses it or will. */
-static int sweep_one(struct sweeping *s, const char *file, struct err *e)
+static int sweep_one(struct sweeping *s, const char *name, struct err *e)
 {
-	AUTO_FREE char *name = mem_strndup(file, strlen(file) - strlen(".lock"));
+	char file[FILE_MAX];
 	AUTO_CLOSE int lock = layer_lock(s->dir, name, true, false, e);
 	struct stat st;
 
 	if (lock < 0)
 		return e->code == ERR_EXISTS ? 0 : -1;
-	if (fstat(lock, &st) < 0 || st.st_ctime > s->before)
+	if (fstat(lock, &st) < 0 || st.st_ctime > s->c->before ||
+	    lock_name(file, name, e) < 0)
 		return 0;
 	/* From here on it is not whole, whatever happens. */
 	if (ftruncate(lock, 0) < 0)
@@ -79,15 +79,17 @@ static int sweep_listed(struct sweeping *s, DIR *d, struct err *e)
 	while (rc == 0 && (ent = readdir(d))) {
 		size_t n = strlen(ent->d_name);
 
-		if (n > 5 && !strcmp(ent->d_name + n - 5, ".lock"))
-			rc = sweep_one(s, ent->d_name, e);
+		if (n > 5 && !strcmp(ent->d_name + n - 5, ".lock")) {
+			AUTO_FREE char *name = mem_strndup(ent->d_name, n - 5);
+
+			rc = sweep_one(s, name, e);
+		}
 	}
 	return rc;
 }
 
-static int sweep(void *arg, struct err *e)
+static int sweep_all(struct sweeping *s, struct err *e)
 {
-	struct sweeping *s = arg;
 	int copy = openat(s->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = copy < 0 ? NULL : fdopendir(copy);
 	int rc;
@@ -99,18 +101,29 @@ static int sweep(void *arg, struct err *e)
 	}
 	rc = sweep_listed(s, d, e);
 	closedir(d);
+	return rc;
+}
+
+static int sweep(void *arg, struct err *e)
+{
+	struct sweeping *s = arg;
+	const struct strlist *only = s->c->only;
+	int rc = only ? 0 : sweep_all(s, e);
+
+	for (size_t i = 0; only && rc == 0 && i < only->len; i++)
+		rc = sweep_one(s, only->at[i], e);
 	if (rc == 0 && pwrite(s->result, &s->removed, sizeof(s->removed), 0) < 0)
 		return err_sys(e, "report on removing");
 	return rc;
 }
 
-int layers_sweep(struct store *store, int64_t age, const struct inside *inside,
-                 size_t *removed, struct err *e)
+int layers_sweep(struct store *store, const struct layers_choice *c, size_t *removed,
+                 struct err *e)
 {
 	AUTO_CLOSE int dir =
 		openat(store->dir, "rootfs", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	AUTO_CLOSE int result = memfd_create("report", MFD_CLOEXEC);
-	struct sweeping s = { dir, (int64_t)time(NULL) - age, result, 0 };
+	struct sweeping s = { dir, c, result, 0 };
 
 	if (dir < 0 && errno == ENOENT) {
 		if (removed)
@@ -119,7 +132,7 @@ int layers_sweep(struct store *store, int64_t age, const struct inside *inside,
 	}
 	if (dir < 0 || result < 0)
 		return err_sys(e, "open rootfs/");
-	if (inside_call(inside, sweep, &s, e) < 0)
+	if (inside_call(c->inside, sweep, &s, e) < 0)
 		return err_wrap(e, "remove unpacked layers");
 	if (removed && pread(result, removed, sizeof(*removed), 0) != sizeof(*removed))
 		return err_set(e, ERR_FAILED, "removing gave no report");

@@ -168,21 +168,27 @@ static int put_used(struct state *s, MDB_txn *txn, const void *key, size_t n)
 	return mdb_put(txn, s->tables[STATE_USED], &k, &v, 0);
 }
 
+static void queue_use(struct state *s, const struct used_key *k)
+{
+	if (s->read_only)
+		return;
+	pthread_mutex_lock(&s->lock);
+	buf_add_str(&s->used, k->s, k->n);
+	pthread_mutex_unlock(&s->lock);
+}
+
 static void note_use(struct state *s, MDB_txn *txn, enum state_table t,
                      const MDB_val *key)
 {
 	struct used_key k;
 	int64_t age;
 
-	if (t > STATE_SOURCES || s->read_only)
+	if (t > STATE_SOURCES)
 		return;
 	used_key(&k, t, key);
 	age = clock_wall_s() - last_used(s, txn, &k);
-	if (age < STATE_USE_GRAIN && age > -STATE_USE_GRAIN)
-		return;
-	pthread_mutex_lock(&s->lock);
-	buf_add_str(&s->used, k.s, k.n);
-	pthread_mutex_unlock(&s->lock);
+	if (age >= STATE_USE_GRAIN || age <= -STATE_USE_GRAIN)
+		queue_use(s, &k);
 }
 
 /* Not worth an error: gc would take some records for older than they are. */
@@ -317,6 +323,8 @@ static int each(struct state *s, MDB_txn *txn, MDB_cursor *cursor, enum state_ta
 		if (t <= STATE_SOURCES) {
 			used_key(&used, t, &k);
 			r.used = last_used(s, txn, &used);
+			if (!r.used)
+				queue_use(s, &used);
 		}
 		*stop = fn(self, &r);
 		if (*stop)

@@ -59,7 +59,7 @@ enum { STATE_USE_GRAIN = 24 * 60 * 60 };
 struct state_record {
 	const void *key, *data; /* borrowed */
 	size_t key_len, n;
-	int64_t used; /* seconds since 1970, at least; 0: not known */
+	int64_t used; /* seconds since 1970, at least; 0: not known, and noted as now */
 };
 /* Every record in key order; fn returns nonzero to stop, which is returned. It may not
  * write. Keys longer than LMDB takes come as their digests, and may be given so. */

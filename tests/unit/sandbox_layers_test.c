@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 
 #include "unit/sandboxing.h"
 
@@ -318,12 +319,27 @@ static void layers_in_use_are_not_swept(void **state)
 
 	layer(f, "f:a=1");
 	unpacked_open(&u, f, NULL);
-	assert_int_equal(layers_sweep(&u.store, -10, &ourselves, &removed, &e), 0);
+	assert_int_equal(
+		layers_sweep(&u.store,
+	                     &(struct layers_choice){ .before = time(NULL) - (-10),
+	                                              .inside = &ourselves },
+	                     &removed, &e),
+		0);
 	assert_int_equal(removed, 0);
 	layers_close(&u.l);
-	assert_int_equal(layers_sweep(&u.store, 3600, &ourselves, &removed, &e), 0);
+	assert_int_equal(
+		layers_sweep(&u.store,
+	                     &(struct layers_choice){ .before = time(NULL) - (3600),
+	                                              .inside = &ourselves },
+	                     &removed, &e),
+		0);
 	assert_int_equal(removed, 0);
-	assert_int_equal(layers_sweep(&u.store, -10, &ourselves, &removed, &e), 0);
+	assert_int_equal(
+		layers_sweep(&u.store,
+	                     &(struct layers_choice){ .before = time(NULL) - (-10),
+	                                              .inside = &ourselves },
+	                     &removed, &e),
+		0);
 	assert_int_equal(removed, 1);
 	run(f, "test -z \"$(ls store/rootfs)\"");
 	unpacked_fini(&u);
@@ -370,10 +386,18 @@ static void as_user(struct fixture *f)
 		&u,
 		"test $(stat -c %u:%g:%a m/shut/in) = 1000:1000:4711 && test \"$(ls m/d)\" = new && ! test -e m/x &&"
 		"getcap m/ping | grep cap_net_raw && ! ls m/d/gone");
-	assert_int_equal(layers_sweep(&u.store, -10, &inside, &removed, &e), 0);
+	assert_int_equal(
+		layers_sweep(&u.store,
+	                     &(struct layers_choice){ .before = time(NULL) - (-10),
+	                                              .inside = &inside },
+	                     &removed, &e),
+		0);
 	assert_int_equal(removed, 0);
 	layers_close(&u.l);
-	if (layers_sweep(&u.store, -10, &inside, &removed, &e) < 0)
+	if (layers_sweep(&u.store,
+	                 &(struct layers_choice){ .before = time(NULL) - (-10),
+	                                          .inside = &inside },
+	                 &removed, &e) < 0)
 		fail_msg("%s", e.msg);
 	assert_int_equal(removed, u.o.n);
 	unpacked_fini(&u);
