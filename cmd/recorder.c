@@ -94,10 +94,15 @@ static json_t *event_json(const struct recorder *r, const char *event)
 static void write_event(struct recorder *r, const struct progress_event *ev)
 {
 	static const char *const names[] = {
-		[PROGRESS_BEGIN] = "begin",   [PROGRESS_BYTES] = "bytes",
-		[PROGRESS_END] = "end",       [PROGRESS_STEP] = "step",
-		[PROGRESS_OUTPUT] = "output", [PROGRESS_WARNING] = "warning",
-		[PROGRESS_HOLD] = "shell",    [PROGRESS_RELEASE] = "shell end",
+		[PROGRESS_BEGIN] = "begin",
+		[PROGRESS_BYTES] = "bytes",
+		[PROGRESS_END] = "end",
+		[PROGRESS_STEP] = "step",
+		[PROGRESS_OUTPUT] = "output",
+		[PROGRESS_WARNING] = "warning",
+		[PROGRESS_OUTPUT_END] = "output end",
+		[PROGRESS_HOLD] = "shell",
+		[PROGRESS_RELEASE] = "shell end",
 	};
 	bool is_work = ev->kind == PROGRESS_BEGIN || ev->kind == PROGRESS_BYTES ||
 	               ev->kind == PROGRESS_END;

@@ -10,6 +10,7 @@
 
 #include "base/json.h"
 #include "cmd/ongoing.h"
+#include "cmd/outputs.h"
 #include "cmd/recorder.h"
 #include "os/clock.h"
 
@@ -30,6 +31,8 @@ struct terminal {
 	struct buf later;
 	int64_t drawn_at;
 	struct ongoing_list ongoing;
+	struct outputs outputs; /* of commands; not in JSON, where each line says whose it
+	                         * is */
 	struct recorder *recorder; /* or NULL */
 };
 
@@ -98,15 +101,25 @@ static void add_status(struct terminal *t, struct buf *b, int64_t now)
 	t->drawn = true;
 }
 
-/* One line above the status line, in one write so that nothing flickers. */
+/* Whole lines above the status line, in one write so that nothing flickers. */
+static void put_lines(void *self, const struct buf *lines)
+{
+	struct terminal *t = self;
+	AUTO_BUF b = BUF_INIT;
+
+	add_clear(t, &b);
+	buf_add(&b, lines->s, lines->len);
+	add_status(t, &b, clock_ns());
+	write_err(t, &b);
+	t->outputs.writes++;
+}
+
 static void put_line(struct terminal *t, const char *line)
 {
 	AUTO_BUF b = BUF_INIT;
 
-	add_clear(t, &b);
 	buf_addf(&b, "%s\n", line);
-	add_status(t, &b, clock_ns());
-	write_err(t, &b);
+	put_lines(t, &b);
 }
 
 static void redraw(struct terminal *t, int64_t now)
@@ -219,7 +232,11 @@ static void on_line(struct terminal *t, const char *event, const char *target,
 		return;
 	}
 	ongoing_add_titled(&b, target, line);
-	put_line(t, b.s);
+	buf_addc(&b, '\n');
+	if (!strcmp(event, "output"))
+		outputs_line(&t->outputs, target, b.s);
+	else if (!outputs_wait(&t->outputs, target, b.s))
+		put_lines(t, &b);
 }
 
 static void on_output(struct terminal *t, const struct progress_event *ev)
@@ -261,6 +278,7 @@ static void clear(struct terminal *t)
 /* Also in silent mode: whoever finds a shell must know where they are. */
 static void hold(struct terminal *t, const struct progress_event *ev)
 {
+	outputs_show_all(&t->outputs);
 	on_line(t, "shell", ev->target, ev->what, strlen(ev->what));
 	clear(t);
 	t->held = true;
@@ -290,6 +308,8 @@ static void emit(struct progress *self, const struct progress_event *ev)
 		release(t);
 	else if (ev->kind == PROGRESS_OUTPUT)
 		on_output(t, ev); /* as make -s: what commands say is theirs */
+	else if (ev->kind == PROGRESS_OUTPUT_END)
+		outputs_end(&t->outputs, ev->target, ev->done);
 	else if (t->mode == TERMINAL_SILENT)
 		;
 	else if (ev->kind == PROGRESS_STEP)
@@ -306,6 +326,8 @@ struct terminal *terminal_new(enum terminal_mode mode, int out_fd, int err_fd)
 
 	t->progress.emit = emit;
 	t->later = (struct buf)BUF_INIT;
+	t->outputs.show = put_lines;
+	t->outputs.self = t;
 	pthread_mutex_init(&t->lock, NULL);
 	t->mode = mode;
 	t->colour = mode == TERMINAL_TTY && !(no_color && *no_color);
@@ -335,6 +357,7 @@ void terminal_free(struct terminal *t)
 {
 	if (!t)
 		return;
+	outputs_fini(&t->outputs);
 	clear(t);
 	ongoing_list_fini(&t->ongoing);
 	buf_fini(&t->later);
@@ -352,6 +375,7 @@ void terminal_error(struct terminal *t, const struct err *e)
 	pthread_mutex_lock(&t->lock);
 	if (t->recorder)
 		recorder_text(t->recorder, "error", e->msg);
+	outputs_fail(&t->outputs);
 	if (t->mode == TERMINAL_JSON)
 		put_json(t, "error", NULL, "text", e->msg, -1, -1);
 	else

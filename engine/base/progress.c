@@ -55,6 +55,11 @@ void progress_output(struct progress *p, const char *target, const char *text)
 	emit(p, PROGRESS_OUTPUT, target, text, 0, -1);
 }
 
+void progress_output_end(struct progress *p, const char *target, bool failed)
+{
+	emit(p, PROGRESS_OUTPUT_END, target, "", failed, -1);
+}
+
 void progress_hold(struct progress *p, const char *target, const char *why)
 {
 	emit(p, PROGRESS_HOLD, target, why, 0, -1);

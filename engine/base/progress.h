@@ -3,6 +3,7 @@
 
 /* How the engine tells what it is doing. It never prints: cmd/ gives it a sink. Calls
  * come from any thread; the sink locks. A NULL `struct progress *` says nothing. */
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/mem.h"
@@ -14,7 +15,8 @@ enum progress_kind {
 	PROGRESS_END,   /* it is over; `done` bytes */
 	PROGRESS_STEP,  /* one line worth showing: a layer made, a blob mounted, a tag
 	                   moved */
-	PROGRESS_OUTPUT, /* output of a command that a target runs, whole lines */
+	PROGRESS_OUTPUT,     /* output of a command that a target runs, whole lines */
+	PROGRESS_OUTPUT_END, /* that is all of it; `done` is 1 if the command failed */
 	PROGRESS_WARNING,
 	PROGRESS_HOLD,    /* the terminal belongs to a command of the user's, for the
 	                     reason in `what`: nothing is written before… */
@@ -41,6 +43,8 @@ void progress_step(struct progress *p, const char *target, const char *fmt, ...)
 	PRINTF(3, 4);
 void progress_warning(struct progress *p, const char *fmt, ...) PRINTF(2, 3);
 void progress_output(struct progress *p, const char *target, const char *text);
+/* `target` tells outputs apart that come at once. */
+void progress_output_end(struct progress *p, const char *target, bool failed);
 void progress_hold(struct progress *p, const char *target, const char *why);
 void progress_release(struct progress *p);
 

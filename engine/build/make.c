@@ -149,10 +149,9 @@ static void report(struct node *n, const char *what, const struct layer_result *
                    bool known)
 {
 	if (!r->has_layer)
-		progress_step(n->build->o.progress, n->target->name, "%s: no change",
-		              what);
+		progress_step(n->build->o.progress, node_title(n), "%s: no change", what);
 	else
-		progress_step(n->build->o.progress, n->target->name, "%s: %s%s", what,
+		progress_step(n->build->o.progress, node_title(n), "%s: %s%s", what,
 		              DIGEST_STR(&r->layer.diff_id), known ? " (known)" : "");
 }
 

@@ -78,6 +78,9 @@ struct build {
 };
 
 /* nodes.c */
+/* The target's name, and its platform where it is made for several: for people. In the
+ * node's arena. */
+const char *node_title(struct node *n);
 struct node *node_get(struct build *b, const struct target *t, const struct platform *p);
 /* The first of a target's, the others behind it by `sibling`; NULL if nothing needs it.
  */

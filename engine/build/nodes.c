@@ -191,6 +191,16 @@ int nodes_add(struct build *b, const struct target *t, struct err *e)
 	return 0;
 }
 
+const char *node_title(struct node *n)
+{
+	char text[100];
+
+	if (!nodes_of(n->build, n->target)->sibling)
+		return n->target->name;
+	return arena_printf(&n->arena, "%s (%s)", n->target->name,
+	                    platform_text(&n->for_platform, text));
+}
+
 static void step_plans_fini(struct step_plan *plans, const struct step *steps, size_t n)
 {
 	for (size_t i = 0; plans && i < n; i++) {

@@ -175,6 +175,8 @@ int host_run(struct build *b, const char *target, const struct strings *lines, i
 	progress_begin(b->o.progress, target, "commands on the host", -1);
 	rc = process_run(&o, &status, e);
 	progress_end(b->o.progress, target, "commands on the host", 0);
+	progress_output_end(b->o.progress, target,
+	                    rc == 0 && status && !build_cancelled(b));
 	if (rc < 0)
 		return -1;
 	if (build_cancelled(b))

@@ -61,7 +61,7 @@ int work_run(struct work *w, const struct step_run *r, const struct step_plan *p
 	x->w = w;
 	x->r = r;
 	x->p = p;
-	x->name = w->node->target->name;
+	x->name = node_title(w->node);
 	if (runner_open(x, e) < 0 ||
 	    run_learn_owners(w->node->build, x->probe->users, e) < 0)
 		return -1;

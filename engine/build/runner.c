@@ -280,6 +280,12 @@ int runner_spec(struct runner *x, const char *work, struct sandbox_spec *out,
 	return 0;
 }
 
+static bool has_failed(const struct sandbox_result *res)
+{
+	return res->end == SANDBOX_EXITED ? res->status != 0
+	                                  : res->end != SANDBOX_INTERRUPTED;
+}
+
 static int run_command(struct runner *x, struct sandbox_result *res, struct err *e)
 {
 	struct sandbox_spec spec;
@@ -292,6 +298,9 @@ static int run_command(struct runner *x, struct sandbox_result *res, struct err 
 	spec.line = print_line;
 	spec.line_self = x;
 	rc = sandbox_run(x->sandbox, &spec, res, e);
+	if (!x->interactive)
+		progress_output_end(x->w->node->build->o.progress, x->name,
+		                    rc == 0 && has_failed(res));
 	for (size_t i = 0; i < res->stubs.len; i++)
 		strlist_add(&x->stubs, res->stubs.at[i]);
 	return rc;

@@ -290,3 +290,61 @@ limited() {   # OPTIONS SCRIPT
 	fi
 	nothing_is_left
 }
+
+# --- Output -----------------------------------------------------------------------------------------
+
+# Waits for another of the steps to come to the same place, for 20 s at most.
+MEET='echo >/c/$I; n=0; while [ $(ls /c | busybox wc -l) -lt 3 ]; do n=$((n + 1)); [ $n -lt 400 ] || exit 1; busybox usleep 50000; done'
+
+# Three steps that write at the same time; $1 is what each does in the end, with its number in $I.
+at_once() {
+	local i
+	for i in 1 2 3; do
+		cat <<-LUA
+			image "x$i" { from = base "$BUSYBOX", run { [[echo first $i
+			$MEET
+			i=0; while [ \$i -lt 200 ]; do echo line \$i of $i; i=\$((i+1)); done
+			printf 'no newline at the end'; $1]], env = { I = "$i" }, cache = { { path = "/c", id = "one" } } } }
+		LUA
+	done | recipe
+}
+
+@test "the output of steps at once is shown whole, one step after the other" {
+	at_once true
+	ok imgmake -j3
+	# First, 200 lines and a last one of each, and nobody's in between.
+	equal "$(grep -oE '^x[123]: (first|line|no newline)' <<<"$stderr" | uniq -c | awk '{ print $1, $3 }')" \
+		"$(for _ in 1 2 3; do printf '1 first\n200 line\n1 no\n'; done)"
+	equal "$(grep -oE '^x[123]: (first|line|no newline)' <<<"$stderr" | cut -c1-2 | uniq | sort -u | wc -l)" 3
+}
+
+@test "of a failure the last 40 lines are shown again where something came after them" {
+	at_once 'if [ $I = 2 ]; then exit 1; fi'
+	go imgmake -j3 -k
+	equal "$status" 2
+	if grep -q '^x2 failed; its last 40 lines again:$' <<<"$stderr"; then
+		equal "$(grep -c '^x2: line 199 of 2' <<<"$stderr")" 2
+		equal "$(grep -A41 '^x2 failed; its last' <<<"$stderr" | tail -n +2 | grep -c '^x2: ')" 40
+		equal "$(grep -A41 '^x2 failed; its last' <<<"$stderr" | tail -1 | grep -c '^imgmake: Imagefile:[0-9]*: image .x2.: run: its command failed')" 1
+	else
+		equal "$(grep -B1 '^imgmake: ' <<<"$stderr" | head -1)" "x2: no newline at the end"
+	fi
+}
+
+@test "platforms made at once say which they are" {
+	recipe <<-LUA
+		image "x" { from = base "$BUSYBOX", platforms = { "linux/amd64", "linux/386" }, run { "echo hello; exit 1" } }
+	LUA
+	imgmake list >/dev/null
+	go imgmake -k
+	equal "$status" 2
+	contains "$stderr" '^x \(linux/amd64\): hello'
+}
+
+@test "JSON says of each line whose it is, as it comes" {
+	recipe <<-LUA
+		image "x" { from = base "$BUSYBOX", run { "echo one; echo two" } }
+	LUA
+	ok imgmake --progress=json
+	equal "$(jq -r 'select(.event == "output") | "\(.target) \(.text)"' <<<"$stderr")" $'x one\nx two'
+}

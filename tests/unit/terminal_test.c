@@ -8,9 +8,10 @@
 
 #include <cmocka.h>
 
-/* Unit tests link the engine; these four need nothing else of cmd/. */
+/* Unit tests link the engine; these five need nothing else of cmd/. */
 #include "cmd/human.c"
 #include "cmd/ongoing.c"
+#include "cmd/outputs.c"
 #include "cmd/table.c"
 #include "cmd/terminal.c"
 
@@ -106,6 +107,61 @@ static void json_is_an_object_a_line(void **state)
 		"\"total\":10}\n");
 }
 
+static void outputs_at_once_are_shown_whole(void **state)
+{
+	struct screen s;
+
+	open_screen(&s, TERMINAL_PLAIN);
+	progress_output(s.p, "a", "1");
+	progress_output(s.p, "b", "1");
+	progress_output(s.p, "c", "1");
+	progress_output(s.p, "a", "2");
+	progress_output(s.p, "c", "2");
+	progress_output_end(s.p, "c", false);
+	progress_step(s.p, "c", "made");
+	progress_step(s.p, "d", "made");
+	progress_output(s.p, "a", "3");
+	progress_output_end(s.p, "a", false);
+	progress_output(s.p, "b", "2");
+	progress_output_end(s.p, "b", false);
+	progress_output_end(s.p, "silent", true);
+	progress_step(s.p, "b", "made");
+	close_screen(&s, "",
+	             "a: 1\na: 2\nd: made\na: 3\nc: 1\nc: 2\nc: made\nb: 1\nb: 2\n"
+	             "b: made\n");
+}
+
+static void what_failed_is_shown_again_where_something_came_after(void **state)
+{
+	struct screen s;
+	struct err e;
+
+	err_set(&e, ERR_FAILED, "it failed");
+	open_screen(&s, TERMINAL_PLAIN);
+	for (int i = 1; i <= 42; i++)
+		progress_output(s.p, "a", i < 3 ? "early" : "late");
+	progress_output(s.p, "b", "1");
+	progress_output_end(s.p, "a", true);
+	progress_output_end(s.p, "b", false);
+	assert_int_equal(ftruncate(s.err, 0), 0);
+	assert_int_equal(lseek(s.err, 0, SEEK_SET), 0);
+	terminal_error(s.t, &e);
+	terminal_error(s.t, &e);
+	AUTO_BUF want = BUF_INIT;
+	buf_adds(&want, "a failed; its last 40 lines again:\n");
+	for (int i = 0; i < 40; i++)
+		buf_adds(&want, "a: late\n");
+	buf_adds(&want, "imgmake: it failed\nimgmake: it failed\n");
+	close_screen(&s, "", want.s);
+
+	open_screen(&s, TERMINAL_PLAIN);
+	progress_output(s.p, "b", "1");
+	progress_output(s.p, "a", "1");
+	progress_output_end(s.p, "a", true);
+	terminal_error(s.t, &e);
+	close_screen(&s, "", "b: 1\na: 1\nimgmake: it failed\n");
+}
+
 static void a_status_line_is_cleared_before_anything_else(void **state)
 {
 	struct screen s;
@@ -165,6 +221,8 @@ int main(void)
 		cmocka_unit_test(
 			silence_is_broken_by_warnings_errors_and_output_of_commands),
 		cmocka_unit_test(json_is_an_object_a_line),
+		cmocka_unit_test(outputs_at_once_are_shown_whole),
+		cmocka_unit_test(what_failed_is_shown_again_where_something_came_after),
 		cmocka_unit_test(a_status_line_is_cleared_before_anything_else),
 		cmocka_unit_test(a_status_line_is_never_wider_than_the_terminal),
 		cmocka_unit_test(a_result_that_cannot_be_written_is_an_error),
