@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 
 struct work {
 	struct work *next;
@@ -97,4 +98,97 @@ void pool_free(struct pool *p)
 	pthread_mutex_destroy(&p->lock);
 	pthread_cond_destroy(&p->ready);
 	free(p);
+}
+
+/* One pool_each under way. Helpers that a busy pool starts after its end must not touch
+ * what it was for, so it outlives the call: the last user frees it. */
+struct round {
+	pthread_mutex_t lock;
+	pthread_cond_t idle;
+	struct pool_each what;
+	size_t next;
+	int active; /* helpers at work */
+	int users;  /* the caller, and helpers that were submitted */
+	bool over, failed;
+	struct err err;
+};
+
+/* The lock is held before and after. */
+static void take_turns(struct round *x)
+{
+	struct err e;
+
+	while (x->next < x->what.n) {
+		size_t i = x->next++;
+		int rc;
+
+		pthread_mutex_unlock(&x->lock);
+		rc = x->what.fn(x->what.self, i, &e);
+		pthread_mutex_lock(&x->lock);
+		if (rc == 0)
+			continue;
+		if (!x->failed)
+			x->err = e;
+		x->failed = true;
+		x->next = x->what.n;
+	}
+}
+
+/* With the lock held; gives it up. */
+static void leave(struct round *x)
+{
+	bool last = --x->users == 0;
+
+	pthread_mutex_unlock(&x->lock);
+	if (!last)
+		return;
+	pthread_cond_destroy(&x->idle);
+	pthread_mutex_destroy(&x->lock);
+	free(x);
+}
+
+static void help(void *arg)
+{
+	struct round *x = arg;
+
+	pthread_mutex_lock(&x->lock);
+	if (!x->over) {
+		x->active++;
+		take_turns(x);
+		if (--x->active == 0)
+			pthread_cond_signal(&x->idle);
+	}
+	leave(x);
+}
+
+static int helpers_for(const struct pool *p, const struct pool_each *what)
+{
+	int most = what->n < (size_t)what->threads ? (int)what->n : what->threads;
+
+	if (!p || most < 2)
+		return 0;
+	return p->n < most - 1 ? p->n : most - 1;
+}
+
+int pool_each(struct pool *p, const struct pool_each *what, struct err *e)
+{
+	struct round *x = mem_alloc(sizeof(*x));
+	int helpers = helpers_for(p, what), rc;
+
+	pthread_mutex_init(&x->lock, NULL);
+	pthread_cond_init(&x->idle, NULL);
+	x->what = *what;
+	x->users = 1 + helpers;
+	for (int i = 0; i < helpers; i++)
+		pool_submit(p, help, x);
+	pthread_mutex_lock(&x->lock);
+	take_turns(x);
+	while (x->active)
+		pthread_cond_wait(&x->idle, &x->lock);
+	x->over = true;
+	rc = x->failed ? -1 : 0;
+	if (rc < 0)
+		*e = x->err;
+	leave(x);
+	return rc;
 }

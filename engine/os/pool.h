@@ -3,6 +3,8 @@
 
 /* A fixed number of threads that run small pieces of work. Signals are blocked in them.
  */
+#include <stddef.h>
+
 #include "base/err.h"
 
 struct pool;
@@ -13,5 +15,19 @@ int pool_threads(const struct pool *p);
 
 /* Runs fn(arg) some time, on some thread. Never blocks. */
 void pool_submit(struct pool *p, void (*fn)(void *arg), void *arg);
+
+/* The same work for each i < n. */
+struct pool_each {
+	size_t n;
+	int threads; /* at most, with the caller's */
+	int (*fn)(void *self, size_t i, struct err *e);
+	void *self;
+};
+
+/* Calls fn(self, i) for all, begun in this order but side by side: on this thread and on
+ * those of the pool that are free. Returns when all are done. After a failure no more are
+ * begun; -1 and the first failure. `p` may be NULL. A busy pool slows it down, but cannot
+ * stop it. */
+MUST_CHECK int pool_each(struct pool *p, const struct pool_each *what, struct err *e);
 
 #endif

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -94,12 +95,114 @@ static void work_may_submit_work(void **state)
 	assert_int_equal(c.left, 0);
 }
 
+enum { ITEMS = 1000 };
+
+struct items {
+	pthread_barrier_t both;
+	atomic_int seen[ITEMS];
+	size_t bad; /* this one fails */
+};
+
+static int visit(void *self, size_t i, struct err *e)
+{
+	struct items *x = self;
+
+	atomic_fetch_add(&x->seen[i], 1);
+	return i == x->bad ? err_set(e, ERR_INVALID, "item %zu", i) : 0;
+}
+
+/* The first two get on only together: on two threads. */
+static int meet_first(void *self, size_t i, struct err *e)
+{
+	struct items *x = self;
+
+	if (i < 2)
+		pthread_barrier_wait(&x->both);
+	return visit(self, i, e);
+}
+
+static void each_visits_all_once_side_by_side(void **state)
+{
+	struct items x = { .bad = ITEMS };
+	struct pool_each what = { ITEMS, 2, meet_first, &x };
+	struct pool *p = pool_new(1);
+	struct err e;
+
+	(void)state;
+	pthread_barrier_init(&x.both, NULL, 2);
+	assert_int_equal(pool_each(p, &what, &e), 0);
+	what.fn = visit;
+	assert_int_equal(pool_each(NULL, &what, &e), 0);
+	what.n = 0;
+	assert_int_equal(pool_each(p, &what, &e), 0);
+	pool_free(p);
+	for (int i = 0; i < ITEMS; i++)
+		assert_int_equal(x.seen[i], 2);
+	pthread_barrier_destroy(&x.both);
+}
+
+static void each_begins_no_more_after_a_failure(void **state)
+{
+	struct items x = { .bad = 10 };
+	struct pool_each what = { ITEMS, 1, visit, &x };
+	struct pool *p = pool_new(2);
+	struct err e;
+
+	(void)state;
+	assert_int_equal(pool_each(p, &what, &e), -1);
+	assert_string_equal(e.msg, "item 10");
+	assert_int_equal(x.seen[10], 1);
+	assert_int_equal(x.seen[11], 0);
+	what.threads = 3;
+	assert_int_equal(pool_each(p, &what, &e), -1);
+	assert_string_equal(e.msg, "item 10");
+	pool_free(p);
+}
+
+struct busy {
+	pthread_mutex_t gate;
+	struct pool *pool;
+	struct items items;
+};
+
+static void wait_at_gate(void *arg)
+{
+	struct busy *b = arg;
+
+	pthread_mutex_lock(&b->gate);
+	pthread_mutex_unlock(&b->gate);
+}
+
+static void each_needs_no_thread_of_a_busy_pool(void **state)
+{
+	struct busy b = { PTHREAD_MUTEX_INITIALIZER, pool_new(2), { .bad = ITEMS } };
+	struct pool_each what = { ITEMS, 3, visit, &b.items };
+	struct err e;
+
+	(void)state;
+	pthread_mutex_lock(&b.gate);
+	pool_submit(b.pool, wait_at_gate, &b);
+	pool_submit(b.pool, wait_at_gate, &b);
+	assert_int_equal(pool_each(b.pool, &what, &e), 0);
+	for (int i = 0; i < ITEMS; i++)
+		assert_int_equal(b.items.seen[i], 1);
+	/* What was submitted for it comes too late now, and must find that out. */
+	memset(&b.items, 0xff, sizeof(b.items));
+	pthread_mutex_unlock(&b.gate);
+	pool_free(b.pool);
+	for (int i = 0; i < ITEMS; i++)
+		assert_int_equal(b.items.seen[i], -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_that_was_submitted_is_done_before_the_end),
 		cmocka_unit_test(work_runs_side_by_side_with_signals_blocked),
 		cmocka_unit_test(work_may_submit_work),
+		cmocka_unit_test(each_visits_all_once_side_by_side),
+		cmocka_unit_test(each_begins_no_more_after_a_failure),
+		cmocka_unit_test(each_needs_no_thread_of_a_busy_pool),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
