@@ -43,6 +43,7 @@ static const struct field copy_fields[] = {
 	F(struct step, BOOL, "optional", copy.optional),
 	{ "mtime", WORD, offsetof(struct step, copy.mtime), 0, mtime_words },
 	F(struct step, INT64, "mtime_value", copy.mtime_value),
+	F(struct step, INT64, "split", copy.split),
 	END,
 };
 

@@ -1,184 +1,179 @@
-/* Making a stale node: layer by layer, each looked up by what it depends on before it is
- * packed. */
-#include <fcntl.h>
-#include <stdio.h>
+/* Making a stale node: step by step, each looked up by what it depends on before its
+ * layers are made. */
 #include <string.h>
 
 #include "build/configure.h"
 #include "build/describe.h"
 #include "build/node.h"
 #include "build/run.h"
+#include "build/shard.h"
 #include "os/fd.h"
-#include "os/lock.h"
 #include "store/blobs.h"
 
-/* One builder packs a layer, others that want the same wait and find it. A lock is held
- * for one layer at a time, so there is no order to get wrong. */
-static int lock_key(struct build *b, const struct digest *key, struct err *e)
-{
-	char name[8];
+/* Layers of a whole image stay below 64, which many tools have as their limit, as far as
+ * that is up to us. Half of what is left is for later copies, and images on top. */
+enum { IMAGE_LAYERS = 63, SPLIT_AUTO = 18, SPLIT_LEAST = 16 << 20 };
 
-	snprintf(name, sizeof(name), "%02x", key->b[0]);
-	return lock_take(b->locks, name, true, e);
-}
-
-static bool may_look_up(const struct node *n)
+static struct shard_rule split_rule(const struct node *n, const struct step *s,
+                                    const struct step_plan *p)
 {
-	return !n->build->o.always && !n->forced;
+	struct shard_rule r = { .layers = 1 };
+	int64_t room = IMAGE_LAYERS - (int64_t)n->result.layers.len - p->later_layers;
+
+	if (s->kind != STEP_COPY || s->copy.split == SPLIT_NEVER)
+		return r;
+	r.layers = (unsigned)s->copy.split;
+	if (s->copy.split == 0) {
+		r = (struct shard_rule){ .layers = SPLIT_AUTO, .least = SPLIT_LEAST };
+		room /= 2;
+	}
+	while (r.layers > 1 && r.layers > room)
+		r.layers /= 2;
+	return r;
 }
 
 /* What a step came to, by what it depends on and by what it is. */
 static int save(struct work *w, const struct digest *key, const struct step_plan *p,
-                const struct layer_result *r, struct err *e)
+                const struct layer_list *l, struct err *e)
 {
 	struct digest keys[2] = { *key, p->plan_key };
 
-	return layer_result_save(w->node->build->o.store, keys, 2, r, e);
-}
-
-static int pack(struct work *w, struct layer *out, struct err *e)
-{
-	struct node *n = w->node;
-	struct pack_options o = { .store = n->build->o.store->blobs,
-		                  .codec = n->target->compression,
-		                  .pool = n->build->pool,
-		                  .progress = n->build->o.progress,
-		                  .target = n->target->name };
-
-	return work_fetch(w, e) < 0 ? -1 : tree_pack(&w->tree, &o, out, e);
+	return layer_list_save(w->node->build->o.store, keys, 2, l, e);
 }
 
 /* The commands, between a begin and an end, so that whoever watches sees what is going
  * on.
  */
-static int run_told(struct work *w, const struct step *s, const struct step_plan *p,
-                    struct err *e)
+static int run_told(struct work *w, const struct step_plan *p, struct err *e)
 {
 	struct progress *progress = w->node->build->o.progress;
 	const char *target = w->node->target->name;
 	AUTO_BUF what = BUF_INIT;
 	int rc;
 
-	step_describe(s, &what);
-	trace_step(w->node, s);
+	step_describe(w->step, &what);
+	trace_step(w->node, w->step);
 	progress_begin(progress, target, what.s, -1);
-	rc = work_step(w, s, p, e);
+	rc = work_step(w, w->step, p, e);
 	progress_end(progress, target, what.s, 0);
 	return rc;
 }
 
-/* 1: it was there. */
-static int find_or_pack(struct work *w, const struct step *s, const struct step_plan *p,
-                        struct layer_result *out, struct err *e)
+/* What a command does is not known before it has run: its key is of what it sees, and it
+ * runs only if nothing is known under that. 1: something was. */
+static int run_or_find(struct work *w, const struct step_plan *p, struct layer_list *out,
+                       struct err *e)
 {
 	struct node *n = w->node;
 	AUTO_CLOSE int lock = -1;
 	struct digest key;
 	int found = 0;
 
-	*out = (struct layer_result){ .has_layer = !tree_is_empty(&w->tree) };
-	if (!out->has_layer)
-		return layer_result_save(n->build->o.store, &p->plan_key, 1, out, e);
-	tree_key(&w->tree, n->target->compression, &key);
-	lock = lock_key(n->build, &key, e);
+	run_result_key(w, &w->step->run, p, &key);
+	lock = build_lock(n->build, &key, e);
 	if (lock < 0)
 		return -1;
-	if (may_look_up(n))
-		found = layer_result_load(n->build->o.store, &key, out, e);
+	if (node_may_look_up(n))
+		found = layer_list_load(n->build->o.store, &key, out, e);
+	if (found < 0 || (!found && (run_told(w, p, e) < 0 || work_layer(w, out, e) < 0)))
+		return -1;
+	return save(w, &key, p, out, e) < 0 ? -1 : found;
+}
+
+/* 1: all that it came to was known. */
+static int find_or_pack(struct work *w, const struct step_plan *p, struct layer_list *out,
+                        struct err *e)
+{
+	struct shard_rule rule = split_rule(w->node, w->step, p);
+	int found;
+
+	if (work_step(w, w->step, p, e) < 0)
+		return -1;
+	found = work_layers(w, &rule, out, e);
 	if (found < 0)
 		return -1;
-	if (!found)
-		trace_step(n, s);
-	out->has_layer = true;
-	if (!found && pack(w, &out->layer, e) < 0)
-		return -1;
-	return save(w, &key, p, out, e) < 0 ? -1 : found;
-}
-
-static int run(struct work *w, const struct step *s, const struct step_plan *p,
-               struct layer_result *out, struct err *e)
-{
-	struct digest settled;
-
-	if (run_told(w, s, p, e) < 0)
-		return -1;
-	*out = (struct layer_result){ .has_layer = !tree_is_empty(&w->tree) };
-	if (!out->has_layer)
-		return 0;
-	tree_key(&w->tree, w->node->target->compression, &settled);
-	return pack(w, &out->layer, e);
-}
-
-/* What a command does is not known before it has run: its key is of what it sees, and it
- * runs only if nothing is known under that. */
-static int run_or_find(struct work *w, const struct step *s, const struct step_plan *p,
-                       struct layer_result *out, struct err *e)
-{
-	struct node *n = w->node;
-	AUTO_CLOSE int lock = -1;
-	struct digest key;
-	int found = 0;
-
-	run_result_key(w, &s->run, p, &key);
-	lock = lock_key(n->build, &key, e);
-	if (lock < 0)
-		return -1;
-	if (may_look_up(n))
-		found = layer_result_load(n->build->o.store, &key, out, e);
-	if (found < 0 || (!found && run(w, s, p, out, e) < 0))
-		return -1;
-	return save(w, &key, p, out, e) < 0 ? -1 : found;
+	return layer_list_save(w->node->build->o.store, &p->plan_key, 1, out, e) < 0
+	               ? -1
+	               : found;
 }
 
 /* 1: nothing had to be made, since what it came to was known. */
-static int make_layer(struct node *n, const struct step *s, const struct step_plan *p,
-                      struct layer_result *out, struct err *e)
+static int make_layers(struct node *n, const struct step *s, const struct step_plan *p,
+                       struct layer_list *out, struct err *e)
 {
 	struct work w;
 	int rc = work_init(&w, n, &n->result, e);
 
-	if (rc == 0 && s->kind == STEP_RUN)
-		rc = run_or_find(&w, s, p, out, e);
-	else if (rc == 0)
-		rc = work_step(&w, s, p, e) < 0 ? -1 : find_or_pack(&w, s, p, out, e);
+	w.step = s;
+	if (rc == 0)
+		rc = s->kind == STEP_RUN ? run_or_find(&w, p, out, e)
+		                         : find_or_pack(&w, p, out, e);
 	work_fini(&w);
 	return rc;
 }
 
-static void report(struct node *n, const char *what, const struct layer_result *r,
+static void report(struct node *n, const char *what, const struct layer_list *l,
                    bool known)
 {
-	if (!r->has_layer)
-		progress_step(n->build->o.progress, node_title(n), "%s: no change", what);
+	struct progress *p = n->build->o.progress;
+	const char *title = node_title(n), *mark = known ? " (known)" : "";
+
+	if (!l->len)
+		progress_step(p, title, "%s: no change", what);
+	else if (l->len == 1)
+		progress_step(p, title, "%s: %s%s", what, DIGEST_STR(&l->at[0].diff_id),
+		              mark);
 	else
-		progress_step(n->build->o.progress, node_title(n), "%s: %s%s", what,
-		              DIGEST_STR(&r->layer.diff_id), known ? " (known)" : "");
+		progress_step(p, title, "%s: %zu layers%s", what, l->len, mark);
+}
+
+static void add_layers(struct node *n, const char *what, const struct layer_list *l)
+{
+	for (size_t i = 0; i < l->len; i++) {
+		AUTO_BUF by = BUF_INIT;
+		struct history h = { .comment = "imgmake" };
+
+		buf_adds(&by, what);
+		if (l->len > 1)
+			buf_addf(&by, " (part %zu of %zu)", i + 1, l->len);
+		h.created_by = by.s;
+		vec_push(&n->result.layers, l->at[i]);
+		config_add_layer(&n->result.config, &l->at[i].diff_id, &h,
+		                 build_epoch(n->build));
+	}
+}
+
+/* Of a step that made no layer. */
+static void add_history(struct node *n, const char *what)
+{
+	struct history h = { .created_by = what,
+		             .comment = "imgmake",
+		             .empty_layer = true };
+
+	config_add_history(&n->result.config, &h, build_epoch(n->build));
 }
 
 static int layer_step(struct node *n, const struct step *s, const struct step_plan *p,
                       struct err *e)
 {
 	AUTO_BUF what = BUF_INIT;
-	struct history h = { .comment = "imgmake" };
-	struct layer_result r = { .has_layer = false };
+	struct layer_list l = { NULL, 0, 0 };
 	int known = 0;
 
 	step_describe(s, &what);
-	if (may_look_up(n))
-		known = layer_result_load(n->build->o.store, &p->plan_key, &r, e);
+	if (node_may_look_up(n))
+		known = layer_list_load(n->build->o.store, &p->plan_key, &l, e);
 	if (!known)
-		known = make_layer(n, s, p, &r, e);
-	if (known < 0)
+		known = make_layers(n, s, p, &l, e);
+	if (known < 0) {
+		vec_fini(&l);
 		return -1;
-	report(n, what.s, &r, known > 0);
-	h.created_by = what.s;
-	h.empty_layer = !r.has_layer;
-	if (!r.has_layer) {
-		config_add_history(&n->result.config, &h, build_epoch(n->build));
-		return 0;
 	}
-	vec_push(&n->result.layers, r.layer);
-	config_add_layer(&n->result.config, &r.layer.diff_id, &h, build_epoch(n->build));
+	report(n, what.s, &l, known > 0);
+	add_layers(n, what.s, &l);
+	if (!l.len)
+		add_history(n, what.s);
+	vec_fini(&l);
 	return 0;
 }
 
@@ -186,14 +181,12 @@ static int one_step(struct node *n, const struct step *s, const struct step_plan
                     bool *inherited_cmd, struct err *e)
 {
 	AUTO_BUF what = BUF_INIT;
-	struct history h = { .comment = "imgmake", .empty_layer = true };
 
 	if (step_changes_files(s))
 		return layer_step(n, s, p, e);
 	configure(&n->result.config, s, inherited_cmd);
 	step_describe(s, &what);
-	h.created_by = what.s;
-	config_add_history(&n->result.config, &h, build_epoch(n->build));
+	add_history(n, what.s);
 	return 0;
 }
 
@@ -230,7 +223,6 @@ static int make_steps(struct node *n, struct err *e)
 int node_make(struct node *n, struct err *e)
 {
 	start_result(n);
-	trace_node(n);
 	if (make_steps(n, e) < 0 ||
 	    result_save(n->build->o.store, &n->plan_key, &n->result, e) < 0)
 		return -1;

@@ -22,6 +22,7 @@ struct step_plan {
 	struct digest source;    /* of an archive or a download, else zero */
 	struct digest *mounted;  /* of a run step: one a mount */
 	struct step_plan *inner; /* of the steps of a `layer`, else NULL */
+	int64_t later_layers;    /* of a copy: room to leave for the steps after it */
 };
 
 struct node {
@@ -126,6 +127,11 @@ MUST_CHECK int download_lock(struct build *b, const char *url, struct digest *ou
 /* A layer's blob into the store, from wherever it is known to be. */
 MUST_CHECK int base_fetch_layer(struct build *b, const struct node *n,
                                 const struct layer *l, struct err *e);
+
+/* make_layers.c. Who looks a key up and makes what is not there, holds this; the fd is
+ * the caller's. */
+MUST_CHECK int build_lock(struct build *b, const struct digest *key, struct err *e);
+bool node_may_look_up(const struct node *n);
 
 /* make.c: layers and configuration of a stale node. */
 MUST_CHECK int node_make(struct node *n, struct err *e);

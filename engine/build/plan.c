@@ -12,7 +12,7 @@
 enum { PLAN_VERSION = 1 };
 
 static const int op_version[] = {
-	[STEP_COPY] = 1,   [STEP_WRITE] = 1,  [STEP_MKDIR] = 1,   [STEP_SYMLINK] = 1,
+	[STEP_COPY] = 2,   [STEP_WRITE] = 1,  [STEP_MKDIR] = 1,   [STEP_SYMLINK] = 1,
 	[STEP_REMOVE] = 1, [STEP_UNPACK] = 1, [STEP_ADD] = 1,     [STEP_LAYER] = 1,
 	[STEP_RUN] = 1,    [STEP_ENV] = 1,    [STEP_WORKDIR] = 1, [STEP_USER] = 1,
 	[STEP_CONFIG] = 1,
@@ -76,6 +76,9 @@ static int key_copy(struct node *n, const struct step_copy *c, struct step_plan 
 	key_int(k, "parents", c->parents);
 	key_int(k, "mtime", c->mtime);
 	key_int(k, "mtime value", c->mtime_value);
+	key_int(k, "split", c->split);
+	if (c->split != SPLIT_NEVER)
+		key_int(k, "room for later layers", p->later_layers);
 	if (c->from) {
 		const struct node *from = node_of(n, c->from);
 
@@ -292,6 +295,18 @@ static int look_up(struct node *n, struct err *e)
 	return found > 0 ? 0 : find_lost(n, gone, e);
 }
 
+/* How many layers the steps behind this one may make, coarsely: one more step is to
+ * change nothing in those before it. */
+static int64_t later_layers(const struct target *t, size_t step)
+{
+	enum { COARSE = 8 };
+	int64_t n = 0;
+
+	while (++step < t->n_steps)
+		n += step_changes_files(&t->steps[step]);
+	return (n + COARSE - 1) / COARSE * COARSE;
+}
+
 static int plan_filesystem(struct node *n, struct err *e)
 {
 	const struct target *t = n->target;
@@ -317,6 +332,7 @@ static int plan_filesystem(struct node *n, struct err *e)
 
 		key_scope(&n->key,
 		          arena_printf(&n->arena, "step %zu (%s): ", i + 1, what));
+		n->steps[i].later_layers = later_layers(t, i);
 		if (key_step(n, s, &n->steps[i], e) < 0)
 			return err_wrap(e, PLACE_FMT "%s '%s': %s", PLACE_ARG(s->place),
 			                target_kind_text(t->kind), t->name, what);

@@ -86,7 +86,16 @@ static int save_json(struct store *s, const struct digest *key, const json_t *j,
 	                 e);
 }
 
-static int read_layers(struct result *r, const json_t *j, struct err *e)
+static json_t *layers_json(const struct layer_list *l)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < l->len; i++)
+		json_array_append_new(list, layer_json(&l->at[i]));
+	return list;
+}
+
+static int layers_read(struct layer_list *out, const json_t *j, struct err *e)
 {
 	json_t *list = NULL, *item;
 	struct layer l;
@@ -98,9 +107,17 @@ static int read_layers(struct result *r, const json_t *j, struct err *e)
 	{
 		if (layer_read(&l, item, e) < 0)
 			return -1;
-		vec_push(&r->layers, l);
+		vec_push(out, l);
 	}
 	return 0;
+}
+
+static bool layers_whole(struct store *s, const struct layer_list *l)
+{
+	for (size_t i = 0; i < l->len; i++)
+		if (!layer_whole(s, &l->at[i]))
+			return false;
+	return true;
 }
 
 int result_load(struct store *s, const struct digest *key, struct result *out, bool *gone,
@@ -110,6 +127,7 @@ int result_load(struct store *s, const struct digest *key, struct result *out, b
 	AUTO_JSON *j = NULL;
 	json_t *config = NULL;
 	struct err odd;
+	bool whole;
 	int found = load_json(s, key, &j, e);
 
 	if (gone)
@@ -121,67 +139,64 @@ int result_load(struct store *s, const struct digest *key, struct result *out, b
 		return 0; /* a record that cannot be read is none: it is made anew */
 	json_write(&text, config);
 	if (config_read(&out->config, text.s, text.len, &odd) < 0 ||
-	    read_layers(out, j, &odd) < 0) {
+	    layers_read(&out->layers, j, &odd) < 0) {
 		result_fini(out);
 		return 0;
 	}
-	for (size_t i = 0; i < out->layers.len; i++) {
-		if (layer_whole(s, &out->layers.at[i]))
-			continue;
-		if (gone)
-			*gone = true;
+	whole = layers_whole(s, &out->layers);
+	if (!whole)
 		result_fini(out);
-		return 0;
-	}
-	return 1;
+	if (gone)
+		*gone = !whole;
+	return whole;
 }
 
 int result_save(struct store *s, const struct digest *key, const struct result *r,
                 struct err *e)
 {
 	AUTO_JSON *j = json_object();
-	json_t *layers = json_array();
 
 	json_object_set(j, "config", r->config.root);
-	for (size_t i = 0; i < r->layers.len; i++)
-		json_array_append_new(layers, layer_json(&r->layers.at[i]));
-	json_object_set_new(j, "layers", layers);
+	json_object_set_new(j, "layers", layers_json(&r->layers));
 	return save_json(s, key, j, e);
 }
 
-int layer_result_load(struct store *s, const struct digest *key, struct layer_result *out,
-                      struct err *e)
+int layer_list_load(struct store *s, const struct digest *key, struct layer_list *out,
+                    struct err *e)
 {
 	AUTO_JSON *j = NULL;
 	struct err odd;
 	int found = load_json(s, key, &j, e);
 
+	*out = (struct layer_list){ NULL, 0, 0 };
 	if (found <= 0)
 		return found;
-	memset(out, 0, sizeof(*out));
-	out->has_layer = json_object_size(j) > 0;
-	if (!out->has_layer)
+	if (layers_read(out, j, &odd) == 0 && layers_whole(s, out))
 		return 1;
-	if (layer_read(&out->layer, j, &odd) < 0)
-		return 0;
-	return layer_whole(s, &out->layer);
+	vec_fini(out);
+	return 0;
 }
 
-int layer_result_save(struct store *s, const struct digest *keys, size_t n,
-                      const struct layer_result *r, struct err *e)
+int layer_list_save(struct store *s, const struct digest *keys, size_t n,
+                    const struct layer_list *l, struct err *e)
 {
-	AUTO_JSON *j = r->has_layer ? layer_json(&r->layer) : json_object();
-	AUTO_FREE struct state_change *all = mem_alloc((n + 1) * sizeof(*all));
-	const struct layer *l = &r->layer;
+	AUTO_JSON *j = json_object();
+	AUTO_FREE struct state_change *all = mem_alloc((n + l->len + 1) * sizeof(*all));
 	AUTO_BUF text = BUF_INIT;
 
+	json_object_set_new(j, "layers", layers_json(l));
 	json_write(&text, j);
 	for (size_t i = 0; i < n; i++)
 		all[i] = (struct state_change){ STATE_RESULTS, keys[i].b, DIGEST_SIZE,
 			                        text.s, text.len };
-	if (r->has_layer && !digest_is_zero(&l->toc))
-		all[n++] = (struct state_change){ STATE_LAYERS, l->diff_id.b, DIGEST_SIZE,
-			                          l->toc.b, DIGEST_SIZE };
+	for (size_t i = 0; i < l->len; i++) {
+		const struct layer *x = &l->at[i];
+
+		if (!digest_is_zero(&x->toc))
+			all[n++] = (struct state_change){ STATE_LAYERS, x->diff_id.b,
+				                          DIGEST_SIZE, x->toc.b,
+				                          DIGEST_SIZE };
+	}
 	return state_change(s->state, all, n, e);
 }
 

@@ -8,10 +8,15 @@
 #include "image/toc.h"
 #include "store/store.h"
 
+struct layer_list { /* a vector */
+	struct layer *at;
+	size_t len, cap;
+};
+
 /* A file system: layers, lowest first, and the configuration that goes with them. */
 struct result {
 	struct image_config config;
-	VEC(struct layer) layers;
+	struct layer_list layers;
 };
 
 void result_init(struct result *r, const struct platform *p);
@@ -25,17 +30,14 @@ MUST_CHECK int result_load(struct store *s, const struct digest *key, struct res
 MUST_CHECK int result_save(struct store *s, const struct digest *key,
                            const struct result *r, struct err *e);
 
-/* The same for a single layer, under a step's plan or result key. `has_layer` false: the
- * step changed nothing. */
-struct layer_result {
-	bool has_layer;
-	struct layer layer;
-};
-MUST_CHECK int layer_result_load(struct store *s, const struct digest *key,
-                                 struct layer_result *out, struct err *e);
-/* Under each of the n keys, in one transaction; with a new layer's table of contents. */
-MUST_CHECK int layer_result_save(struct store *s, const struct digest *keys, size_t n,
-                                 const struct layer_result *r, struct err *e);
+/* The same for the layers of one step, under its plan or result key, and for each shard.
+ * An empty list: the step changed nothing. *out is to be freed by vec_fini when it is 1.
+ */
+MUST_CHECK int layer_list_load(struct store *s, const struct digest *key,
+                               struct layer_list *out, struct err *e);
+/* Under each of the n keys, in one transaction; with the layers' tables of contents. */
+MUST_CHECK int layer_list_save(struct store *s, const struct digest *keys, size_t n,
+                               const struct layer_list *l, struct err *e);
 
 /* What is known of a layer by diff ID (STATE_LAYERS): its table of contents. 1: *toc is
  * its blob. */

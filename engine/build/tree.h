@@ -1,13 +1,10 @@
 #ifndef BUILD_TREE_H
 #define BUILD_TREE_H
 
-/* A layer in the making: what steps put into it, resolved against the layers below. Its
- * packed bytes are a function of its entries alone, so the digest of the entries is the
- * step's result key. */
+/* A layer in the making: what steps put into it, resolved against the layers below. When
+ * it is complete, shard.h cuts and packs it. */
 #include "base/map.h"
-#include "base/progress.h"
 #include "base/vec.h"
-#include "image/pack.h"
 #include "image/toc.h"
 
 /* Where a file's bytes are. */
@@ -26,6 +23,7 @@ struct tree_entry {
 	                      one name */
 	unsigned step;     /* of which step of the layer it is */
 	bool opaque;       /* a directory that hides what is below */
+	uint64_t shards;   /* once it is cut: a bit for each shard that has it */
 };
 
 struct tree {
@@ -64,22 +62,5 @@ MUST_CHECK int tree_put(struct tree *t, const struct toc_entry *entry,
 struct tree_entry *tree_own(const struct tree *t, const char *path);
 /* Takes `path` (resolved, exists) out of the image. */
 MUST_CHECK int tree_remove(struct tree *t, const char *path, struct err *e);
-
-bool tree_is_empty(const struct tree *t);
-/* Digest of all that the layer's bytes depend on. The tree is complete then: of each file
- * with several names, all but the first become hard links to that. */
-void tree_key(struct tree *t, enum codec codec, struct digest *out);
-struct pack_options {
-	struct blobs *store;
-	enum codec codec;
-	struct pool *pool;
-	struct progress *progress; /* told of long work; or NULL */
-	const char *target;
-};
-
-/* After tree_key. ERR_CHANGED if a project file's bytes are no longer those of its
- * digest. */
-MUST_CHECK int tree_pack(struct tree *t, const struct pack_options *o, struct layer *out,
-                         struct err *e);
 
 #endif

@@ -277,9 +277,9 @@ int work_step(struct work *w, const struct step *s, const struct step_plan *p,
 }
 
 /* Not of what a later step replaced or removed, nor of further names of a file. */
-static bool is_needed(const struct work *w, const struct pending *p)
+static bool is_needed(const struct work *w, const struct pending *p, uint64_t shards)
 {
-	return p->to->toc.path && p->to->toc.type == TOC_FILE &&
+	return p->to->shards & shards && p->to->toc.path && p->to->toc.type == TOC_FILE &&
 	       tree_own(&w->tree, p->to->toc.path) == p->to;
 }
 
@@ -294,7 +294,8 @@ static size_t same_source(const struct work *w, size_t first)
 	return n;
 }
 
-static int fetch_some(struct work *w, struct pending *p, size_t n, struct err *e)
+static int fetch_some(struct work *w, struct pending *p, size_t n, uint64_t shards,
+                      struct err *e)
 {
 	VEC(struct want) wants = { 0 };
 	int rc;
@@ -302,24 +303,24 @@ static int fetch_some(struct work *w, struct pending *p, size_t n, struct err *e
 	for (size_t i = 0; i < n; i++) {
 		struct want want = { p[i].layer, p[i].source, &p[i].offset };
 
-		if (is_needed(w, &p[i]))
+		if (is_needed(w, &p[i], shards))
 			vec_push(&wants, want);
 	}
 	rc = extract_files(p->from, &p->from->result, wants.at, wants.len, &w->spool, e);
 	vec_fini(&wants);
 	for (size_t i = 0; rc == 0 && i < n; i++)
-		if (is_needed(w, &p[i]))
+		if (is_needed(w, &p[i], shards))
 			p[i].to->content = (struct content){ .kind = CONTENT_FD,
 				                             .fd = w->spool.fd,
 				                             .offset = p[i].offset };
 	return rc;
 }
 
-int work_fetch(struct work *w, struct err *e)
+int work_fetch(struct work *w, uint64_t shards, struct err *e)
 {
 	for (size_t i = 0, n; i < w->pending.len; i += n) {
 		n = same_source(w, i);
-		if (fetch_some(w, &w->pending.at[i], n, e) < 0)
+		if (fetch_some(w, &w->pending.at[i], n, shards, e) < 0)
 			return -1;
 	}
 	return 0;

@@ -19,6 +19,7 @@ struct pending {
 
 struct work {
 	struct node *node;
+	const struct step *step;    /* whose layers it makes, if any */
 	const struct result *below; /* layers and configuration so far */
 	const struct toc **tocs;    /* of below's layers */
 	struct tree tree;
@@ -38,8 +39,17 @@ void work_fini(struct work *w);
 /* Puts what one step does into the tree. */
 MUST_CHECK int work_step(struct work *w, const struct step *s, const struct step_plan *p,
                          struct err *e);
-/* Fetches the pending contents of a complete tree. */
-MUST_CHECK int work_fetch(struct work *w, struct err *e);
+/* Fetches the pending contents of a complete tree that are in one of the shards (a bit
+ * each). */
+MUST_CHECK int work_fetch(struct work *w, uint64_t shards, struct err *e);
+
+/* make_layers.c: the layers that the complete tree of w->step comes to, found or packed.
+ * 1: all were found. The caller frees the list, in any case. */
+struct shard_rule;
+MUST_CHECK int work_layers(struct work *w, const struct shard_rule *r,
+                           struct layer_list *out, struct err *e);
+/* The same in one layer, packed in any case. */
+MUST_CHECK int work_layer(struct work *w, struct layer_list *out, struct err *e);
 
 /* step_copy.c: puts a file set under `to`. */
 struct placing {

@@ -57,7 +57,10 @@ struct step_copy {
 	bool parents, optional;
 	enum mtime_kind mtime;
 	int64_t mtime_value; /* of MTIME_NUMBER */
+	int64_t split;       /* layers at most; 0: as it seems best */
 };
+
+enum { SPLIT_NEVER = 1 };
 
 struct step_write {
 	const char *path;

@@ -51,10 +51,10 @@ local function mtime(v)
 end
 
 local function split(v)
-  if v == false then
+  if v == "auto" or v == false or (math.type(v) == "integer" and v >= 1 and v <= 60) then
     return v
   end
-  error("copy: 'split' other than false is not available in this version; a copy makes one layer")
+  return nil, '"auto", false or a number of layers from 1 to 60'
 end
 
 ---@class imgmake.Copy
@@ -68,7 +68,7 @@ end
 ---@field parents? boolean                 keep the directories of the sources' names
 ---@field optional? boolean                matching nothing is no error
 ---@field mtime? "content"|"keep"|integer  times of files in the layer
----@field split? false                     one layer, however large
+---@field split? "auto"|false|integer      into how many layers at most; false: one, however large
 
 ---Copies files of the project, or of another target, into the image.
 ---@param body imgmake.Copy
@@ -81,7 +81,10 @@ function step.copy(body)
   local sources = source_names("copy", items)
   check.need("copy", o, "to")
   check_sources("copy", sources, o.from)
-  o.sources, o.split = sources, nil
+  o.sources = sources
+  if not math.tointeger(o.split) then
+    o.split = o.split == false and 1 or nil
+  end
   if math.type(o.mtime) == "integer" then
     o.mtime, o.mtime_value = "number", o.mtime
   end
@@ -266,6 +269,9 @@ function step.layer(body)
       error(("layer: '%s' changes no files; put it before the layer"):format(record.kind))
     elseif record.kind == "run" and #steps > 0 then
       error("layer: a run does not see the steps before it in the layer; put it first, or outside")
+    end
+    if (record.split or 1) > 1 then
+      error("layer: a copy with 'split' makes layers of its own; leave out one of the two")
     end
     for _, inner in ipairs(record.kind == "layer" and record.steps or { record }) do
       steps[#steps + 1] = inner

@@ -39,8 +39,14 @@ fails(function() copy { "a", to = "/", owner = 4294967295 } end,
   "copy: 'owner' must be a user id of at most 4294967294, not the number 4294967295")
 fails(function() copy { "a", to = "/", optional = "yes" } end,
   "copy: 'optional' must be true or false, not the string 'yes'")
-fails(function() copy { "a", to = "/", split = "auto" } end,
-  "copy: 'split' other than false is not available in this version; a copy makes one layer")
+for value, name in pairs { [0] = "the number 0", [61] = "the number 61", [2.5] = "the number 2.5", never = "the string 'never'" } do
+  fails(function() copy { "a", to = "/", split = value } end,
+    'copy: \'split\' must be "auto", false or a number of layers from 1 to 60, not ' .. name)
+end
+fails(function() layer { copy { "a", to = "/", split = 3 } } end,
+  "layer: a copy with 'split' makes layers of its own; leave out one of the two")
+layer { copy { "a", to = "/", split = "auto" }, copy { "b", to = "/", split = false } }
+copy { "a", to = "/", split = 60 }
 fails(function() copy { "a", to = "/", mtime = "now" } end,
   'copy: \'mtime\' must be "content", "keep" or seconds since 1970, not the string \'now\'')
 fails(function() copy { "a", to = "/", from = "debian" } end,
@@ -109,7 +115,7 @@ target_fails({ from = mkdir "/x" }, "'from' must be a base, a stage or an image,
 
 local one = image "one" { from = "scratch" }
 fails(function() image "one" { from = "scratch" } end,
-  "image 'one': the name is taken by the image of " .. here .. ":110")
+  "image 'one': the name is taken by the image of " .. here .. ":116")
 fails(function() one.name = "two" end, "image 'one' cannot be changed")
 assert(one.name == "one" and one.kind == "image" and tostring(one) == "image 'one'")
 assert(base "debian:12" == base "debian:12")
@@ -155,7 +161,7 @@ fails(function() var { "A", default = 3 } end,
   "var: 'default' must be a string (values of variables are strings), not the number 3")
 fails(function() var { "B", default = "x", choices = { "a", "b" } } end, "var: B is 'x', which is not one of 'a', 'b'")
 assert(var "C" == nil and var { "D", default = "d" } == "d")
-fails(function() var "D" end, "var: D is declared already, at " .. here .. ":157")
+fails(function() var "D" end, "var: D is declared already, at " .. here .. ":163")
 
 -- Reading.
 fails(function() read "nope" end, "nope: no such file")

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "build/tree.h"
+#include "build/shard.h"
 #include "os/fd.h"
 #include "sandbox/copy.h"
 #include "sandbox/diff.h"
@@ -84,6 +84,7 @@ static void add_difference(struct fixture *f, const struct toc_view *v,
 	struct pack_options how = { .store = f->blobs, .codec = CODEC_NONE };
 	struct content bytes = { .kind = CONTENT_PATH, .fd = upper };
 	struct arena arena = ARENA_INIT;
+	struct shards whole;
 	struct layer made;
 	struct tree t;
 	struct err e;
@@ -99,8 +100,10 @@ static void add_difference(struct fixture *f, const struct toc_view *v,
 		bytes.path = x->path;
 		rc = tree_put(&t, x, x->type == TOC_FILE ? &bytes : NULL, 0755, &e);
 	}
-	if (rc < 0 || tree_pack(&t, &how, &made, &e) < 0)
+	tree_cut(&t, &(struct shard_rule){ .layers = 1 }, &whole);
+	if (rc < 0 || shard_pack(whole.at, &how, &made, &e) < 0)
 		fail_msg("%s", e.msg);
+	shards_fini(&whole);
 	tree_fini(&t);
 	arena_fini(&arena);
 	f->layers[f->image.manifest.n_layers++] = made.blob;
