@@ -103,7 +103,7 @@ static int larger_first(const void *a, const void *b)
 
 static void begin(struct making *m)
 {
-	const struct node *n = m->w->node;
+	struct node *n = m->w->node;
 
 	m->meter.progress = n->build->o.progress;
 	m->meter.target = node_title(n);
