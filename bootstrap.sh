@@ -38,7 +38,8 @@ packages() {
 			busybox-static clang-format clang-tidy apache2-utils libcap2-bin attr jq curl python3
 			openssl git mandoc shellcheck zstd golang-github-containers-common containerd fakeroot
 			fakechroot util-linux passwd uidmap passt
-			fuse-overlayfs apparmor runc"
+			fuse-overlayfs apparmor runc
+			qemu-user-static ninja-build"
 		;;
 	dnf)
 		build="gcc glibc-static make pkgconf-pkg-config lua-devel libarchive-devel openssl-devel

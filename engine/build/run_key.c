@@ -100,12 +100,12 @@ bool run_flat_owners(const struct build *b)
 	struct err ignored;
 	char name[32];
 
-	if (geteuid() == 0)
-		return false;
 	fact_name(name);
 	if (state_get(b->o.store->state, STATE_FACTS, name, strlen(name), &known,
 	              &ignored) > 0)
 		return known.s[0] == '1';
+	if (geteuid() == 0) /* of a namespace of one user, it will be learnt */
+		return false;
 	return idmap_of_user(&uids, &gids, &ignored) < 0 || !has_program("newuidmap") ||
 	       !has_program("newgidmap");
 }
