@@ -306,17 +306,24 @@ int base_plan(struct node *n, struct err *e)
 }
 
 static int fetch_from(struct build *b, const char *repo, const struct layer *l,
-                      struct err *e)
+                      struct blob_follow *follow, struct err *e)
 {
 	struct reference ref;
 
 	if (reference_parse_repo(&ref, repo, e) < 0)
 		return -1;
-	return registry_fetch_blob(b->o.registry, &ref, &l->blob, b->o.store->blobs, e);
+	return registry_fetch_followed(b->o.registry, &ref, &l->blob, b->o.store->blobs,
+	                               follow, e);
 }
 
 int base_fetch_layer(struct build *b, const struct node *n, const struct layer *l,
                      struct err *e)
+{
+	return base_fetch_followed(b, n, l, NULL, e);
+}
+
+int base_fetch_followed(struct build *b, const struct node *n, const struct layer *l,
+                        struct blob_follow *follow, struct err *e)
 {
 	AUTO_STRLIST repos = STRLIST_INIT;
 
@@ -325,7 +332,7 @@ int base_fetch_layer(struct build *b, const struct node *n, const struct layer *
 	if (blob_sources_get(b->o.store->state, &l->blob.digest, &repos, e) < 0)
 		return -1;
 	for (size_t i = 0; i < repos.len; i++)
-		if (fetch_from(b, repos.at[i], l, e) == 0)
+		if (fetch_from(b, repos.at[i], l, follow, e) == 0)
 			return 0;
 	if (repos.len)
 		return -1;

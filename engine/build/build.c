@@ -7,6 +7,7 @@
 
 #include "build/fileset.h"
 #include "build/node.h"
+#include "image/layer_files.h"
 #include "image/toc.h"
 #include "os/fd.h"
 #include "os/file.h"
@@ -66,6 +67,9 @@ void build_free(struct build *b)
 		free(b->tocs.at[i].value);
 	}
 	map_fini(&b->tocs);
+	for (size_t i = 0; i < b->files.len; i++)
+		layer_files_free(b->files.at[i].value);
+	map_fini(&b->files);
 	for (size_t i = 0; i < b->contexts.len; i++)
 		context_close(b->contexts.at[i].value);
 	map_fini(&b->contexts);

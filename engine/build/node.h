@@ -64,11 +64,12 @@ struct build {
 	struct node **of_target;  /* by the target's index: its nodes, linked by `sibling`
 	                           */
 	struct map roots; /* target name → struct descriptor *, of several platforms */
-	struct arena arena;           /* of roots and failures; guarded by `lock` */
-	pthread_mutex_t lock;         /* guards what follows, and the lock file */
-	struct map tocs;              /* hex diff ID → struct toc * */
-	struct map contexts;          /* target dir → struct context * */
-	struct map resolved;          /* reference → itself, if locked by this build */
+	struct arena arena;   /* of roots and failures; guarded by `lock` */
+	pthread_mutex_t lock; /* guards what follows, and the lock file */
+	struct map tocs;      /* hex diff ID → struct toc * */
+	struct map files;    /* the same → struct layer_files *, of those scanned now */
+	struct map contexts; /* target dir → struct context * */
+	struct map resolved; /* reference → itself, if locked by this build */
 	struct layers_memory *layers; /* in use and no more; has a lock of its own */
 	struct sandbox *sandbox;      /* probed when the first run step asks; or NULL */
 	atomic_uint runs;             /* for names of staging directories */
@@ -127,6 +128,12 @@ MUST_CHECK int download_lock(struct build *b, const char *url, struct digest *ou
 /* A layer's blob into the store, from wherever it is known to be. */
 MUST_CHECK int base_fetch_layer(struct build *b, const struct node *n,
                                 const struct layer *l, struct err *e);
+/* The same, for somebody to read along if it has to be downloaded; the caller ends the
+ * following. */
+struct blob_follow;
+MUST_CHECK int base_fetch_followed(struct build *b, const struct node *n,
+                                   const struct layer *l, struct blob_follow *follow,
+                                   struct err *e);
 
 /* make_layers.c. Who looks a key up and makes what is not there, holds this; the fd is
  * the caller's. */
@@ -140,6 +147,10 @@ MUST_CHECK int node_make(struct node *n, struct err *e);
  * known. The tables are borrowed from the build; caller frees the array. */
 MUST_CHECK int node_tocs(const struct node *n, const struct result *r,
                          const struct toc ***out, struct err *e);
+
+/* The files of a layer whose table was made in this build, to be unpacked; or NULL. */
+struct layer_files;
+const struct layer_files *layer_files_of(struct build *b, const struct digest *diff_id);
 
 /* assemble.c: writes config and manifest of an image and sets n->manifest. */
 MUST_CHECK int node_assemble(struct node *n, bool write, struct err *e);

@@ -87,7 +87,9 @@ static int fetch_layers(struct runner *x, struct layers_item **out, struct err *
 
 		if (base_fetch_layer(x->w->node->build, x->w->node, l, e) < 0)
 			return -1;
-		items[i] = (struct layers_item){ l->diff_id, l->blob, x->w->tocs[i] };
+		items[i] = (struct layers_item){ l->diff_id, l->blob, x->w->tocs[i],
+			                         layer_files_of(x->w->node->build,
+			                                        &l->diff_id) };
 	}
 	return 0;
 }

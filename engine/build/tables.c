@@ -3,8 +3,10 @@
 #include <unistd.h>
 
 #include "build/node.h"
+#include "image/layer_files.h"
 #include "image/tar_reader.h"
 #include "os/fd.h"
+#include "store/blob_follow.h"
 #include "store/blobs.h"
 
 enum { TOC_LIMIT = 1 << 30 };
@@ -20,9 +22,10 @@ static const struct toc *cached(struct build *b, const struct digest *diff_id)
 	return t;
 }
 
-/* Takes `t`, unless another thread was first. */
+/* Takes both, unless another thread was first: files are only good with the very table
+ * that was made of them. */
 static const struct toc *cache(struct build *b, const struct digest *diff_id,
-                               struct toc *t)
+                               struct toc *t, struct layer_files *files)
 {
 	char hex[DIGEST_HEX + 1];
 	struct toc *first;
@@ -31,9 +34,12 @@ static const struct toc *cache(struct build *b, const struct digest *diff_id,
 	first = map_get(&b->tocs, digest_hex(diff_id, hex));
 	if (!first)
 		map_put(&b->tocs, hex, t);
+	if (!first && files)
+		map_put(&b->files, hex, files);
 	pthread_mutex_unlock(&b->lock);
 	if (!first)
 		return t;
+	layer_files_free(files);
 	toc_fini(t);
 	free(t);
 	return first;
@@ -61,34 +67,121 @@ static int record_toc(struct build *b, const struct digest *diff_id, const struc
 	return layer_toc_record(b->o.store, diff_id, &blob, e);
 }
 
-static int scan_layer(const struct node *n, const struct layer *l, struct toc *out,
-                      struct err *e)
+/* Run steps need the layer's files as well, and soon. */
+static bool will_run(const struct target *t)
 {
-	AUTO_CLOSE int fd = -1;
+	for (size_t i = 0; i < t->n_steps; i++)
+		if (t->steps[i].kind == STEP_RUN)
+			return true;
+	return false;
+}
+
+static int new_files(struct build *b, struct layer_files **out, struct err *e)
+{
+	AUTO_BUF name = BUF_INIT;
+
+	buf_addf(&name, "tmp/files.%d.%u", (int)getpid(), atomic_fetch_add(&b->runs, 1));
+	return layer_files_new(out, b->o.store->dir, name.s, e);
+}
+
+/* What scanning a layer gives. */
+struct scanned {
+	const struct node *n;
+	const struct layer *l;
+	struct toc *table;
+	struct layer_files *files; /* NULL where they are not wanted */
 	struct digest diff_id;
-	struct fd_source in;
+};
+
+static int scan_source(struct scanned *s, struct source *in, struct err *e)
+{
 	enum codec codec;
 
-	if (media_layer_codec(l->blob.media_type, &codec, e) < 0 ||
-	    base_fetch_layer(n->build, n, l, e) < 0)
+	layer_files_free(s->files);
+	s->files = NULL;
+	if (media_layer_codec(s->l->blob.media_type, &codec, e) < 0 ||
+	    (will_run(s->n->target) && new_files(s->n->build, &s->files, e) < 0))
 		return -1;
-	fd = blobs_get(n->build->o.store->blobs, &l->blob.digest, NULL, e);
+	return layer_scan_files(in, codec, s->files, s->table, &s->diff_id, e);
+}
+
+static int scan_stored(struct scanned *s, struct err *e)
+{
+	AUTO_CLOSE int fd =
+		blobs_get(s->n->build->o.store->blobs, &s->l->blob.digest, NULL, e);
+	struct fd_source in;
+
 	if (fd < 0)
 		return -1;
 	fd_source_init(&in, fd, "a layer");
-	if (layer_scan(&in.source, codec, NULL, out, &diff_id, e) < 0)
+	return scan_source(s, &in.source, e);
+}
+
+struct fetching {
+	const struct scanned *s;
+	struct blob_follow *follow;
+	int rc;
+	struct err why;
+};
+
+static void fetch(void *arg)
+{
+	struct fetching *f = arg;
+
+	f->rc = base_fetch_followed(f->s->n->build, f->s->n, f->s->l, f->follow, &f->why);
+	blob_follow_end(f->follow);
+}
+
+struct follow_source {
+	struct source source;
+	struct blob_follow *follow;
+};
+
+static ssize_t follow_read(struct source *self, void *data, size_t n, struct err *e)
+{
+	return blob_follow_read(((struct follow_source *)self)->follow, data, n, e);
+}
+
+/* While it is downloaded, which is over when we are: what was read may have been no good.
+ */
+static int scan_fetched(struct scanned *s, struct err *e)
+{
+	struct fetching f = { .s = s, .follow = blob_follow_new() };
+	struct follow_source in = { { follow_read }, f.follow };
+	struct pool *thread = pool_new(1);
+	int rc;
+
+	pool_submit(thread, fetch, &f);
+	rc = scan_source(s, &in.source, e);
+	pool_free(thread);
+	if (f.rc < 0)
+		*e = f.why;
+	else if (rc < 0 && blob_follow_again(f.follow))
+		rc = scan_stored(s, e);
+	blob_follow_free(f.follow);
+	return f.rc < 0 ? -1 : rc;
+}
+
+static int scan_layer(struct scanned *s, struct err *e)
+{
+	const struct layer *l = s->l;
+	struct build *b = s->n->build;
+	bool stored = blobs_has(b->o.store->blobs, &l->blob.digest, NULL);
+
+	if ((stored ? scan_stored(s, e) : scan_fetched(s, e)) < 0)
 		return err_wrap(e, "layer %s", DIGEST_STR(&l->blob.digest));
-	if (!digest_equal(&diff_id, &l->diff_id))
+	if (!digest_equal(&s->diff_id, &l->diff_id))
 		return err_set(e, ERR_CORRUPT,
 		               "layer %s unpacks to %s, but its configuration says %s",
-		               DIGEST_STR(&l->blob.digest), DIGEST_STR(&diff_id),
+		               DIGEST_STR(&l->blob.digest), DIGEST_STR(&s->diff_id),
 		               DIGEST_STR(&l->diff_id));
-	return record_toc(n->build, &l->diff_id, out, e);
+	return record_toc(b, &l->diff_id, s->table, e);
 }
 
 static int load(const struct node *n, const struct layer *l, const struct toc **out,
                 struct err *e)
 {
+	struct scanned s = { .n = n, .l = l };
 	struct digest blob = l->toc;
 	struct toc *t;
 	int known = 1;
@@ -100,14 +193,26 @@ static int load(const struct node *n, const struct layer *l, const struct toc **
 		known = layer_toc_known(n->build->o.store, &l->diff_id, &blob, e);
 	if (known < 0)
 		return -1;
-	t = mem_alloc(sizeof(*t));
-	if (known ? read_toc(n->build, &blob, t, e) : scan_layer(n, l, t, e)) {
+	s.table = t = mem_alloc(sizeof(*t));
+	if (known ? read_toc(n->build, &blob, t, e) : scan_layer(&s, e)) {
+		layer_files_free(s.files);
 		toc_fini(t);
 		free(t);
 		return -1;
 	}
-	*out = cache(n->build, &l->diff_id, t);
+	*out = cache(n->build, &l->diff_id, t, s.files);
 	return 0;
+}
+
+const struct layer_files *layer_files_of(struct build *b, const struct digest *diff_id)
+{
+	char hex[DIGEST_HEX + 1];
+	const struct layer_files *f;
+
+	pthread_mutex_lock(&b->lock);
+	f = map_get(&b->files, digest_hex(diff_id, hex));
+	pthread_mutex_unlock(&b->lock);
+	return f;
 }
 
 int node_tocs(const struct node *n, const struct result *r, const struct toc ***out,

@@ -1,53 +1,21 @@
-#include <string.h>
+/* Decompressing and the diff ID on one thread, headers on another, files' digests on what
+ * is left: each takes about as long as the others. */
+#include "image/layer_keep.h"
+#include "image/piped.h"
 
-#include "image/tar_reader.h"
-
-enum { CHUNK = 128 * 1024 };
-
-/* Passes a stream on and hashes it. */
-struct tee {
-	struct source source;
-	struct source *from;
-	struct hasher hash;
-};
-
-static ssize_t tee_read(struct source *self, void *data, size_t n, struct err *e)
-{
-	struct tee *t = (struct tee *)self;
-	ssize_t got = t->from->read(t->from, data, n, e);
-
-	if (got > 0)
-		hasher_add(&t->hash, data, (size_t)got);
-	return got;
-}
-
-static int hash_content(struct tar_reader *r, char *chunk, struct digest *out,
+static int scan_entries(struct tar_reader *r, struct keeper *k, struct toc *out,
                         struct err *e)
 {
-	struct hasher h;
-	ssize_t n;
-
-	hasher_init(&h);
-	while ((n = tar_reader_data(r, chunk, CHUNK, e)) > 0)
-		hasher_add(&h, chunk, (size_t)n);
-	hasher_end(&h, out);
-	return n < 0 ? -1 : 0;
-}
-
-static int scan_entries(struct tar_reader *r, struct toc *out, struct err *e)
-{
-	AUTO_FREE char *chunk = mem_alloc(CHUNK);
 	struct toc_entry entry;
 	int got;
 
 	while ((got = tar_reader_next(r, &entry, e)) > 0) {
-		if (entry.type == TOC_FILE &&
-		    hash_content(r, chunk, &entry.digest, e) < 0)
-			return -1;
 		toc_add(out, &entry);
+		if (entry.type == TOC_FILE && keeper_file(k, r, e) < 0)
+			return -1;
 	}
 	out->tar_size = tar_reader_offset(r);
-	return got;
+	return got < 0 ? -1 : keeper_finish(k, e);
 }
 
 static int at_end(struct source *in, struct err *e)
@@ -61,34 +29,56 @@ static int at_end(struct source *in, struct err *e)
 	return (int)n;
 }
 
-static int scan(struct source *plain, const struct image_limits *l, struct toc *out,
-                struct digest *diff_id, struct err *e)
+static int scan(struct source *plain, const struct image_limits *l,
+                const struct layer_files *files, struct toc *out, struct err *e)
 {
-	struct tee tee = { .source = { tee_read }, .from = plain };
-	struct tar_reader *r = tar_reader_new(&tee.source, true, l);
-	int failed;
+	struct tar_reader *r = tar_reader_new(plain, true, l);
+	struct keeper *k = keeper_new(files, out);
+	int rc = scan_entries(r, k, out, e);
 
-	hasher_init(&tee.hash);
-	failed = scan_entries(r, out, e);
-	hasher_end(&tee.hash, diff_id);
+	keeper_free(k);
 	tar_reader_free(r);
-	return failed;
+	return rc;
 }
 
-int layer_scan(struct source *in, enum codec codec, const struct image_limits *l,
-               struct toc *out, struct digest *diff_id, struct err *e)
-{
-	const struct image_limits *limits = l ? l : &image_limits_default;
-	struct decoder *d = decoder_new(codec, in, limits);
-	int failed = scan(decoder_source(d), limits, out, diff_id, e);
+struct scanning {
+	struct source *in;
+	enum codec codec;
+	const struct image_limits *limits;
+	const struct layer_files *files;
+};
 
+static int scan_layer(const struct scanning *s, struct toc *out, struct digest *diff_id,
+                      struct err *e)
+{
+	struct decoder *d = decoder_new(s->codec, s->in, s->limits);
+	struct piped *p = piped_new(decoder_source(d));
+	int failed = scan(piped_source(p), s->limits, s->files, out, e);
+
+	piped_end(p, diff_id);
 	decoder_free(d);
 	if (!failed)
-		failed = at_end(in, e);
+		failed = at_end(s->in, e);
 	if (failed) {
 		toc_fini(out);
 		return -1;
 	}
 	toc_sort(out);
 	return 0;
+}
+
+int layer_scan(struct source *in, enum codec codec, const struct image_limits *l,
+               struct toc *out, struct digest *diff_id, struct err *e)
+{
+	struct scanning s = { in, codec, l ? l : &image_limits_default, NULL };
+
+	return scan_layer(&s, out, diff_id, e);
+}
+
+int layer_scan_files(struct source *in, enum codec codec, const struct layer_files *files,
+                     struct toc *out, struct digest *diff_id, struct err *e)
+{
+	struct scanning s = { in, codec, &image_limits_default, files };
+
+	return scan_layer(&s, out, diff_id, e);
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -193,6 +194,28 @@ int place_file_end(struct place *p, int fd, const struct toc_entry *t, struct er
 	if (close(fd) < 0 && rc == 0 && errno != EINTR)
 		return err_sys(e, "write /%s", t->path);
 	return rc;
+}
+
+static bool cannot_move(int sys)
+{
+	return sys == ENOENT || sys == EINVAL || sys == ENOSYS || sys == EXDEV;
+}
+
+int place_moved(struct place *p, int dir, const char *from, const struct toc_entry *t,
+                struct err *e)
+{
+	AUTO_CLOSE int parent = -1, fd = -1;
+	const char *name;
+
+	parent = open_parent(p, t->path, true, &name, e);
+	if (parent < 0)
+		return -1;
+	if (renameat2(dir, from, parent, name, RENAME_NOREPLACE) < 0)
+		return cannot_move(errno) ? 0 : cannot_make(t, e);
+	fd = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(e, "open /%s", t->path);
+	return place_meta(p->report, fd, t, e) < 0 ? -1 : 1;
 }
 
 int place_link(struct place *p, const char *path, const char *target, struct err *e)

@@ -27,9 +27,15 @@ int64_t tar_reader_offset(const struct tar_reader *t); /* of the stream, so far 
 void tar_reader_free(struct tar_reader *t);
 
 /* Reads a whole layer: its table of contents (sorted, with digests of all files) and its
- * diff ID. `in` gives the bytes as stored; at their end nothing may be left. */
+ * diff ID. `in` gives the bytes as stored, on another thread; at their end nothing may be
+ * left. */
 MUST_CHECK int layer_scan(struct source *in, enum codec codec,
                           const struct image_limits *l, struct toc *out,
                           struct digest *diff_id, struct err *e);
+/* The same, with the files put beside. */
+struct layer_files;
+MUST_CHECK int layer_scan_files(struct source *in, enum codec codec,
+                                const struct layer_files *files, struct toc *out,
+                                struct digest *diff_id, struct err *e);
 
 #endif

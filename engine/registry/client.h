@@ -62,6 +62,11 @@ MUST_CHECK int registry_has_blob(struct registry *r, const struct reference *ref
 MUST_CHECK int registry_fetch_blob(struct registry *r, const struct reference *ref,
                                    const struct descriptor *d, struct blobs *store,
                                    struct err *e);
+/* The same, for somebody to read along. The caller ends the following. */
+struct blob_follow;
+MUST_CHECK int registry_fetch_followed(struct registry *r, const struct reference *ref,
+                                       const struct descriptor *d, struct blobs *store,
+                                       struct blob_follow *follow, struct err *e);
 
 enum push_outcome { PUSH_PRESENT, PUSH_MOUNTED, PUSH_SENT };
 /* Makes the blob exist in ref's repository: HEAD, then mount from one of `from`

@@ -5,6 +5,7 @@
 #include "registry/blob.h"
 #include "registry/mirror.h"
 #include "registry/url.h"
+#include "store/blob_follow.h"
 
 enum { ATTEMPTS = 5, SAY_EVERY = 1 << 20 };
 
@@ -15,9 +16,10 @@ struct fetch {
 	int64_t limit;
 	struct blobs *store;
 	struct blob_writer w;
-	bool started; /* this answer's first bytes have come */
-	bool resumed; /* the bytes are of several answers */
-	int64_t skip; /* bytes of this answer that we have already */
+	struct blob_follow *follow; /* who reads along, or NULL */
+	bool started;               /* this answer's first bytes have come */
+	bool resumed;               /* the bytes are of several answers */
+	int64_t skip;               /* bytes of this answer that we have already */
 	const char *what;
 };
 
@@ -63,9 +65,18 @@ static int take(struct http_sink *self, const struct http_answer *a, const void 
 		               "it is larger than %lld bytes", (long long)f->limit);
 	if (n && blob_write(&f->w, bytes, n, e) < 0)
 		return -1;
+	blob_follow_grow(f->follow, f->w.size);
 	if (f->w.size / SAY_EVERY != before / SAY_EVERY)
 		progress_bytes(f->r->progress, NULL, f->what, f->w.size,
 		               f->blob ? f->limit : -1);
+	return 0;
+}
+
+static int begin(struct fetch *f, struct err *e)
+{
+	if (blob_begin(&f->w, f->store, e) < 0)
+		return -1;
+	blob_follow_begin(f->follow, f->w.fd);
 	return 0;
 }
 
@@ -73,7 +84,7 @@ static int restart(struct fetch *f, struct err *e)
 {
 	blob_abort(&f->w);
 	f->resumed = false;
-	return blob_begin(&f->w, f->store, e);
+	return begin(f, e);
 }
 
 /* One request for what is missing. 0: an answer of status 200 or 206 was taken to its
@@ -156,7 +167,7 @@ static int fetch_once(struct fetch *f, struct call *c, struct digest *got, int64
 {
 	int rc;
 
-	if (blob_begin(&f->w, f->store, e) < 0)
+	if (begin(f, e) < 0)
 		return -1;
 	rc = receive(f, c, e);
 	if (rc == 0) {
@@ -197,6 +208,13 @@ static int fetch_from(void *self, const struct reference *ref, struct host *h,
 int registry_fetch_blob(struct registry *r, const struct reference *ref,
                         const struct descriptor *d, struct blobs *store, struct err *e)
 {
+	return registry_fetch_followed(r, ref, d, store, NULL, e);
+}
+
+int registry_fetch_followed(struct registry *r, const struct reference *ref,
+                            const struct descriptor *d, struct blobs *store,
+                            struct blob_follow *follow, struct err *e)
+{
 	AUTO_BUF what = BUF_INIT;
 	struct fetch f = {
 		.sink = { take }, .r = r, .blob = d, .limit = d->size, .store = store
@@ -204,6 +222,7 @@ int registry_fetch_blob(struct registry *r, const struct reference *ref,
 	int rc;
 
 	f.w.fd = -1;
+	f.follow = follow;
 	if (blobs_has(store, &d->digest, NULL))
 		return 0;
 	buf_addf(&what, "pull %s/%s %.19s", ref->host, ref->repo, DIGEST_STR(&d->digest));

@@ -5,6 +5,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "image/layer_files.h"
 #include "image/merged.h"
 #include "image/place.h"
 #include "image/place_meta.h"
@@ -279,15 +280,44 @@ static int read_layer(void *self, struct source *in, enum codec codec, struct er
 	return rc < 0 ? -1 : check_end(in, e);
 }
 
+/* What the scan put beside is moved here: it is what the table and the diff ID, which the
+ * scan has checked, were made of. */
+static int take_files(struct filling *f, const struct layers_item *item, struct err *e)
+{
+	char file[LAYER_FILE_NAME];
+
+	for (size_t i = 0; i < item->toc->n; i++) {
+		int64_t offset = item->toc->at[i].offset;
+		size_t name = f->wanted[i];
+		int rc;
+
+		if (!name || offset < 0)
+			continue;
+		rc = place_moved(&f->place, layer_files_dir(item->files),
+		                 layer_file_name(file, offset),
+		                 &f->plan->names.at[name - 1].t, e);
+		if (rc < 0)
+			return -1;
+		if (rc == 0)
+			continue;
+		f->wanted[i] = 0;
+		f->left--;
+	}
+	return 0;
+}
+
 static int stream(struct filling *f, size_t from, struct err *e)
 {
-	struct descriptor blob = f->plans[from]->item.blob;
+	const struct layers_item *item = &f->plans[from]->item;
+	struct descriptor blob = item->blob;
 	struct image one = { .manifest = { .layers = &blob, .n_layers = 1 } };
 
 	if (from != f->which && !f->plan->borrows)
 		return 0;
 	want_files(f, from);
-	if (from != f->which && !f->left)
+	if (from == f->which && item->files && take_files(f, item, e) < 0)
+		return -1;
+	if (!f->left && (from != f->which || item->files))
 		return 0;
 	return merged_stream(f->blobs, &one, 0, read_layer, f, e);
 }
