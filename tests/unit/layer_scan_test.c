@@ -93,6 +93,37 @@ static void has_file(const struct toc *t, const char *path, const void *content,
 	assert_memory_equal(e->digest.b, d.b, DIGEST_SIZE);
 }
 
+/* So many that several threads have some, in turn with large ones that none has. */
+static void many_files_have_their_own_digests(void **state)
+{
+	enum { FILES = 3000, LARGE = 3 << 20 };
+	struct place *p = *state;
+	AUTO_FREE char *large = mem_grow(NULL, LARGE, 1);
+	struct toc t;
+	struct digest diff_id;
+	struct err e;
+
+	memset(large, 'y', LARGE);
+	run(p, "mkdir d && cd d && yes x | head -c 1500000 | split -a 4 -d -b 500 - f &&"
+	       " for i in 1 2; do yes | tr -d '\\n' | head -c 3145728 >f0${i}00L; done");
+	run(p, "for i in $(seq 1000 2999); do printf $i >d/f$i; done; tar -cf t d");
+	if (scan(p, "t", CODEC_NONE, &t, &diff_id, &e) < 0)
+		fail_msg("%s", e.msg);
+	for (int i = 0; i < FILES; i++) {
+		char name[16], text[512];
+
+		snprintf(name, sizeof(name), "d/f%04d", i);
+		snprintf(text, sizeof(text), "%d", i);
+		if (i < 1000)
+			for (int k = 0; k < 500; k++)
+				text[k] = "x\n"[k % 2];
+		has_file(&t, name, text, i < 1000 ? 500 : 4);
+	}
+	has_file(&t, "d/f0100L", large, LARGE);
+	has_file(&t, "d/f0200L", large, LARGE);
+	toc_fini(&t);
+}
+
 static void has_link(const struct toc *t, const char *path, const char *link)
 {
 	const struct toc_entry *e = toc_find(t, path);
@@ -282,6 +313,8 @@ int main(void)
 		                                tear_down),
 		cmocka_unit_test_setup_teardown(the_diff_id_is_of_the_whole_plain_stream,
 		                                set_up, tear_down),
+		cmocka_unit_test_setup_teardown(many_files_have_their_own_digests, set_up,
+		                                tear_down),
 		cmocka_unit_test_setup_teardown(offsets_point_at_content, set_up,
 		                                tear_down),
 		cmocka_unit_test_setup_teardown(

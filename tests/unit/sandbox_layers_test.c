@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "image/layer_files.h"
 #include "unit/sandboxing.h"
 
 /* All but directories' times and numbers of links, in which merging takes other
@@ -18,6 +19,10 @@
 #define LISTING                                                                                                                \
 	"find . -mindepth 1 \\( -type d -printf '%%P %%y %%m %%U %%G\\n' -o -type f -printf '%%P %%y %%m %%U %%G %%s %%T@\\n'" \
 	" -exec sha256sum {} + -o -printf '%%P %%y %%m %%U %%G %%l\\n' \\) | LC_ALL=C sort"
+
+#define LIST_ROOTFS                                                                                          \
+	"(cd store/rootfs && { find . ! -name '*.lock' -mindepth 2 -printf '%P %y %m %U %G %n %s %T@ %l\n';" \
+	" find . -type f ! -name '*.lock' -exec sha256sum {} +; } | LC_ALL=C sort)"
 
 static void shows(struct fixture *f)
 {
@@ -273,6 +278,57 @@ static void what_is_long_written_back_is_made_durable(void **state)
 	skip();
 }
 
+/* Scanned with its files put beside: of those a part is there when it is unpacked. */
+static void unpacks_from(struct fixture *f, struct layer_files **files,
+                         const char *meanwhile)
+{
+	struct unpacked u;
+	struct toc again = TOC_INIT;
+	struct digest diff_id;
+	struct fd_source in;
+	enum codec codec;
+	struct err e;
+	int fd;
+
+	unpacked_init(&u, f, NULL);
+	fd = blobs_get(f->blobs, &f->layers[1].digest, NULL, &e);
+	assert_int_equal(media_layer_codec(f->layers[1].media_type, &codec, &e), 0);
+	assert_int_equal(layer_files_new(files, f->store_fd, "files", &e), 0);
+	fd_source_init(&in, fd, "layer");
+	if (layer_scan_files(&in.source, codec, *files, &again, &diff_id, &e) < 0)
+		fail_msg("%s", e.msg);
+	close(fd);
+	assert_true(digest_equal(&diff_id, &u.items[1].diff_id));
+	run(f, meanwhile);
+	toc_fini(&u.tables[1]);
+	u.tables[1] = again;
+	u.items[1].files = *files;
+	if (layers_open(&u.l, &u.o, &e) < 0)
+		fail_msg("%s", e.msg);
+	unpacked_fini(&u);
+}
+
+static void files_of_the_scan_need_no_second_reading(void **state)
+{
+	struct fixture *f = *state;
+	struct layer_files *files;
+	struct unpacked u;
+
+	layer(f, "d:usr d:usr/lib f:usr/lib/old=1 l:lib>usr/lib");
+	layer(f, "f:lib/a=one f:lib/b=two f:c=gone f:c=three f:empty= h:d>lib/a d:x");
+	unpacked_open(&u, f, NULL);
+	unpacked_fini(&u);
+	run(f, LIST_ROOTFS " >plain; rm -r store/rootfs");
+	unpacks_from(f, &files, "test $(ls store/files | wc -l) = 5");
+	/* All but what another file of the same name replaced. */
+	run(f, LIST_ROOTFS " | diff plain - && test $(ls store/files | wc -l) = 1");
+	layer_files_free(files);
+	run(f, "test ! -e store/files && rm -r store/rootfs");
+	unpacks_from(f, &files, "cd store/files && rm $(ls | head -3)");
+	layer_files_free(files);
+	run(f, LIST_ROOTFS " | diff plain -");
+}
+
 /* As a chain of steps opens them: each time one more. */
 static void what_is_remembered_of_layers_changes_nothing(void **state)
 {
@@ -454,6 +510,7 @@ int main(void)
 		TEST(a_full_disk_leaves_nothing),
 		TEST(what_was_not_finished_is_made_anew),
 		TEST(what_is_long_written_back_is_made_durable),
+		TEST(files_of_the_scan_need_no_second_reading),
 		TEST(what_is_remembered_of_layers_changes_nothing),
 		TEST(layers_in_use_are_not_swept),
 		TEST(eight_at_once_make_it_once),
