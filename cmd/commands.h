@@ -29,6 +29,7 @@ int cmd_load(const struct options *o, struct terminal *t);
 extern const char *const load_engines[]; /* NULL-terminated */
 int cmd_login(const struct options *o, struct terminal *t);
 int cmd_logout(const struct options *o, struct terminal *t);
+int cmd_fsck(const struct options *o, struct terminal *t);
 int cmd_gc(const struct options *o, struct terminal *t);
 int cmd_help(const struct options *o, struct terminal *t);
 int cmd_version(const struct options *o, struct terminal *t);

@@ -110,6 +110,12 @@ static const struct opt gc_options[] = {
 	{ 0 },
 };
 
+static const struct opt fsck_options[] = {
+	{ 0, "repair", NULL, "put what is damaged aside, and forget what is known of it",
+	  FLAG(repair), 0 },
+	{ 0 },
+};
+
 const struct command commands[] = {
 	{ "build", "[TARGET...]", "make what is out of date",
 	  "Without targets, makes those of `default`, or every image. Says nothing on standard "
@@ -218,6 +224,12 @@ const struct command commands[] = {
 	  "some, stays.",
 	  "imgmake gc\nimgmake gc --max-size 5g\nimgmake gc -n --all", gc_options,
 	  TAKES_STORE | TAKES_JSON | TAKES_DRY_RUN, 0, 0, cmd_gc },
+	{ "fsck", "", "look for damage in the store, and mend it",
+	  "Reads every blob, and looks at the records, at tables of contents and at unpacked "
+	  "layers. Exits 1 if it found something, mended or not. What was put aside is made anew "
+	  "by the next build that needs it.",
+	  "imgmake fsck\nimgmake fsck --repair", fsck_options, TAKES_STORE | TAKES_JSON,
+	  0, 0, cmd_fsck },
 	{ "help", "[COMMAND|all]", "this, or all about a command", NULL,
 	  "imgmake help deploy", NULL, 0, 0, 1, cmd_help },
 	{ "version", "", "print the version", NULL, "imgmake version", NULL, 0, 0, 0,

@@ -39,6 +39,7 @@ struct options {
 	struct strlist insecure;
 	struct strlist platforms;
 	const char *max_size, *max_age;                     /* gc */
+	bool repair;                                        /* fsck */
 	bool all;                                           /* gc */
 	int lock;                                           /* enum lock_mode */
 	int progress;                                       /* enum progress_mode */

@@ -57,7 +57,8 @@ static void name_image(struct rooms *r, const json_t *j, struct gc_names *out)
 	struct descriptor root;
 	struct err ignored;
 
-	if (descriptor_read(&root, j, &ignored) < 0)
+	out->unreadable = descriptor_read(&root, j, &ignored) < 0;
+	if (out->unreadable)
 		return;
 	vec_push(&out->needed, root.digest);
 	/* Of an image that is there in part, the part is not worth keeping. */
@@ -73,13 +74,15 @@ static void names(void *self, enum state_table t, const struct state_record *rec
 	struct err ignored;
 
 	if (t == STATE_LAYERS) {
-		if (rec->n != DIGEST_SIZE)
+		out->unreadable = rec->n != DIGEST_SIZE;
+		if (out->unreadable)
 			return;
 		memcpy(toc.b, rec->data, DIGEST_SIZE);
 		vec_push(&out->needed, toc);
 		return;
 	}
-	if (json_read(&j, rec->data, rec->n, &ignored) < 0)
+	out->unreadable = json_read(&j, rec->data, rec->n, &ignored) < 0;
+	if (out->unreadable)
 		return;
 	if (t == STATE_IMAGES) {
 		name_image(self, j, out);
@@ -354,6 +357,7 @@ int rooms_open(struct rooms **out, struct store *s, struct err *e)
 	struct rooms *r = mem_alloc(sizeof(*r));
 
 	r->gc = (struct gc_rooms){ r, names, list, remove_some, tidy };
+	r->fsck = (struct fsck_rooms){ &r->gc, r, rooms_is_table, rooms_check_unpacked };
 	r->store = s;
 	if (blobs_open(&r->look, s->dir, true, e) < 0) {
 		free(r);
@@ -375,4 +379,9 @@ void rooms_close(struct rooms *r)
 const struct gc_rooms *rooms_for_gc(const struct rooms *r)
 {
 	return &r->gc;
+}
+
+const struct fsck_rooms *rooms_for_fsck(const struct rooms *r)
+{
+	return &r->fsck;
 }

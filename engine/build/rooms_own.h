@@ -7,6 +7,7 @@
 
 struct rooms {
 	struct gc_rooms gc;
+	struct fsck_rooms fsck;
 	struct store *store;
 	struct blobs *look; /* the store's, without saying that they are used */
 	struct sandbox *sandbox;
@@ -22,5 +23,10 @@ MUST_CHECK int rooms_measure(struct rooms *r, const struct strlist *paths, int64
                              struct err *e);
 /* Directories with all in them. What cannot be removed is an error, after the others. */
 MUST_CHECK int rooms_remove(struct rooms *r, const struct strlist *paths, struct err *e);
+
+/* For fsck_rooms. rooms_fsck.c */
+bool rooms_is_table(void *self, const struct digest *d);
+MUST_CHECK int rooms_check_unpacked(void *self, struct fsck *f, bool repair,
+                                    struct err *e);
 
 #endif

@@ -99,4 +99,14 @@ struct layers_choice {
 MUST_CHECK int layers_sweep(struct store *store, const struct layers_choice *c,
                             size_t *removed, struct err *e);
 
+/* Looks whether all that the table of an unpacked layer has is there, in type and size,
+ * and nothing else; appends the path of the first that differs to `bad`. For a layer that
+ * is named by its diff ID. One that is just being made is not looked at. */
+struct layers_suspect {
+	const char *name; /* in rootfs/ */
+	const struct toc *toc;
+};
+MUST_CHECK int layers_check(struct store *store, const struct layers_suspect *s,
+                            const struct inside *inside, struct buf *bad, struct err *e);
+
 #endif

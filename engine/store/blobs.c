@@ -102,10 +102,10 @@ bool blobs_has(struct blobs *b, const struct digest *d, int64_t *size)
 	return true;
 }
 
-int blobs_get(struct blobs *b, const struct digest *d, int64_t *size, struct err *e)
+static int open_blob(struct blobs *b, const struct digest *d, struct stat *st,
+                     struct err *e)
 {
 	char hex[DIGEST_HEX + 1];
-	struct stat st;
 	int fd;
 
 	digest_hex(d, hex);
@@ -118,12 +118,23 @@ int blobs_get(struct blobs *b, const struct digest *d, int64_t *size, struct err
 		               hex);
 	if (fd < 0)
 		return err_sys(e, "open blob sha256:%s", hex);
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+	if (fstat(fd, st) < 0 || !S_ISREG(st->st_mode)) {
 		fd_close(&fd);
 		return err_set(e, ERR_CORRUPT, "blob sha256:%s is not a regular file",
 		               hex);
 	}
-	(void)use(b, hex, &st); /* what is open stays readable */
+	return fd;
+}
+
+int blobs_get(struct blobs *b, const struct digest *d, int64_t *size, struct err *e)
+{
+	char hex[DIGEST_HEX + 1];
+	struct stat st;
+	int fd = open_blob(b, d, &st, e);
+
+	if (fd < 0)
+		return -1;
+	(void)use(b, digest_hex(d, hex), &st); /* what is open stays readable */
 	if (size)
 		*size = st.st_size;
 	return fd;
@@ -136,6 +147,8 @@ void blobs_discard(struct blobs *b, const struct digest *d)
 	/* Kept for whoever wants to know what happened to the disk. If even that fails
 	 * the blob must still not be trusted again. */
 	digest_hex(d, hex);
+	if (b->read_only)
+		return;
 	if (b->rotten < 0 || renameat(b->dir, hex, b->rotten, hex) < 0)
 		unlinkat(b->dir, hex, 0);
 }
@@ -143,6 +156,9 @@ void blobs_discard(struct blobs *b, const struct digest *d)
 int blobs_rotten(struct blobs *b, const struct digest *d, struct err *e)
 {
 	blobs_discard(b, d);
+	if (b->read_only)
+		return err_set(e, ERR_CORRUPT, "blob %s in the store is damaged",
+		               DIGEST_STR(d));
 	return err_set(
 		e, ERR_CORRUPT,
 		"blob %s in the store is damaged; it was put aside, run again to make it anew",
@@ -165,10 +181,11 @@ int blobs_read(struct blobs *b, const struct digest *d, size_t limit, struct buf
 	return blobs_rotten(b, d, e);
 }
 
-int blobs_verify(struct blobs *b, const struct digest *d, struct err *e)
+int blobs_check(struct blobs *b, const struct digest *d, bool *whole, struct err *e)
 {
 	enum { CHUNK = 256 * 1024 };
-	AUTO_CLOSE int fd = blobs_get(b, d, NULL, e);
+	struct stat st;
+	AUTO_CLOSE int fd = open_blob(b, d, &st, e);
 	AUTO_FREE char *chunk = mem_alloc(CHUNK);
 	struct digest got;
 	struct hasher h;
@@ -180,9 +197,18 @@ int blobs_verify(struct blobs *b, const struct digest *d, struct err *e)
 	while ((n = fd_read(fd, chunk, CHUNK, "a blob", e)) > 0)
 		hasher_add(&h, chunk, (size_t)n);
 	hasher_end(&h, &got);
-	if (n < 0)
+	*whole = digest_equal(&got, d);
+	return n < 0 ? -1 : 0;
+}
+
+int blobs_verify(struct blobs *b, const struct digest *d, struct err *e)
+{
+	bool whole;
+
+	(void)blobs_has(b, d, NULL); /* says that it is used */
+	if (blobs_check(b, d, &whole, e) < 0)
 		return -1;
-	return digest_equal(&got, d) ? 0 : blobs_rotten(b, d, e);
+	return whole ? 0 : blobs_rotten(b, d, e);
 }
 
 int blob_begin(struct blob_writer *w, struct blobs *b, struct err *e)

@@ -31,6 +31,9 @@ MUST_CHECK int blobs_read(struct blobs *b, const struct digest *d, size_t limit,
                           struct buf *out, struct err *e);
 /* Hashes the blob; puts a rotten one aside as above. */
 MUST_CHECK int blobs_verify(struct blobs *b, const struct digest *d, struct err *e);
+/* Only hashes it, and says nothing of its being used. */
+MUST_CHECK int blobs_check(struct blobs *b, const struct digest *d, bool *whole,
+                           struct err *e);
 /* For a reader that found a blob rotten while streaming it: puts it aside, and says so
  * (ERR_CORRUPT). */
 int blobs_rotten(struct blobs *b, const struct digest *d, struct err *e);

@@ -45,6 +45,7 @@ struct gc_names {
 	VEC(struct digest) needed;
 	VEC(struct digest) kept;
 	bool told; /* gc notes when it took the record: gc_when */
+	bool unreadable;
 };
 
 struct gc_list;

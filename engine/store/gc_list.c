@@ -145,12 +145,16 @@ static bool has_vanished(struct reading *r, const struct state_record *rec)
 	return !r->there;
 }
 
+/* A blob that came after the others were listed is as good as one that needs nothing. */
 static void add_need(struct gc_list *l, struct gc_record *rec, const struct digest *d)
 {
 	const struct gc_item *blob = find_blob(l, d);
 
-	if (!blob) {
+	if (!blob && blobs_has(l->blobs, d, NULL))
+		return;
+	if (!blob || blob->damaged) {
 		rec->absent = true;
+		rec->damaged |= blob != NULL;
 		rec->missing = arena_memdup(&l->arena, d, sizeof(*d));
 		return;
 	}
@@ -166,6 +170,7 @@ static void add_names(struct reading *r, const struct state_record *from,
 
 	l->rooms->names(l->rooms->self, r->table, from, &names);
 	rec->told = names.told;
+	rec->absent = names.unreadable;
 	for (size_t i = 0; i < names.needed.len; i++)
 		add_need(l, rec, &names.needed.at[i]);
 	for (size_t i = 0; i < names.kept.len && !rec->vanished &&
@@ -207,7 +212,7 @@ static void keep_tables(struct gc_list *l)
 		const struct gc_record *rec = &l->records.at[i];
 		const size_t *needs = l->needs.at + rec->first;
 
-		if (rec->table != STATE_RESULTS || rec->absent)
+		if (rec->table != STATE_RESULTS || rec->absent || rec->n % 2)
 			continue;
 		for (size_t k = 0; k + 1 < rec->n; k += 2)
 			if (l->items.at[needs[k]].kept)
@@ -222,6 +227,7 @@ int gc_list_records(struct gc_list *l, struct store *s, int64_t max_age, struct 
 		                                   STATE_RULES,  STATE_CHECKS,
 		                                   STATE_SOURCES };
 
+	l->blobs = s->blobs;
 	for (size_t i = 0; i < ARRAY_LEN(tables); i++) {
 		struct reading r = { .l = l, .table = tables[i], .max_age = max_age };
 		int rc = state_each(s->state, tables[i], add_record, &r, e);

@@ -10,10 +10,11 @@ struct gc_item {
 	const char *name;
 	struct digest digest; /* of a blob */
 	int64_t size, used;
-	bool kept;   /* goes last */
-	bool victim; /* is to go */
-	bool spared; /* would be, but for being in use */
-	size_t turn; /* in which batch */
+	bool kept;    /* goes last */
+	bool victim;  /* is to go */
+	bool damaged; /* fsck has found */
+	bool spared;  /* would be, but for being in use */
+	size_t turn;  /* in which batch */
 };
 
 struct gc_record {
@@ -22,7 +23,8 @@ struct gc_record {
 	size_t key_len;
 	int64_t used;
 	size_t first, n; /* of `needs` */
-	bool absent;     /* a blob that it needs is not there */
+	bool absent;     /* a blob that it needs is not there; or it cannot be read */
+	bool damaged;    /* absent, and just for that: fsck has told of the blob */
 	bool vanished;   /* so is the project that it is about */
 	bool told;
 	const struct digest *missing; /* one that is absent; or NULL */
@@ -35,6 +37,7 @@ struct gc_list {
 	VEC(struct gc_record) records;
 	VEC(size_t) needs; /* indices of blobs */
 	const struct gc_rooms *rooms;
+	struct blobs *blobs;
 	int64_t now;
 };
 

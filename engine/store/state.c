@@ -43,7 +43,8 @@ static int failed(int rc, const char *what, struct err *e)
 	else
 		return err_set(
 			e, ERR_CORRUPT,
-			"%s: %s (the store's state.mdb; removing it costs only a rebuild)",
+			"%s: %s (the store's state.mdb; imgmake fsck --repair puts it aside, which costs only "
+			"a rebuild)",
 			what, mdb_strerror(rc));
 	return err_sys(e, "%s the store's state", what);
 }

@@ -3,10 +3,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "os/clock.h"
@@ -110,14 +112,20 @@ static void make_absolute(struct store *s)
 	s->path = real;
 }
 
+static int find_path(const char *path, struct buf *out, struct err *e)
+{
+	if (!path)
+		return default_path(out, e);
+	buf_adds(out, path);
+	return 0;
+}
+
 int store_open(struct store *s, const char *path, bool read_only, struct err *e)
 {
 	AUTO_BUF where = BUF_INIT;
 
 	*s = (struct store){ .dir = -1, .lease = -1, .read_only = read_only };
-	if (path)
-		buf_adds(&where, path);
-	else if (default_path(&where, e) < 0)
+	if (find_path(path, &where, e) < 0)
 		return -1;
 	s->path = buf_take(&where);
 	if (!read_only && file_mkdirs(AT_FDCWD, s->path, 0700, e) < 0) {
@@ -148,4 +156,24 @@ void store_close(struct store *s)
 	fd_close(&s->dir);
 	free(s->path);
 	*s = (struct store){ .dir = -1, .lease = -1 };
+}
+
+int store_reset_state(const char *path, struct err *e)
+{
+	AUTO_BUF where = BUF_INIT;
+	AUTO_CLOSE int dir = -1, lease = -1;
+
+	if (find_path(path, &where, e) < 0)
+		return -1;
+	dir = open(where.s, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return err_sys(e, "open the store %s", where.s);
+	lease = lock_try(dir, "lease", true, e);
+	if (lease < 0 || file_mkdirs(dir, "rotten", 0700, e) < 0)
+		return -1;
+	if (renameat(dir, "state.mdb", dir, "rotten/state.mdb") < 0)
+		return err_sys(e, "put state.mdb aside");
+	if (unlinkat(dir, "state.mdb-lock", 0) < 0 && errno != ENOENT)
+		return err_sys(e, "remove state.mdb-lock");
+	return 0;
 }

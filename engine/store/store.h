@@ -25,4 +25,8 @@ MUST_CHECK int store_open(struct store *s, const char *path, bool read_only,
                           struct err *e);
 void store_close(struct store *s);
 
+/* For a store whose state.mdb cannot be opened: puts that aside, into rotten/. ERR_EXISTS
+ * while others use the store. */
+MUST_CHECK int store_reset_state(const char *path, struct err *e);
+
 #endif

@@ -9,8 +9,11 @@ teardown_file() {
 }
 
 teardown() {
+	local status=0
+	store_is_as_ever || status=$?
 	chmod -R u+w "$DIR" 2>/dev/null || true
 	teardown_test
+	return "$status"
 }
 
 # An image with enough in it that a kill hits the middle.
@@ -165,6 +168,7 @@ upload_begun() {
 	ok imgmake -q
 	echo more >>big
 	fails 'Read-only' imgmake
+	mount -o remount,rw "$DIR/mnt"
 }
 
 @test "a flipped bit in the store is noticed, and the blob made anew" {

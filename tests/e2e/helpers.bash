@@ -348,7 +348,7 @@ seed() {
 		--data-binary "$manifest" "http://$host/v2/$path/manifests/$tag"
 }
 
-# Every blob of the store is what its name says, and nothing half-made lies about.
+# Nothing in the store is damaged (seen with other eyes than ours too) and nothing half-made lies about.
 store_is_whole() {
 	local f
 	[ -d "$IMGMAKE_STORE" ] || return 0
@@ -361,12 +361,18 @@ store_is_whole() {
 		[ -e "$f" ] || continue
 		equal "$(sha256sum <"$f" | cut -d' ' -f1)" "$(basename "$f")"
 	done
+	imgmake fsck >"$DIR/fsck" || { cat "$DIR/fsck"; return 1; }
 }
 
-# Nothing that a command was given is left: no process is meant here, since who starts one knows its name.
-nothing_is_left() {
-	[ -z "$(ls "$IMGMAKE_STORE/tmp")" ] || { ls -lR "$IMGMAKE_STORE/tmp" | head -20; return 1; }
-	! grep "$IMGMAKE_STORE" /proc/mounts
+# What 5-safety.md promises after every fault, once a retry has succeeded: nobody uses the store any more, nothing
+# is mounted in it, fsck is clean, and gc brings it back to the size that it began with.
+store_is_as_ever() {
+	[ -d "$IMGMAKE_STORE/blobs" ] || return 0
+	flock -n "$IMGMAKE_STORE/lease" true || { echo "somebody is still using the store"; return 1; }
+	lacks "$(cat /proc/self/mounts)" " $IMGMAKE_STORE/"
+	imgmake fsck >"$DIR/fsck" || { cat "$DIR/fsck"; return 1; }
+	imgmake gc --all >/dev/null
+	equal "$(cd "$IMGMAKE_STORE" && find blobs/sha256 cache rootfs rotten tmp -mindepth 1 2>/dev/null)" ""
 }
 
 # Peak resident memory of a command and its children, in KiB; its output goes to standard error.
