@@ -1,11 +1,14 @@
 #include "sandbox/limits.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,7 +17,9 @@
 #include "os/fd.h"
 #include "os/file.h"
 
-enum { FILE_MAX = 4 << 20, REMOVE_TRIES = 1000 };
+enum { FILE_MAX = 4 << 20, MAKE_TRIES = 1000, REMOVE_TRIES = 1000 };
+
+static const char prefix[] = "imgmake-";
 
 static int write_file(int dir, const char *name, const char *text, struct err *e)
 {
@@ -127,6 +132,26 @@ static int enable(int dir, struct err *e)
 	return -1;
 }
 
+/* What a run whose imgmake was killed has left. Its group is empty, and nobody has the
+ * lock that a living one holds. */
+static void sweep(int dir)
+{
+	DIR *list = fdopendir(openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	const struct dirent *d;
+
+	while (list && (d = readdir(list))) {
+		AUTO_CLOSE int fd = -1;
+
+		if (strncmp(d->d_name, prefix, sizeof(prefix) - 1) != 0)
+			continue;
+		fd = openat(dir, d->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+			unlinkat(dir, d->d_name, AT_REMOVEDIR);
+	}
+	if (list)
+		closedir(list);
+}
+
 int limits_open(struct err *e)
 {
 	AUTO_BUF path = BUF_INIT;
@@ -142,6 +167,7 @@ int limits_open(struct err *e)
 		return -1;
 	if (enable(dir, e) < 0)
 		return err_wrap(e, "use the control group %s", path.s);
+	sweep(dir);
 	out = dir;
 	dir = -1;
 	return out;
@@ -157,23 +183,41 @@ static int set(const struct limits *l, const char *name, int64_t value, struct e
 	return write_file(l->group, name, text, e);
 }
 
+/* Taken as long as we live, so that sweep leaves it; it may have done so in between. A
+ * pid of another namespace, or of one who is no more, may have had the name before. */
+static int make_group(struct limits *l, struct err *e)
+{
+	static atomic_uint number;
+
+	for (int i = 0; i < MAKE_TRIES; i++) {
+		snprintf(l->name, sizeof(l->name), "%s%d-%u", prefix, (int)getpid(),
+		         atomic_fetch_add(&number, 1));
+		if (mkdirat(l->parent, l->name, 0755) < 0) {
+			if (errno == EEXIST)
+				continue;
+			return err_sys(e, "make the control group %s", l->name);
+		}
+		l->group = openat(l->parent, l->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (l->group >= 0 && flock(l->group, LOCK_SH) == 0 &&
+		    faccessat(l->group, "cgroup.procs", F_OK, 0) == 0)
+			return 0;
+		fd_close(&l->group);
+	}
+	return err_set(e, ERR_FAILED, "make the control group %s: no name is free",
+	               l->name);
+}
+
 int limits_new(struct limits *l, const struct sandbox *s, const struct sandbox_spec *spec,
                struct err *e)
 {
-	static atomic_uint number;
 	struct err no_swap;
 
 	l->group = -1;
 	l->parent = s->cgroup;
 	if (s->cgroup < 0)
 		return 0;
-	snprintf(l->name, sizeof(l->name), "imgmake-%d-%u", (int)getpid(),
-	         atomic_fetch_add(&number, 1));
-	if (mkdirat(s->cgroup, l->name, 0755) < 0)
-		return err_sys(e, "make the control group %s", l->name);
-	l->group = openat(s->cgroup, l->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (l->group < 0)
-		return err_sys(e, "open the control group %s", l->name);
+	if (make_group(l, e) < 0)
+		return -1;
 	if (set(l, "memory.max", spec->memory, e) < 0 ||
 	    set(l, "pids.max", spec->pids, e) < 0)
 		return -1;
@@ -199,9 +243,11 @@ void limits_free(struct limits *l)
 {
 	if (l->group < 0)
 		return;
-	fd_close(&l->group);
 	/* What has been reaped may be counted for an instant longer. */
-	for (int i = 0; i < REMOVE_TRIES; i++)
+	for (int i = 0; i < REMOVE_TRIES; i++) {
 		if (unlinkat(l->parent, l->name, AT_REMOVEDIR) == 0 || errno != EBUSY)
-			return;
+			break;
+		sched_yield();
+	}
+	fd_close(&l->group);
 }
