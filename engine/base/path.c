@@ -92,6 +92,20 @@ bool path_below(const char *path, const char *dir)
 	return !strncmp(path, dir, n) && (path[n] == '\0' || path[n] == '/');
 }
 
+static int rank_in_walk(char c)
+{
+	return c == '/' ? 1 : c ? (unsigned char)c + 1 : 0;
+}
+
+int path_compare(const char *a, const char *b)
+{
+	while (*a && *a == *b) {
+		a++;
+		b++;
+	}
+	return rank_in_walk(*a) - rank_in_walk(*b);
+}
+
 bool path_escapes(const char *path)
 {
 	return is_dotdot(path, strcspn(path, "/"));

@@ -14,6 +14,7 @@
 #include "os/process.h"
 #include "recipe/graph.h"
 #include "sandbox/layers.h"
+#include "store/stat_cache.h"
 
 bool build_cancelled(void *b)
 {
@@ -39,6 +40,7 @@ int build_new(struct build **out, const struct recipe *r, const struct build_opt
 	pthread_mutex_init(&b->shell, NULL);
 	b->pool = pool_new(o->jobs);
 	b->layers = layers_memory_new();
+	b->cache = stat_cache_open(o->store->state);
 	*out = b;
 	if (o->dry_run)
 		return 0;
@@ -59,6 +61,7 @@ void build_free(struct build *b)
 	if (!b)
 		return;
 	pool_free(b->pool);
+	stat_cache_close(b->cache);
 	sandbox_close(b->sandbox);
 	layers_memory_free(b->layers);
 	nodes_free(b);
@@ -178,6 +181,19 @@ static void mark_unplanned(struct node *n)
 		n->status = STATUS_UNKNOWN;
 }
 
+static void write_cache(void *cache)
+{
+	stat_cache_write(cache);
+}
+
+/* Beside what comes next: nothing waits for it but the end. */
+static void keep_digests(struct build *b)
+{
+	stat_cache_rest(b->cache);
+	if (!b->o.dry_run && stat_cache_has_news(b->cache))
+		pool_submit(b->pool, write_cache, b->cache);
+}
+
 int build_plan(struct build *b, struct target *const *targets, size_t n, struct err *e)
 {
 	AUTO_FREE struct job **jobs = NULL;
@@ -202,6 +218,7 @@ int build_plan(struct build *b, struct target *const *targets, size_t n, struct 
 		jobs[i - before] = &x->plan;
 	}
 	rc = run_jobs(b, jobs, b->nodes.len - before, e);
+	keep_digests(b);
 	for (size_t i = before; i < b->nodes.len; i++)
 		mark_unplanned(b->nodes.at[i]);
 	if (rc < 0 && !b->o.keep_going)
@@ -277,7 +294,7 @@ static int make_once(struct build *b, struct err *e)
 }
 
 /* A file was edited while it was packed: the plan no longer holds, so it is made anew,
- * once. */
+ * once, and nothing is taken for known. */
 static int make_again(struct build *b, struct err *e)
 {
 	VEC(struct target *) asked = { 0 };
@@ -288,6 +305,7 @@ static int make_again(struct build *b, struct err *e)
 		if (b->nodes.at[i]->asked)
 			vec_push(&asked, (struct target *)b->nodes.at[i]->target);
 	nodes_free(b);
+	stat_cache_distrust(b->cache);
 	rc = build_plan(b, asked.at, asked.len, e);
 	vec_fini(&asked);
 	return rc < 0 ? -1 : make_once(b, e);

@@ -6,6 +6,7 @@
 #include "build/fileset.h"
 #include "os/fd.h"
 #include "os/file.h"
+#include "store/stat_cache.h"
 
 enum { IGNORE_LIMIT = 1 << 20 };
 
@@ -45,8 +46,11 @@ int context_open(struct context **out, const struct recipe *r, const char *dir,
                  struct err *e)
 {
 	struct context *c = mem_alloc(sizeof(*c));
+	AUTO_BUF path = BUF_INIT;
 
+	path_join(&path, r->root, dir);
 	c->dir = dir;
+	c->path = buf_take(&path);
 	c->fd = file_open_beneath(r->root_fd, dir, O_RDONLY | O_DIRECTORY, 0);
 	if (c->fd < 0) {
 		err_sys(e, "open the directory %s", *dir ? dir : r->root);
@@ -69,5 +73,25 @@ void context_close(struct context *c)
 	fd_close(&c->fd);
 	ignore_free(c->ignore);
 	strlist_fini(&c->outputs);
+	free(c->path);
 	free(c);
+}
+
+const char *context_path(const struct context *c, const char *dir, struct arena *a)
+{
+	return strcmp(dir, ".") ? arena_printf(a, "%s/%s", c->path, dir) : c->path;
+}
+
+bool context_recall(const struct context *c, const char *path, struct arena *a,
+                    struct stat_place *place, const struct stat_dir **dir)
+{
+	AUTO_FREE char *above = path_dir(path);
+	AUTO_CLOSE int fd = file_open_beneath(c->fd, above, O_PATH | O_DIRECTORY, 0);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return false;
+	*place = (struct stat_place){ st.st_dev, st.st_ino, context_path(c, above, a) };
+	*dir = stat_cache_dir(c->cache, fd, place);
+	return true;
 }

@@ -10,7 +10,8 @@
 #include "base/path.h"
 #include "os/fd.h"
 #include "os/file.h"
-#include "os/walk.h"
+#include "os/scan.h"
+#include "store/stat_cache.h"
 
 /* One collection under way. */
 struct finder {
@@ -24,6 +25,17 @@ struct finder {
 	struct pattern *pattern; /* NULL: literal */
 	size_t keep;             /* bytes of the path in front of what `dest` keeps */
 	bool deep;               /* the pattern has `**` */
+	/* of the directory that was looked at last: */
+	const struct scan_dir *dir;
+	const struct stat_place *place;
+};
+
+/* A file that was found. */
+struct found {
+	const struct scan_entry *entry;
+	const struct stat_dir *dir;    /* what is remembered of its directory */
+	const struct stat_file *known; /* and of it; or NULL */
+	const struct stat_place *place;
 };
 
 /* Outputs of host rules are sources even where the ignore file hides them. */
@@ -49,39 +61,53 @@ static bool skipped_directory(const struct context *c, const char *path)
 	return true;
 }
 
-static int read_link(const struct context *c, const char *path, struct arena *a,
+static int read_link(struct finder *f, const char *path, const struct stat_place *place,
                      const char **out, struct err *e)
 {
-	AUTO_CLOSE int fd = file_open_beneath(c->fd, path, O_PATH | O_NOFOLLOW, 0);
+	AUTO_CLOSE int fd =
+		file_open_beneath(f->context->fd, path, O_PATH | O_NOFOLLOW, 0);
+	struct stat_news news = { .name = path_base(path) };
 	char text[PATH_MAX];
 	ssize_t n = fd < 0 ? -1 : readlinkat(fd, "", text, sizeof(text));
+	struct stat st;
 
-	if (n < 0)
+	if (n < 0 || fstat(fd, &st) < 0)
 		return err_sys(e, "read the link %s", path);
 	if ((size_t)n >= sizeof(text))
 		return err_set(e, ERR_LIMIT, "the link %s is too long", path);
-	*out = arena_strndup(a, text, (size_t)n);
+	*out = news.link = arena_strndup(&f->set->arena, text, (size_t)n);
+	stamp_of(&news.stamp, &st);
+	if (stat_cache_wants(f->context->cache, place, &news.stamp))
+		stat_cache_learn(f->context->cache, place, &news);
 	return 0;
 }
 
-static int classify(struct finder *f, struct project_file *s, const struct stat *st,
+static int classify(struct finder *f, struct project_file *s, const struct found *x,
                     struct err *e)
 {
-	s->mtime = st->st_mtim.tv_sec;
-	switch (st->st_mode & S_IFMT) {
+	const char *link = x->known ? stat_file_link(x->dir, x->known) : NULL;
+
+	s->mtime = x->entry->mtime;
+	switch (x->entry->mode & S_IFMT) {
 	case S_IFREG:
 		s->type = TOC_FILE;
-		s->size = st->st_size;
-		s->executable = (st->st_mode & 0111) != 0;
-		if (st->st_nlink > 1) {
-			s->dev = st->st_dev;
-			s->ino = st->st_ino;
+		s->size = x->entry->stamp.size;
+		s->executable = (x->entry->mode & 0111) != 0;
+		s->known = x->known != NULL;
+		if (s->known)
+			s->digest = stat_file_digest(x->known);
+		if (x->entry->linked) {
+			s->dev = x->entry->stamp.dev;
+			s->ino = x->entry->stamp.ino;
 		}
 		return 0;
 	case S_IFDIR: s->type = TOC_DIR; return 0;
 	case S_IFLNK:
 		s->type = TOC_SYMLINK;
-		return read_link(f->context, s->path, &f->set->arena, &s->link, e);
+		if (!link)
+			return read_link(f, s->path, x->place, &s->link, e);
+		s->link = arena_strdup(&f->set->arena, link);
+		return 0;
 	default:
 		return err_set(
 			e, ERR_INVALID,
@@ -91,135 +117,187 @@ static int classify(struct finder *f, struct project_file *s, const struct stat 
 	}
 }
 
-static int add(struct finder *f, const char *path, const char *dest,
-               const struct stat *st, struct err *e)
+/* `dest` is the end of the path, or a text of its own. */
+static int add(struct finder *f, const struct found *x, const char *dest, struct err *e)
 {
-	struct project_file s = { .path = arena_strdup(&f->set->arena, path),
-		                  .dest = arena_strdup(&f->set->arena, dest) };
+	const char *path = x->entry->path;
+	size_t n = strlen(path);
+	struct project_file s = { .path = arena_strndup(&f->set->arena, path, n),
+		                  .place = x->place };
 
-	if (!strncmp(path_base(path), ".wh.", 4))
+	s.dest = dest >= path && dest <= path + n ? s.path + (dest - path)
+	                                          : arena_strdup(&f->set->arena, dest);
+	if (!strncmp(x->entry->name, ".wh.", 4))
 		return err_set(
 			e, ERR_INVALID,
 			"%s: a name that begins with .wh. would delete a file in the image; "
 			"rename or exclude it",
 			path);
-	if (classify(f, &s, st, e) < 0)
+	if (classify(f, &s, x, e) < 0)
 		return -1;
 	f->found++;
 	vec_push(&f->set->files, s);
 	return 0;
 }
 
-/* A walk below one directory of the context. */
-struct walking {
-	struct finder *f;
-	const char *dir;
-	/* Returns 1 to go into a directory, 0 not to, -1 to fail. */
-	int (*visit)(struct finder *f, const char *path, const struct stat *st,
-	             struct err *e);
-	struct buf path; /* of the entry, relative to the context */
-};
-
-static const char *path_of(struct walking *w, const char *below)
+static void recall_dir(void *self, int fd, struct scan_dir *dir)
 {
-	buf_reset(&w->path);
-	if (strcmp(w->dir, ".") != 0)
-		buf_addf(&w->path, "%s/", w->dir);
-	buf_adds(&w->path, below);
-	return w->path.s;
+	const struct finder *f = self;
+	struct stat_place at = { dir->dev, dir->ino, NULL };
+
+	dir->note = stat_cache_dir(f->context->cache, fd, &at);
+}
+
+static void recall_file(void *self, const struct scan_dir *dir, struct scan_entry *entry)
+{
+	(void)self;
+	entry->note = stat_dir_find(dir->note, entry->name, &entry->stamp);
 }
 
 /* An ignored directory is entered all the same where an exception may bring something
  * below it back. */
-static bool want(void *self, const char *below, bool is_dir)
+static unsigned choose_ignored(const struct finder *f, const char *path, bool is_dir)
 {
-	struct walking *w = self;
-	const char *path = path_of(w, below);
-
-	return !ignored(w->f->context, path) ||
-	       (is_dir && !skipped_directory(w->f->context, path));
+	return is_dir && !skipped_directory(f->context, path) ? SCAN_ENTER : 0;
 }
 
-static enum walk_next visit_entry(void *self, const struct walk_entry *entry,
-                                  struct err *e)
+/* All below a directory that the ignore file leaves. */
+static unsigned choose_all(const void *self, const char *path, bool is_dir)
 {
-	struct walking *w = self;
-	const char *path = path_of(w, entry->path);
-	int into;
+	const struct finder *f = self;
+	const char *below = path + f->keep;
 
-	if (ignored(w->f->context, path))
-		return WALK_ON;
-	into = w->visit(w->f, path, &entry->st, e);
-	return into < 0 ? WALK_ERROR : into ? WALK_ON : WALK_SKIP;
+	if (ignored(f->context, path))
+		return choose_ignored(f, path, is_dir);
+	if (!f->exclude || !ignore_matches(f->exclude, below))
+		return SCAN_TAKE | (is_dir ? SCAN_ENTER : 0);
+	return is_dir && !ignore_skips_directory(f->exclude, below) ? SCAN_ENTER : 0;
 }
 
-/* Calls visit for everything below `dir` that the ignore file leaves, a directory before
- * its content. */
-static int walk_below(struct finder *f, const char *dir,
-                      int (*visit)(struct finder *f, const char *path,
-                                   const struct stat *st, struct err *e),
-                      struct err *e)
+/* What matches a pattern. */
+static unsigned choose_match(const void *self, const char *path, bool is_dir)
 {
-	struct walking w = { .f = f, .dir = dir, .visit = visit, .path = BUF_INIT };
-	struct walk_options o = { .visit = visit_entry, .self = &w };
-	AUTO_CLOSE int fd = file_open_beneath(f->context->fd, dir,
-	                                      O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-	int rc;
+	const struct finder *f = self;
 
-	if (fd < 0)
-		return err_sys(e, "list %s", dir);
-	if (f->context->ignore)
-		o.want = want;
-	rc = walk(fd, ".", &o, e);
-	buf_fini(&w.path);
+	if (ignored(f->context, path))
+		return choose_ignored(f, path, is_dir);
+	if (!pattern_match(f->pattern, path) || (is_dir && f->deep))
+		return is_dir && pattern_may_match_below(f->pattern, path) ? SCAN_ENTER
+		                                                           : 0;
+	if (f->exclude &&
+	    ignore_matches(f->exclude, f->deep ? path + f->keep : path_base(path)))
+		return 0;
+	return SCAN_TAKE;
+}
+
+/* Where its files would be remembered; of many files one after another the same. */
+static const struct stat_place *place_of(struct finder *f, const struct scan_dir *d)
+{
+	struct stat_place *at;
+
+	if (f->dir == d)
+		return f->place;
+	at = arena_alloc(&f->set->arena, sizeof(*at));
+	*at = (struct stat_place){ d->dev, d->ino,
+		                   context_path(f->context, d->path, &f->set->arena) };
+	f->dir = d;
+	f->place = at;
+	return at;
+}
+
+/* Where in a directory a walk is. */
+struct step_down {
+	const struct scan_dir *d;
+	size_t next;
+};
+
+/* Calls take for what was chosen below `d`, a directory before its content. */
+static int take_all(struct finder *f, const struct scan_dir *d,
+                    int (*take)(struct finder *f, const struct found *x, struct err *e),
+                    struct err *e)
+{
+	VEC(struct step_down) levels = { 0 };
+	struct step_down first = { d, 0 };
+	int rc = 0;
+
+	vec_push(&levels, first);
+	while (rc == 0 && levels.len) {
+		struct step_down *l = &levels.at[levels.len - 1];
+		const struct scan_entry *entry = &l->d->at[l->next];
+		struct found x = { .entry = entry };
+		struct step_down below = { .next = 0 };
+
+		if (l->next++ == l->d->n) {
+			levels.len--;
+			continue;
+		}
+		if (entry->taken) {
+			x.dir = l->d->note;
+			x.known = entry->note;
+			x.place = x.known ? NULL : place_of(f, l->d);
+			rc = take(f, &x, e);
+		}
+		below.d = entry->below;
+		if (below.d)
+			vec_push(&levels, below);
+	}
+	vec_fini(&levels);
 	return rc;
 }
 
-static int visit_all(struct finder *f, const char *path, const struct stat *st,
-                     struct err *e)
+static int scan_below(struct finder *f, const char *dir,
+                      unsigned (*choose)(const void *self, const char *path, bool is_dir),
+                      int (*take)(struct finder *f, const struct found *x, struct err *e),
+                      struct err *e)
 {
-	const char *below = path + f->keep;
+	struct scan_options o = { .choose = choose,
+		                  .open = recall_dir,
+		                  .look = recall_file,
+		                  .self = f,
+		                  .pool = f->context->pool };
+	struct scan_dir *d;
+	int rc;
 
-	if (f->exclude && ignore_matches(f->exclude, below))
-		return S_ISDIR(st->st_mode) ? !ignore_skips_directory(f->exclude, below)
-		                            : 0;
-	return add(f, path, f->parents ? path : below, st, e) < 0 ? -1 : 1;
+	if (scan(&d, f->context->fd, dir, &o, e) < 0)
+		return -1;
+	rc = take_all(f, d, take, e);
+	f->dir = NULL;
+	scan_free(d);
+	return rc;
+}
+
+static int take_below(struct finder *f, const struct found *x, struct err *e)
+{
+	const char *path = x->entry->path;
+
+	return add(f, x, f->parents ? path : path + f->keep, e);
 }
 
 /* A directory's content goes into `to`. */
-static int add_directory(struct finder *f, const char *path, const struct stat *st,
-                         struct err *e)
+static int add_directory(struct finder *f, const struct found *x, struct err *e)
 {
+	const char *path = x->entry->path;
 	size_t keep = strcmp(path, ".") ? strlen(path) + 1 : 0, before = f->keep;
-	int rc = 0;
+	int rc;
 
 	f->keep = keep;
 	f->found++;
-	if (keep && f->parents)
-		rc = add(f, path, path, st, e);
-	else
-		rc = add(f, path, ".", st, e);
+	rc = add(f, x, keep && f->parents ? path : ".", e);
 	if (rc == 0)
-		rc = walk_below(f, path, visit_all, e);
+		rc = scan_below(f, path, choose_all, take_below, e);
 	f->keep = before;
 	return rc;
 }
 
-static int visit_match(struct finder *f, const char *path, const struct stat *st,
-                       struct err *e)
+static int take_match(struct finder *f, const struct found *x, struct err *e)
 {
-	bool is_dir = S_ISDIR(st->st_mode);
+	const char *path = x->entry->path;
 
-	if (!pattern_match(f->pattern, path) || (is_dir && f->deep))
-		return is_dir && pattern_may_match_below(f->pattern, path);
-	if (f->exclude &&
-	    ignore_matches(f->exclude, f->deep ? path + f->keep : path_base(path)))
-		return 0;
-	if (is_dir)
-		return add_directory(f, path, st, e) < 0 ? -1 : 0;
+	if (S_ISDIR(x->entry->mode))
+		return add_directory(f, x, e);
 	if (f->parents)
-		return add(f, path, path, st, e);
-	return add(f, path, f->deep ? path + f->keep : path_base(path), st, e);
+		return add(f, x, path, e);
+	return add(f, x, f->deep ? path + f->keep : x->entry->name, e);
 }
 
 static int find_pattern(struct finder *f, const char *text, struct err *e)
@@ -235,13 +313,36 @@ static int find_pattern(struct finder *f, const char *text, struct err *e)
 	if (n)
 		dir[n - 1] = '\0';
 	rc = file_exists(f->context->fd, n ? dir : ".")
-	             ? walk_below(f, n ? dir : ".", visit_match, e)
+	             ? scan_below(f, n ? dir : ".", choose_match, take_match, e)
 	             : 0;
 	pattern_free(f->pattern);
 	f->pattern = NULL;
 	if (rc == 0 && f->found == before)
 		return err_set(e, ERR_NOT_FOUND, "%s: nothing matches", f->source);
 	return rc;
+}
+
+/* A file that is named itself. */
+static int add_named(struct finder *f, const char *path, const struct stat *st,
+                     struct err *e)
+{
+	struct scan_entry entry = { .path = path,
+		                    .name = path_base(path),
+		                    .mtime = st->st_mtim.tv_sec,
+		                    .mode = st->st_mode,
+		                    .linked = S_ISREG(st->st_mode) && st->st_nlink > 1 };
+	struct found x = { .entry = &entry };
+	struct stat_place *place = arena_alloc(&f->set->arena, sizeof(*place));
+
+	stamp_of(&entry.stamp, st);
+	if (S_ISDIR(st->st_mode))
+		return add_directory(f, &x, e);
+	if (!context_recall(f->context, path, &f->set->arena, place, &x.dir))
+		return err_sys(e, "open %s", path);
+	x.place = place;
+	x.known = stat_dir_find(x.dir, entry.name, &entry.stamp);
+	f->set->single = true; /* if it stays alone */
+	return add(f, &x, f->parents ? path : entry.name, e);
 }
 
 static int find_literal(struct finder *f, const char *path, struct err *e)
@@ -261,10 +362,7 @@ static int find_literal(struct finder *f, const char *path, struct err *e)
 	    !(S_ISDIR(st.st_mode) && !skipped_directory(f->context, path)))
 		return err_set(e, ERR_NOT_FOUND, "%s is excluded by %s", f->source,
 		               f->context->ignore_name);
-	if (S_ISDIR(st.st_mode))
-		return add_directory(f, path, &st, e);
-	f->set->single = true; /* if it stays alone */
-	return add(f, path, f->parents ? path : path_base(path), &st, e);
+	return add_named(f, path, &st, e);
 }
 
 static int find_source(struct finder *f, const char *text, struct err *e)

@@ -16,13 +16,17 @@
 /* A directory with an Imagefile: nothing above it can be named. */
 struct context {
 	int fd;
-	const char *dir;       /* relative to the project root */
+	const char *dir;          /* relative to the project root */
+	char *path;               /* absolute */
+	struct stat_cache *cache; /* borrowed, as the pool is */
+	struct pool *pool;
 	struct ignore *ignore; /* of .imgmakeignore, else .dockerignore; NULL: none */
 	const char *ignore_name;
 	struct strlist outputs; /* of host rules, relative to it: included, ignored or not
 	                         */
 };
 
+/* Sets what is its own; cache and pool are the caller's to set. */
 MUST_CHECK int context_open(struct context **out, const struct recipe *r, const char *dir,
                             struct err *e);
 void context_close(struct context *c); /* NULL is fine */
@@ -33,7 +37,9 @@ struct project_file {
 	enum toc_type type; /* FILE, DIR, SYMLINK, HARDLINK (to an earlier source) */
 	bool executable;
 	int64_t size, mtime;
-	struct digest digest; /* of files, after fileset_hash */
+	struct digest digest;           /* of files, after fileset_hash */
+	bool known;                     /* the digest is remembered, or hashed */
+	const struct stat_place *place; /* of a file that is not known: its directory */
 	const char *link; /* text of a symlink; `path` of a hard link's first source */
 	const void *capability; /* security.capability, or NULL */
 	size_t capability_size;
@@ -47,7 +53,7 @@ struct project_file {
 struct fileset {
 	struct arena arena;
 	struct toc held;                /* of archives: what `entry` points into */
-	VEC(struct project_file) files; /* sorted by dest; unique */
+	VEC(struct project_file) files; /* in path_compare's order of dest; unique */
 	bool single; /* one source that is no directory: `to` may be its name */
 };
 
@@ -63,7 +69,7 @@ MUST_CHECK int fileset_glob(struct fileset **out, const struct context *c,
 /* The same for what a copy names in another image, whose tables of contents are `v`. */
 MUST_CHECK int fileset_collect_image(struct fileset **out, const struct toc_view *v,
                                      const struct step_copy *copy, struct err *e);
-/* For those who fill a set: sorts by dest, and makes the names of one file after the
+/* For those who fill a set: sorts it, and makes the names of one file after the
  * first hard links to it. A place that two different files want is an error. */
 MUST_CHECK int fileset_settle(struct fileset *f, struct err *e);
 
@@ -73,17 +79,27 @@ size_t fileset_fixed_part(const char *pattern);
  * literally. */
 void fileset_pattern(const char *dir, const char *rest, struct buf *out);
 
-/* Fills the digests, on several threads. */
-MUST_CHECK int fileset_hash(struct fileset *f, const struct context *c, struct pool *pool,
-                            struct err *e);
-/* What a step's key says of a file, and of all of a set. Hashed before. */
-void fileset_key_one(const struct project_file *f, struct key *k);
-void fileset_key(const struct fileset *f, struct key *k);
+/* Fills the digests that are not remembered, on several threads. */
+MUST_CHECK int fileset_hash(struct fileset *f, const struct context *c, struct err *e);
+/* All of a set that goes into keys, hashed before; with each file's time where that
+ * matters. */
+void fileset_digest(const struct fileset *f, bool times, struct digest *out);
+/* The same as a field of a key, which the set must outlive. */
+void fileset_key(const struct fileset *f, bool times, struct key *k);
 /* SHA-256 of one file; links that stay in the project are followed. file_open_hashed
  * returns it open, at its start, and what it was before it was read. */
 MUST_CHECK int file_open_hashed(const struct context *c, const char *path,
                                 struct digest *out, struct stat *before, struct err *e);
 MUST_CHECK int file_digest(const struct context *c, const char *path, struct digest *out,
                            struct err *e);
+
+/* What is remembered of the directory that `path` is in: fills *place and *dir (NULL:
+ * nothing). False: it cannot be opened. */
+struct stat_dir;
+struct stat_place;
+bool context_recall(const struct context *c, const char *path, struct arena *a,
+                    struct stat_place *place, const struct stat_dir **dir);
+/* A directory's absolute path, in the arena. */
+const char *context_path(const struct context *c, const char *dir, struct arena *a);
 
 #endif

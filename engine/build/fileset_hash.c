@@ -1,4 +1,5 @@
-/* Hashing a file set's content, on all threads that are free. */
+/* Hashing a file set's content, on all threads that are free, and what it comes to in
+ * keys. */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -7,23 +8,21 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "base/path.h"
 #include "build/fileset.h"
 #include "os/fd.h"
 #include "os/file.h"
+#include "store/stat_cache.h"
 
 enum { CHUNK = 128 * 1024, CAPABILITY_MAX = 64 };
 
-/* Shared by the threads of one fileset_hash. Outlives the caller's wait for nobody: it is
- * freed by whoever is last. */
+/* Shared by the threads of one fileset_hash. */
 struct round {
 	struct fileset *set;
 	const struct context *context;
 	atomic_size_t next;
-	pthread_mutex_t lock;
-	pthread_cond_t idle;
-	int active; /* helpers that have started and not ended */
-	int users;  /* caller and submitted helpers */
-	bool failed;
+	pthread_mutex_t lock; /* guards the set's arena, and: */
+	const char *failed;   /* where `err` is from; NULL: nothing failed */
 	struct err err;
 };
 
@@ -65,6 +64,40 @@ static int open_source(const struct context *c, const char *path, int flags,
 	return out;
 }
 
+/* Hashes what is open at its start, and remembers it if it stood still and will not
+ * change unseen. `place` may be NULL: it is not to be remembered. */
+struct reading {
+	const struct context *context;
+	const char *path;
+	const struct stat_place *place;
+	char *chunk;
+};
+
+static int hash_and_learn(const struct reading *r, int fd, struct project_file *out,
+                          struct err *e)
+{
+	struct stat_news news = { .name = path_base(r->path) };
+	struct stamp after;
+	struct stat st;
+	bool learn;
+
+	if (fstat(fd, &st) < 0)
+		return err_sys(e, "read %s", r->path);
+	stamp_of(&news.stamp, &st);
+	learn = r->place && stat_cache_wants(r->context->cache, r->place, &news.stamp) &&
+	        stamp_unwritten(fd);
+	if (hash_fd(fd, r->path, r->chunk, &out->size, &news.digest, e) < 0)
+		return -1;
+	out->digest = news.digest;
+	if (fstat(fd, &st) < 0)
+		return err_sys(e, "read %s", r->path);
+	stamp_of(&after, &st);
+	/* A capability is not remembered, nor is what has one. */
+	if (learn && stamp_same(&news.stamp, &after) && !out->capability)
+		stat_cache_learn(r->context->cache, r->place, &news);
+	return 0;
+}
+
 int file_open_hashed(const struct context *c, const char *path, struct digest *out,
                      struct stat *before, struct err *e)
 {
@@ -86,10 +119,33 @@ int file_open_hashed(const struct context *c, const char *path, struct digest *o
 int file_digest(const struct context *c, const char *path, struct digest *out,
                 struct err *e)
 {
+	AUTO(arena_fini) struct arena a = ARENA_INIT;
+	AUTO_FREE char *chunk = NULL;
+	AUTO_CLOSE int fd = open_source(c, path, 0, e);
+	struct project_file file = { .path = path };
+	const struct stat_file *known = NULL;
+	const struct stat_dir *dir;
+	struct stat_place place;
+	struct reading r = { .context = c, .path = path };
+	struct stamp now;
 	struct stat st;
-	AUTO_CLOSE int fd = file_open_hashed(c, path, out, &st, e);
 
-	return fd < 0 ? -1 : 0;
+	if (fd < 0)
+		return -1;
+	if (fstat(fd, &st) == 0 && context_recall(c, path, &a, &place, &dir)) {
+		stamp_of(&now, &st);
+		r.place = &place;
+		known = stat_dir_find(dir, path_base(path), &now);
+	}
+	if (known) {
+		*out = stat_file_digest(known);
+		return 0;
+	}
+	r.chunk = chunk = mem_alloc(CHUNK);
+	if (hash_and_learn(&r, fd, &file, e) < 0)
+		return -1;
+	*out = file.digest;
+	return 0;
 }
 
 static void read_capability(struct round *r, int fd, struct project_file *s)
@@ -109,112 +165,127 @@ static int hash_source(struct round *r, struct project_file *s, char *chunk,
                        struct err *e)
 {
 	AUTO_CLOSE int fd = open_source(r->context, s->path, O_NOFOLLOW, e);
+	struct reading reading = { r->context, s->path, s->place, chunk };
 
-	if (fd < 0 || hash_fd(fd, s->path, chunk, &s->size, &s->digest, e) < 0)
+	if (fd < 0)
 		return -1;
 	read_capability(r, fd, s);
+	s->known = hash_and_learn(&reading, fd, s, e) == 0;
+	return s->known ? 0 : -1;
+}
+
+/* Of several errors the first by name is told. */
+static void fail(struct round *r, const char *path, const struct err *e)
+{
+	pthread_mutex_lock(&r->lock);
+	if (!r->failed || path_compare(path, r->failed) < 0) {
+		r->failed = path;
+		r->err = *e;
+	}
+	pthread_mutex_unlock(&r->lock);
+}
+
+static int hash_some(void *self, size_t worker, struct err *ignored)
+{
+	struct round *r = self;
+	AUTO_FREE char *chunk = NULL;
+	struct err e;
+	size_t i;
+
+	(void)worker;
+	(void)ignored; /* see fail() */
+	while ((i = atomic_fetch_add(&r->next, 1)) < r->set->files.len) {
+		struct project_file *s = &r->set->files.at[i];
+
+		if (s->type != TOC_FILE || s->known)
+			continue;
+		if (!chunk)
+			chunk = mem_alloc(CHUNK);
+		if (hash_source(r, s, chunk, &e) == 0)
+			continue;
+		fail(r, s->path, &e);
+		atomic_store(&r->next, r->set->files.len);
+	}
 	return 0;
 }
 
-static void hash_some(struct round *r)
+static size_t count_unknown(const struct fileset *f)
 {
-	AUTO_FREE char *chunk = mem_alloc(CHUNK);
-	struct err e;
+	size_t n = 0;
 
-	for (;;) {
-		size_t i = atomic_fetch_add(&r->next, 1);
+	for (size_t i = 0; i < f->files.len; i++)
+		n += f->files.at[i].type == TOC_FILE && !f->files.at[i].known;
+	return n;
+}
 
-		if (i >= r->set->files.len)
-			return;
-		if (r->set->files.at[i].type != TOC_FILE ||
-		    hash_source(r, &r->set->files.at[i], chunk, &e) == 0)
-			continue;
-		pthread_mutex_lock(&r->lock);
-		if (!r->failed)
-			r->err = e;
-		r->failed = true;
-		pthread_mutex_unlock(&r->lock);
-		atomic_store(&r->next, r->set->files.len);
+int fileset_hash(struct fileset *f, const struct context *c, struct err *e)
+{
+	struct round r = { .set = f, .context = c };
+	struct pool_each share = { .fn = hash_some, .self = &r };
+	size_t unknown = count_unknown(f);
+	int rc;
+
+	if (!unknown)
+		return 0;
+	share.n = unknown > 8 && c->pool ? (size_t)pool_threads(c->pool) : 1;
+	share.threads = (int)share.n;
+	pthread_mutex_init(&r.lock, NULL);
+	rc = pool_each(c->pool, &share, e);
+	pthread_mutex_destroy(&r.lock);
+	if (r.failed)
+		*e = r.err;
+	return r.failed ? -1 : rc;
+}
+
+/* All strings with their borders, so that no two lists of files look alike. */
+static void add_file(struct buf *out, const struct project_file *s, bool times)
+{
+	buf_add_str(out, s->dest, strlen(s->dest));
+	buf_addc(out, (char)s->type);
+	buf_addc(out, (char)s->executable);
+	buf_add(out, s->digest.b, DIGEST_SIZE);
+	buf_add_str(out, s->link ? s->link : "", s->link ? strlen(s->link) : 0);
+	buf_add_str(out, s->capability, s->capability_size);
+	if (times)
+		buf_add_u64(out, (uint64_t)s->mtime);
+}
+
+void fileset_digest(const struct fileset *f, bool times, struct digest *out)
+{
+	AUTO_BUF all = BUF_INIT;
+
+	for (size_t i = 0; i < f->files.len; i++)
+		add_file(&all, &f->files.at[i], times);
+	digest_of(out, all.s, all.len);
+}
+
+static void name_files(const struct fileset *f, bool times, struct key *k)
+{
+	for (size_t i = 0; i < f->files.len; i++) {
+		const struct project_file *s = &f->files.at[i];
+		AUTO_BUF text = BUF_INIT;
+		struct digest d;
+
+		add_file(&text, s, times);
+		digest_of(&d, text.s, text.len);
+		key_name(k, arena_printf(k->arena, "file %s", s->path), &d);
 	}
 }
 
-/* With the lock held; unlocks, and frees after the last user. */
-static void leave(struct round *r)
+static void list_files(const void *self, struct key *k)
 {
-	bool last = --r->users == 0;
-
-	pthread_mutex_unlock(&r->lock);
-	if (!last)
-		return;
-	pthread_mutex_destroy(&r->lock);
-	pthread_cond_destroy(&r->idle);
-	free(r);
+	name_files(self, false, k);
 }
 
-static void help(void *arg)
+static void list_files_and_times(const void *self, struct key *k)
 {
-	struct round *r = arg;
-	bool late;
-
-	pthread_mutex_lock(&r->lock);
-	/* A helper that a busy pool starts after all is hashed must not touch the set any
-	 * more. */
-	late = r->set == NULL;
-	if (!late)
-		r->active++;
-	pthread_mutex_unlock(&r->lock);
-	if (!late)
-		hash_some(r);
-	pthread_mutex_lock(&r->lock);
-	if (!late && --r->active == 0)
-		pthread_cond_signal(&r->idle);
-	leave(r);
+	name_files(self, true, k);
 }
 
-int fileset_hash(struct fileset *f, const struct context *c, struct pool *pool,
-                 struct err *e)
+void fileset_key(const struct fileset *f, bool times, struct key *k)
 {
-	struct round *r = mem_alloc(sizeof(*r));
-	int helpers = pool && f->files.len > 8 ? pool_threads(pool) - 1 : 0;
-	int rc;
+	struct digest whole;
 
-	r->set = f;
-	r->context = c;
-	r->users = 1 + (helpers > 0 ? helpers : 0);
-	pthread_mutex_init(&r->lock, NULL);
-	pthread_cond_init(&r->idle, NULL);
-	for (int i = 0; i < helpers; i++)
-		pool_submit(pool, help, r);
-	hash_some(r);
-	pthread_mutex_lock(&r->lock);
-	while (r->active)
-		pthread_cond_wait(&r->idle, &r->lock);
-	r->set = NULL;
-	rc = r->failed ? -1 : 0;
-	if (rc < 0)
-		*e = r->err;
-	leave(r);
-	return rc;
-}
-
-void fileset_key_one(const struct project_file *s, struct key *k)
-{
-	struct digest d;
-	struct hasher h;
-
-	hasher_init(&h);
-	hasher_str(&h, s->dest);
-	hasher_int(&h, s->type);
-	hasher_int(&h, s->executable);
-	hasher_digest(&h, &s->digest);
-	hasher_str(&h, s->link);
-	hasher_field(&h, s->capability, s->capability_size);
-	hasher_end(&h, &d);
-	key_digest(k, arena_printf(k->arena, "file %s", s->path), &d);
-}
-
-void fileset_key(const struct fileset *f, struct key *k)
-{
-	for (size_t i = 0; i < f->files.len; i++)
-		fileset_key_one(&f->files.at[i], k);
+	fileset_digest(f, times, &whole);
+	key_many(k, "files", &whole, times ? list_files_and_times : list_files, f);
 }

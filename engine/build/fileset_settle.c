@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/path.h"
 #include "build/fileset.h"
 
 void fileset_free(struct fileset *f)
@@ -35,9 +36,18 @@ void fileset_pattern(const char *dir, const char *rest, struct buf *out)
 static int by_dest(const void *a, const void *b)
 {
 	const struct project_file *x = a, *y = b;
-	int c = strcmp(x->dest, y->dest);
+	int c = path_compare(x->dest, y->dest);
 
 	return c ? c : strcmp(x->path, y->path);
+}
+
+/* What comes from one directory is in order already. */
+static bool is_sorted(const struct fileset *set)
+{
+	for (size_t i = 1; i < set->files.len; i++)
+		if (by_dest(&set->files.at[i - 1], &set->files.at[i]) > 0)
+			return false;
+	return true;
 }
 
 /* The same file named twice is one; two files for one place are an error. */
@@ -45,7 +55,7 @@ static int merge(struct fileset *set, struct err *e)
 {
 	size_t n = 0;
 
-	if (set->files.len)
+	if (!is_sorted(set))
 		qsort(set->files.at, set->files.len, sizeof(*set->files.at), by_dest);
 	for (size_t i = 0; i < set->files.len; i++) {
 		struct project_file *s = &set->files.at[i],

@@ -12,6 +12,7 @@ void key_fini(struct key *k)
 {
 	hasher_drop(&k->hash);
 	vec_fini(&k->parts);
+	vec_fini(&k->many);
 }
 
 void key_scope(struct key *k, const char *scope)
@@ -19,7 +20,8 @@ void key_scope(struct key *k, const char *scope)
 	k->scope = arena_strdup(k->arena, scope);
 }
 
-static void add(struct key *k, const char *name, const char *text, const struct digest *d)
+static void add_part(struct key *k, const char *name, const char *text,
+                     const struct digest *d)
 {
 	struct component c = { .digest = *d };
 
@@ -27,6 +29,11 @@ static void add(struct key *k, const char *name, const char *text, const struct 
 	if (text && strlen(text) <= 200)
 		c.text = arena_strdup(k->arena, text);
 	vec_push(&k->parts, c);
+}
+
+static void add(struct key *k, const char *name, const char *text, const struct digest *d)
+{
+	add_part(k, name, text, d);
 	/* The scope stays out of the hash: it is for people. */
 	hasher_str(&k->hash, name);
 	hasher_digest(&k->hash, d);
@@ -62,6 +69,42 @@ void key_strings(struct key *k, const char *name, const char *const *at, size_t 
 void key_digest(struct key *k, const char *name, const struct digest *d)
 {
 	add(k, name, NULL, d);
+}
+
+void key_many(struct key *k, const char *name, const struct digest *whole,
+              void (*list)(const void *self, struct key *k), const void *self)
+{
+	struct key_many m = { k->parts.len, k->scope, list, self };
+
+	add(k, name, NULL, whole);
+	vec_push(&k->many, m);
+}
+
+void key_name(struct key *k, const char *name, const struct digest *d)
+{
+	add_part(k, name, NULL, d);
+}
+
+const struct component *key_components(struct key *k, size_t *n)
+{
+	const char *scope = k->scope;
+	AUTO_FREE struct component *parts = k->parts.at;
+	size_t len = k->parts.len;
+
+	memset(&k->parts, 0, sizeof(k->parts));
+	for (size_t i = 0, next = 0; i < len; i++) {
+		if (next == k->many.len || k->many.at[next].at != i) {
+			vec_push(&k->parts, parts[i]);
+			continue;
+		}
+		k->scope = k->many.at[next].scope;
+		k->many.at[next].list(k->many.at[next].self, k);
+		next++;
+	}
+	k->many.len = 0;
+	k->scope = scope;
+	*n = k->parts.len;
+	return k->parts.at;
 }
 
 void key_value(const struct key *k, struct digest *out)

@@ -14,11 +14,22 @@ struct component {
 	struct digest digest; /* of the value */
 };
 
+struct key;
+
+/* A field that stands for many things, which are only named when somebody asks. */
+struct key_many {
+	size_t at; /* in `parts`, which holds the whole */
+	const char *scope;
+	void (*list)(const void *self, struct key *k); /* calls key_name */
+	const void *self;
+};
+
 struct key {
 	struct arena *arena; /* borrowed; holds names and texts */
 	struct hasher hash;
 	const char *scope; /* in front of each name: "step 3 copy: " */
 	VEC(struct component) parts;
+	VEC(struct key_many) many;
 };
 
 void key_init(struct key *k, struct arena *a);
@@ -31,6 +42,12 @@ void key_int(struct key *k, const char *name, int64_t value);
 /* A list: hashed with its borders, shown with spaces. */
 void key_strings(struct key *k, const char *name, const char *const *at, size_t n);
 void key_digest(struct key *k, const char *name, const struct digest *d);
+/* `list` and what it needs must be there until the last key_components. */
+void key_many(struct key *k, const char *name, const struct digest *whole,
+              void (*list)(const void *self, struct key *k), const void *self);
+void key_name(struct key *k, const char *name, const struct digest *d);
+/* All fields, by name; borrowed until one is added. */
+const struct component *key_components(struct key *k, size_t *n);
 /* The key of all fields so far; more may follow. */
 void key_value(const struct key *k, struct digest *out);
 

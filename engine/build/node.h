@@ -57,7 +57,8 @@ struct node {
 struct build {
 	const struct recipe *recipe;
 	struct build_options o;
-	struct pool *pool; /* compresses */
+	struct pool *pool; /* compresses, reads and hashes */
+	struct stat_cache *cache;
 	atomic_bool cancelled;
 	VEC(struct node *) nodes; /* in the recipe's order, then by platform */
 	struct map by_name;       /* target and platform → struct node * */
@@ -114,6 +115,7 @@ bool node_waits_for_rule(const struct node *n);
 /* -W names this file, relative to the node's directory. */
 bool node_touched(const struct node *n, const char *path);
 void node_force(struct node *n, const char *path);
+void node_force_touched(struct node *n, const struct fileset *set);
 /* What forces something that it needs forces it, too. */
 void node_inherit_force(struct node *n);
 MUST_CHECK int node_plan(struct node *n, struct err *e);

@@ -94,6 +94,8 @@ int build_context(struct build *b, const struct target *t, struct context **out,
 		return 0;
 	if (context_open(out, b->recipe, t->dir, e) < 0)
 		return -1;
+	(*out)->cache = b->cache;
+	(*out)->pool = b->pool;
 	map_put(&b->contexts, t->dir, *out);
 	return 0;
 }

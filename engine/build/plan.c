@@ -43,23 +43,11 @@ void node_inherit_force(struct node *n)
 		n->forced = n->needs.at[i]->forced;
 }
 
-static int key_fileset(struct node *n, struct fileset *set, bool with_mtime,
-                       struct err *e)
+void node_force_touched(struct node *n, const struct fileset *set)
 {
-	if (fileset_hash(set, n->context, n->build->pool, e) < 0)
-		return -1;
-	for (size_t i = 0; i < set->files.len; i++) {
-		const struct project_file *s = &set->files.at[i];
-
-		fileset_key_one(s, &n->key);
-		if (with_mtime)
-			key_int(&n->key,
-			        arena_printf(n->key.arena, "time of %s", s->path),
-			        s->mtime);
-		if (node_touched(n, s->path))
-			node_force(n, s->path);
-	}
-	return 0;
+	for (size_t i = 0; n->build->o.n_touched && i < set->files.len; i++)
+		if (node_touched(n, set->files.at[i].path))
+			node_force(n, set->files.at[i].path);
 }
 
 static int key_copy(struct node *n, const struct step_copy *c, struct step_plan *p,
@@ -86,9 +74,12 @@ static int key_copy(struct node *n, const struct step_copy *c, struct step_plan 
 		           &from->plan_key);
 		return 0;
 	}
-	if (fileset_collect(&p->files, n->context, c, e) < 0)
+	if (fileset_collect(&p->files, n->context, c, e) < 0 ||
+	    fileset_hash(p->files, n->context, e) < 0)
 		return -1;
-	return key_fileset(n, p->files, c->mtime == MTIME_KEEP, e);
+	fileset_key(p->files, c->mtime == MTIME_KEEP, k);
+	node_force_touched(n, p->files);
+	return 0;
 }
 
 static int key_unpack(struct node *n, const struct step_unpack *u, struct step_plan *p,

@@ -92,6 +92,8 @@ int record_target(struct node *n, struct err *e)
 {
 	AUTO_BUF key = BUF_INIT, old = BUF_INIT, record = BUF_INIT;
 	struct state *s = n->build->o.store->state;
+	const struct component *parts;
+	size_t n_parts;
 	int found;
 
 	node_key(n, &key);
@@ -103,7 +105,8 @@ int record_target(struct node *n, struct err *e)
 	if (keep_reasons(n, e) < 0)
 		return -1;
 	buf_add(&record, n->plan_key.b, DIGEST_SIZE);
-	components_encode(n->key.parts.at, n->key.parts.len, &record);
+	parts = key_components(&n->key, &n_parts);
+	components_encode(parts, n_parts, &record);
 	return state_put(s, STATE_TARGETS, key.s, key.len, record.s, record.len, e);
 }
 

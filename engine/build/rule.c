@@ -64,7 +64,7 @@ static int add_files(struct node *n, const struct strings *patterns, struct hash
 
 	if (fileset_glob(&set, n->context, patterns, e) < 0)
 		return -1;
-	rc = fileset_hash(set, n->context, n->build->pool, e);
+	rc = fileset_hash(set, n->context, e);
 	for (size_t i = 0; rc == 0 && i < set->files.len; i++) {
 		const struct project_file *f = &set->files.at[i];
 

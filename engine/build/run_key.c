@@ -70,7 +70,7 @@ static void key_fields(struct key *k, const struct node *n, const struct step_ru
 	key_int(k, "ssh", r->ssh);
 	key_strings(k, "inputs", r->inputs.at, r->inputs.n);
 	if (p->files)
-		fileset_key(p->files, k);
+		fileset_key(p->files, false, k);
 }
 
 static bool has_program(const char *name)
@@ -136,7 +136,7 @@ static int find_inputs(struct node *n, const struct step_run *r, struct step_pla
 	if (!r->inputs.n)
 		return 0;
 	if (fileset_collect(&p->files, n->context, &inputs, e) < 0 ||
-	    fileset_hash(p->files, n->context, n->build->pool, e) < 0)
+	    fileset_hash(p->files, n->context, e) < 0)
 		return err_wrap(e, "inputs");
 	return 0;
 }
@@ -149,20 +149,15 @@ static int find_mounts(struct node *n, const struct step_run *r, struct step_pla
 	for (size_t i = 0; i < r->n_mounts; i++) {
 		const char *source = r->mounts[i].source;
 		struct step_copy bound = { .sources = { &source, 1 }, .parents = true };
-		AUTO(arena_fini) struct arena a = ARENA_INIT;
 		struct fileset *set;
-		struct key k;
 		int rc;
 
 		if (r->mounts[i].type == MOUNT_TMPFS || r->mounts[i].from)
 			continue;
 		if (fileset_collect(&set, n->context, &bound, e) < 0)
 			return err_wrap(e, "mount");
-		rc = fileset_hash(set, n->context, n->build->pool, e);
-		key_init(&k, &a);
-		fileset_key(set, &k);
-		key_value(&k, &p->mounted[i]);
-		key_fini(&k);
+		rc = fileset_hash(set, n->context, e);
+		fileset_digest(set, false, &p->mounted[i]);
 		fileset_free(set);
 		if (rc < 0)
 			return err_wrap(e, "mount");
@@ -175,9 +170,8 @@ int run_key(struct node *n, const struct step_run *r, struct step_plan *p, struc
 	if (find_inputs(n, r, p, e) < 0 || find_mounts(n, r, p, e) < 0)
 		return -1;
 	key_fields(&n->key, n, r, p, false);
-	for (size_t i = 0; p->files && i < p->files->files.len; i++)
-		if (node_touched(n, p->files->files.at[i].path))
-			node_force(n, p->files->files.at[i].path);
+	if (p->files)
+		node_force_touched(n, p->files);
 	n->flat |= run_flat_owners(n->build);
 	if (run_flat_owners(n->build))
 		key_str(&n->key, "owners", "flat");

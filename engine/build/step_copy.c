@@ -123,7 +123,7 @@ static const struct project_file *first_name(const struct place_work *pw,
 
 	while (f->type == TOC_HARDLINK && lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
-		int c = strcmp(pw->set->files.at[mid].dest, f->link);
+		int c = path_compare(pw->set->files.at[mid].dest, f->link);
 
 		if (c == 0)
 			return &pw->set->files.at[mid];

@@ -13,12 +13,13 @@ static void compare(struct key *now, const struct component *then, size_t n, why
 {
 	AUTO(map_fini) struct map old = MAP_INIT, seen = MAP_INIT;
 	char a[DIGEST_TEXT], b[DIGEST_TEXT];
+	size_t n_parts;
+	const struct component *parts = key_components(now, &n_parts);
 
 	for (size_t i = 0; i < n; i++)
 		map_put(&old, then[i].name, (void *)&then[i]);
-	for (size_t i = 0; i < now->parts.len; i++) {
-		const struct component *c = &now->parts.at[i],
-				       *was = map_get(&old, c->name);
+	for (size_t i = 0; i < n_parts; i++) {
+		const struct component *c = &parts[i], *was = map_get(&old, c->name);
 
 		map_put(&seen, c->name, (void *)c);
 		if (!was)

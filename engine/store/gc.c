@@ -14,6 +14,7 @@
 #include "os/lock.h"
 #include "store/blobs.h"
 #include "store/gc_list.h"
+#include "store/stat_cache.h"
 
 enum {
 	HOUR = 60 * 60,
@@ -488,6 +489,8 @@ int gc_run(struct store *s, const struct gc_options *o, struct gc_report *r,
 	}
 	gc_list_init(&g.list, o->rooms);
 	rc = collect(&g, e);
+	if (rc == 0 && !o->dry_run)
+		rc = stat_cache_sweep(s->state, e);
 	gc_list_fini(&g.list);
 	free(g.order);
 	if (s->lease >= 0 && rc == 0)

@@ -31,7 +31,7 @@ static const char *const names[STATE_TABLES] = {
 	[STATE_RULES] = "rules",     [STATE_CHECKS] = "checks",
 	[STATE_SOURCES] = "sources", [STATE_FACTS] = "facts",
 	[STATE_GONE] = "gone",       [STATE_SIZES] = "sizes",
-	[STATE_USED] = "used",
+	[STATE_FILES] = "files",     [STATE_USED] = "used",
 };
 
 static int failed(int rc, const char *what, struct err *e)
@@ -305,6 +305,49 @@ int state_put(struct state *s, enum state_table t, const void *key, size_t key_l
 	struct state_change c = { t, key, key_len, data, n };
 
 	return state_change(s, &c, 1, e);
+}
+
+struct state_view {
+	struct state *state;
+	MDB_txn *txn; /* NULL: of a store that does not exist yet */
+};
+
+int state_view_open(struct state_view **out, struct state *s, struct err *e)
+{
+	MDB_txn *txn = NULL;
+	int rc = s->env ? mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn) : 0;
+
+	if (rc)
+		return failed(rc, "read", e);
+	*out = mem_alloc(sizeof(**out));
+	**out = (struct state_view){ s, txn };
+	return 0;
+}
+
+void state_view_close(struct state_view *v)
+{
+	if (v && v->txn)
+		mdb_txn_abort(v->txn);
+	free(v);
+}
+
+int state_view_get(struct state_view *v, enum state_table t, const void *key,
+                   size_t key_len, const void **out, size_t *n, struct err *e)
+{
+	struct digest space;
+	MDB_val k = key_of(key, key_len, &space), found;
+	int rc;
+
+	if (!v->txn || !v->state->present[t])
+		return 0;
+	rc = mdb_get(v->txn, v->state->tables[t], &k, &found);
+	if (rc == MDB_NOTFOUND)
+		return 0;
+	if (rc)
+		return failed(rc, "read", e);
+	*out = found.mv_data;
+	*n = found.mv_size;
+	return 1;
 }
 
 static int each(struct state *s, MDB_txn *txn, MDB_cursor *cursor, enum state_table t,

@@ -21,6 +21,7 @@ enum state_table {
 	STATE_FACTS,   /* name → what was found out about this machine by trying */
 	STATE_GONE, /* key of a result that gc took → when, decimal seconds since 1970 */
 	STATE_SIZES, /* path of a directory below the store → what it takes, see gc.c */
+	STATE_FILES, /* directory → digests of its files, see stat_cache.h */
 	STATE_USED, /* table and key → when the record was last read or written: private
 	             */
 	STATE_TABLES,
@@ -50,6 +51,15 @@ struct state_change {
 };
 MUST_CHECK int state_change(struct state *s, const struct state_change *list, size_t n,
                             struct err *e);
+
+/* All tables as they were when the view was opened, without copies. For one thread at a
+ * time, and not for long: pages that it shows cannot be used again. */
+struct state_view;
+MUST_CHECK int state_view_open(struct state_view **out, struct state *s, struct err *e);
+void state_view_close(struct state_view *v); /* NULL is fine */
+/* 1: *out and *n, borrowed from the view; 0: absent; -1. Does not count as use. */
+MUST_CHECK int state_view_get(struct state_view *v, enum state_table t, const void *key,
+                              size_t key_len, const void **out, size_t *n, struct err *e);
 
 /* Of the records in tables up to STATE_SOURCES it is known when they were last used, to
  * STATE_USE_GRAIN seconds: noted when that has passed since the last time, all at once in
