@@ -401,3 +401,20 @@ confined() {
 	fi
 	"$BATS_RUN_TMPDIR/confine" "$@"
 }
+
+# podman_run LAYOUT [COMMAND…]: what a user of the image sees. With limits that we may set where root lacks rights,
+# and the control groups of today where the machine also has those of yesterday.
+podman_run() {
+	local layout=$1
+	shift
+	unshare --mount --cgroup sh -c '
+		[ "$(stat -fc %T /sys/fs/cgroup)" = cgroup2fs ] || mount -t cgroup2 none /sys/fs/cgroup
+		exec "$@"' sh podman --root "$DIR/podman" --runroot "$DIR/podman.run" --storage-driver vfs \
+		--cgroup-manager cgroupfs run --rm --quiet --cgroups disabled --network none \
+		--ulimit nofile=1024:1024 --ulimit nproc=4096:4096 "oci:$layout" "$@"
+}
+
+needs_podman() {
+	needs_root
+	command -v podman >/dev/null || skip "podman is not installed"
+}

@@ -133,6 +133,7 @@ apt_recipe() {   # ARGUMENTS…: installs into an image whose configuration is f
 		  from = base "$DEBIAN",
 		  copy { "/usr/local/bin/prog", from = made, to = "/usr/local/bin/" },
 		  run { "prog", "! command -v gcc" },
+		  config { entrypoint = { "prog" } },
 		}
 	LUA
 	ok imgmake --progress=plain slim
@@ -142,6 +143,10 @@ apt_recipe() {   # ARGUMENTS…: installs into an image whose configuration is f
 	ok imgmake --progress=plain slim
 	contains "$stderr" '^slim: made again$'
 	lacks "$stderr" 'Get:|Unpacking'
+	needs_podman
+	ok imgmake export slim oci:slim
+	ok podman_run slim
+	equal "$output" 'made again'
 }
 
 @test "a virtual environment made in a stage works in an image that has Python" {
@@ -161,10 +166,69 @@ apt_recipe() {   # ARGUMENTS…: installs into an image whose configuration is f
 		  copy { "/venv", from = deps, to = "/venv" },
 		  env { PATH = "/venv/bin:\${PATH}" },
 		  run { "python3 -c 'import answer, sys; print(answer.said, sys.prefix)'" },
+		  config { cmd = { "python3", "-c", "import answer; print(answer.said)" } },
+		  user "65534:65534",
 		}
 	LUA
 	ok imgmake --progress=plain app
 	contains "$stderr" '^app: 42 /venv$'
+	needs_podman
+	ok imgmake export app oci:app
+	ok podman_run app
+	equal "$output" 42
+	ok podman_run app sh -c 'id -u; command -v python3'
+	equal "$output" $'65534\n/venv/bin/python3'
+}
+
+# The host's Node, which is quicker than Debian's 300 packages.
+node_project() {
+	command -v node >/dev/null && command -v npm >/dev/null || skip "node and npm are not installed"
+	curl -sfI --max-time 5 -o /dev/null https://registry.npmjs.org/is-odd || skip "the npm registry cannot be reached"
+	mkdir app host
+	cp "$(readlink -f "$(command -v node)")" host/node
+	cp -rL "$(dirname "$(dirname "$(readlink -f "$(command -v npm)")")")" host/npm
+	cat >app/index.js <<-'EOT'
+		console.log(require("is-odd")(3), process.version)
+	EOT
+	echo '{ "name": "app", "version": "1.0.0", "dependencies": { "is-odd": "3.0.1" } }' >app/package.json
+	(cd app && npm install --package-lock-only --ignore-scripts >/dev/null 2>&1) ||
+		skip "npm cannot make a package-lock.json here"
+}
+
+@test "npm ci in a stage, its modules in an image with Node alone" {
+	node_project
+	shared_store
+	recipe <<-LUA
+		local node = stage "node" { from = base "$DEBIAN_APT", copy { "host/node", to = "/usr/bin/", mode = "0755" } }
+		local modules = stage "modules" {
+		  from = node,
+		  copy { "host/npm", to = "/usr/lib/npm" },
+		  copy { "app/package.json", "app/package-lock.json", to = "/app/" },
+		  run { "node /usr/lib/npm/bin/npm-cli.js ci --no-audit --no-fund --no-update-notifier", workdir = "/app",
+		        cache = { "/root/.npm" }, secret = { "ca" }, env = { NODE_EXTRA_CA_CERTS = "/run/secrets/ca" } },
+		}
+		image "app" {
+		  from = node,
+		  copy { "/app/node_modules", from = modules, to = "/app/node_modules" },
+		  copy { "app/index.js", to = "/app/" },
+		  workdir "/app",
+		  run { "node index.js" },
+		  config { cmd = { "node", "index.js" } },
+		}
+	LUA
+	# Where the host has a certificate of its own between it and the world, the step needs it.
+	local ca="${NODE_EXTRA_CA_CERTS:-/etc/ssl/certs/ca-certificates.crt}"
+	ok imgmake --progress=plain --secret "ca=$ca" app
+	contains "$stderr" '^app: true v'
+	# Code changes, dependencies do not: they are not installed again.
+	echo 'console.log("again", require("is-odd")(4))' >app/index.js
+	ok imgmake --progress=plain --secret "ca=$ca" app
+	contains "$stderr" '^app: again false$'
+	lacks "$stderr" 'added .* packages'
+	needs_podman
+	ok imgmake export --secret "ca=$ca" app oci:app-image
+	ok podman_run app-image
+	equal "$output" 'again false'
 }
 
 @test "a package that does not exist fails the step, and apt says why" {

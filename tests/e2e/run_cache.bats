@@ -56,6 +56,92 @@ log_is() {   # WORDS: what make has made so far, in all builds
 	equal "$(xargs <d/out)" "A H2 other H2"
 }
 
+# The steps of "A, B, A" for a tool that keeps what it made in /obj: the file `src` shows up in /out of the image.
+a_b_a() {   # FILE CONTENT-A CONTENT-B OTHER-FILE: /out holds what the tool made of FILE last
+	local file=$1 a=$2 b=$3 other=$4
+	printf %s "$a" >"$file"
+	made_of "$a"
+	printf %s "$b" >"$file"
+	made_of "$b"
+	printf %s "$a" >"$file"
+	made_of "$a"
+	# The first build is known, so the tool was not run: now it is, with what it made of B still there.
+	echo 1 >"$other"
+	made_of "$a"
+	# Back and forth between two runs, and an older file put in its place.
+	printf %s "$b" >"$file"
+	touch -d 2001-01-01 "$file"
+	echo 2 >"$other"
+	made_of "$b"
+	printf %s "$a" >"$file"
+	touch -d 2000-01-01 "$file"
+	echo 3 >"$other"
+	made_of "$a"
+}
+
+made_of() {   # CONTENT: its word is in the tool's output, and the other's is not
+	local word
+	word=$(grep -oE '(FIRST|SECOND)' <<<"$1")
+	rm -rf d
+	imgmake export x dir:d || return 1
+	equal "$(grep -aoE 'FIRST|SECOND' d/out | sort -u)" "$word"
+}
+
+@test "ninja is never stale: A, B, A" {
+	needs_root
+	command -v ninja >/dev/null || skip "ninja is not installed"
+	mkdir src
+	cp "$(command -v ninja)" ninja
+	printf '%s\n' 'builddir = /obj' 'rule cat' '  command = cat $in >$out; echo $out >>/obj/log' \
+		'build /obj/a: cat a' 'build /obj/all: cat /obj/a' >src/build.ninja
+	recipe <<-LUA
+		image "x" {
+		  from = base "$DEBIAN_APT",
+		  copy { "ninja", to = "/usr/bin/", mode = "0755" },
+		  copy { "src", to = "/src" },
+		  run { "ninja && cp /obj/all /out && cp /obj/log /log", cache = { "/obj" }, workdir = "/src" },
+		}
+	LUA
+	a_b_a src/a FIRST SECOND src/other
+	# And what has not changed is not made again: the last build made both, this one neither.
+	local before
+	before=$(wc -l <d/log)
+	echo 4 >src/other
+	made_of FIRST
+	equal "$(wc -l <d/log)" "$before"
+}
+
+# What rustc needs to make a library that uses no other one: no linker, no standard library.
+rust_toolchain() {
+	local root f home
+	command -v cargo >/dev/null && command -v rustc >/dev/null || skip "cargo and rustc are not installed"
+	home=$(getent passwd "$(id -u)" | cut -d: -f6)   # where rustup has them
+	root=$(HOME=$home rustc --print sysroot) || skip "rustc does not work here"
+	f=$root/lib/rustlib/$(HOME=$home rustc -vV | sed -n 's/^host: //p')/lib
+	mkdir -p rust/bin "rust/${f#"$root"/}"
+	cp -l "$root"/bin/{cargo,rustc} rust/bin/ 2>/dev/null || cp "$root"/bin/{cargo,rustc} rust/bin/ || skip "cargo is not where rustc is"
+	cp -lP "$root"/lib/*.so* rust/lib/ 2>/dev/null || cp -P "$root"/lib/*.so* rust/lib/
+	cp "$f"/lib{core,compiler_builtins}-* "rust/${f#"$root"/}/"
+}
+
+@test "cargo is never stale: A, B, A" {
+	needs_root
+	rust_toolchain
+	mkdir -p src/src
+	printf '[package]\nname = "lib"\nversion = "1.0.0"\nedition = "2021"\n[lib]\npath = "src/lib.rs"\n' >src/Cargo.toml
+	printf '#![no_std]\nmod word;\npub static WORD: &str = word::WORD;\n' >src/src/lib.rs
+	recipe <<-LUA
+		image "x" {
+		  from = base "$DEBIAN_APT",
+		  copy { "src", to = "/src" },
+		  run { "/rust/bin/cargo build --offline -q && cp /target/debug/liblib.rlib /out",
+		        cache = { "/target" }, mount = { { "rust", path = "/rust" } }, workdir = "/src",
+		        env = { CARGO_TARGET_DIR = "/target", CARGO_HOME = "/tmp/cargo", RUSTC = "/rust/bin/rustc" } },
+		}
+	LUA
+	a_b_a src/src/word.rs 'pub const WORD: &str = "FIRST";' 'pub const WORD: &str = "SECOND";' src/other
+}
+
 @test "a build that fails has used the cache: going back is a change" {
 	needs_root
 	maker
