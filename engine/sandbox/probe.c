@@ -138,13 +138,18 @@ static bool apparmor_restricts(void)
 /* A namespace that may be made, but in which nothing is allowed, is its other way. */
 static void explain_apparmor(struct sandbox_finding *f)
 {
+	const char *install =
+		geteuid() == 0 ? "make install && " : "make install && sudo ";
+
 	missing(f,
 	        "AppArmor keeps user namespaces from us "
 	        "(kernel.apparmor_restrict_unprivileged_userns)",
-	        access("/etc/apparmor.d/imgmake", F_OK) == 0
-	                ? "apparmor_parser -r /etc/apparmor.d/imgmake"
-	                : "make install && "
-	                  "sudo apparmor_parser -r /etc/apparmor.d/imgmake");
+	        "");
+	if (access("/etc/apparmor.d/imgmake", F_OK) == 0)
+		install = "";
+	remedy(f, install);
+	strncat(f->remedy, "apparmor_parser -r /etc/apparmor.d/imgmake",
+	        sizeof(f->remedy) - strlen(f->remedy) - 1);
 }
 
 static void explain_no_namespace(struct sandbox_finding *f, const struct err *e)
