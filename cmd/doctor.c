@@ -102,6 +102,9 @@ static json_t *libraries(void)
 
 static bool steps_work(const struct sandbox_probe *p, const struct store_place *store)
 {
+	for (size_t i = 0; i < p->n_findings; i++)
+		if (p->findings[i].needed && !p->findings[i].ok)
+			return false;
 	return store->path && p->users != SANDBOX_NOBODY &&
 	       p->rootfs != SANDBOX_NO_ROOTFS;
 }
@@ -199,6 +202,7 @@ static int probe(struct session *s, const struct store_place *store, struct sand
 	else
 		buf_adds(&dir, "/tmp");
 	o.dir = dir.s;
+	o.chroot = s->options->isolation == ISOLATION_CHROOT;
 	return sandbox_open(out, &o, e);
 }
 

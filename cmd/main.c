@@ -215,7 +215,7 @@ const struct command commands[] = {
 	  "imgmake logout registry.example.com", NULL, 0, 1, 1, cmd_logout },
 	{ "doctor", "", "what this machine lacks for run steps, and how to get it",
 	  "Exits 0 if run steps work here, 1 if not.", "imgmake doctor", NULL,
-	  TAKES_STORE | TAKES_JSON, 0, 0, cmd_doctor },
+	  TAKES_STORE | TAKES_JSON | TAKES_SANDBOX, 0, 0, cmd_doctor },
 	{ "gc", "", "remove from the store what was not used for longest",
 	  "Builds do this by themselves at their end, when the store is larger than "
 	  "IMGMAKE_MAX_SIZE (20 GB or a tenth of the disk, the smaller) or has what was not used "

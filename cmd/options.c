@@ -10,6 +10,7 @@
 #include "base/amount.h"
 #include "base/nearest.h"
 
+static const char *const isolations[] = { "auto", "chroot", NULL };
 static const char *const lock_modes[] = { "update", "strict", NULL };
 static const char *const progress_modes[] = { "auto", "tty", "plain", "json", NULL };
 static const char *const debug_modes[] = { "explain", NULL };
@@ -53,6 +54,10 @@ static const struct opt common[] = {
 	  COUNT(pids), TAKES_BUILD },
 	{ 0, "runtime", "NAME", "run steps by crun, runc, runsc, or an absolute path",
 	  TEXT(runtime), TAKES_BUILD },
+	{ 0, "isolation", "HOW",
+	  "how run steps are kept apart; chroot: the last resort in containers without "
+	  "namespaces",
+	  CHOICE(isolation, isolations), TAKES_BUILD | TAKES_SANDBOX },
 	{ 'd', "debug", "WHAT", "say why each target is rebuilt",
 	  CHOICE(debug, debug_modes), TAKES_BUILD },
 	{ 0, "dirty", NULL, "deploy a release from a working tree with changes",

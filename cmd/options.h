@@ -13,6 +13,7 @@
 
 enum lock_mode { LOCK_AUTO, LOCK_UPDATE, LOCK_STRICT };
 enum progress_mode { SHOW_UNSAID, SHOW_AUTO, SHOW_TTY, SHOW_PLAIN, SHOW_JSON };
+enum isolation { ISOLATION_UNSAID, ISOLATION_AUTO, ISOLATION_CHROOT };
 enum debug_mode { DEBUG_NONE, DEBUG_EXPLAIN };
 
 /* What was said. Strings are borrowed from argv and its lists are owned. Commands add
@@ -42,6 +43,7 @@ struct options {
 	bool repair;                                        /* fsck */
 	bool all;                                           /* gc */
 	int lock;                                           /* enum lock_mode */
+	int isolation;                                      /* enum isolation */
 	int progress;                                       /* enum progress_mode */
 	int debug;                                          /* enum debug_mode */
 	bool with_parents, allow_flat_owners;               /* deploy */
@@ -107,6 +109,7 @@ enum {
 	TAKES_DEPLOY = 1 << 7,   /* --dirty */
 	TAKES_REST = 1 << 8,     /* words behind `--` are kept apart */
 	TAKES_PLATFORM = 1 << 9, /* --platform, without a recipe */
+	TAKES_SANDBOX = 1 << 10, /* --isolation, without a build */
 };
 
 struct terminal;

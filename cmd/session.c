@@ -169,6 +169,7 @@ static int open_build(struct session *s, struct err *e)
 		.lock_strict = lock_strict(s),
 		.no_host = o->no_host,
 		.runtime = o->runtime,
+		.chroot = o->isolation == ISOLATION_CHROOT,
 		.n_platforms = o->platforms.len,
 		.limits = { o->timeout, o->memory, o->pids },
 		.shell_on_fail = o->shell_on_fail && isatty(STDIN_FILENO),

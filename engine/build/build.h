@@ -23,6 +23,7 @@ struct build_options {
 	bool lock_strict; /* an unlocked base or download is an error */
 	bool trace;       /* tells each target's reasons and each step as it is made */
 	bool no_host;     /* host rules are refused */
+	bool chroot;      /* --isolation=chroot: see struct sandbox_options */
 	const char *const *touched; /* -W: project files that count as changed; relative
 	                               to the root */
 	size_t n_touched;

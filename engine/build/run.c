@@ -20,7 +20,8 @@ static int read_difference(struct runner *x, struct err *e)
 		                  .stubs = &x->stubs,
 		                  .mtime = build_epoch(x->w->node->build),
 		                  .flat = x->probe->users == SANDBOX_SINGLE,
-		                  .no_devices = x->probe->users != SANDBOX_ROOT,
+		                  .no_devices = x->probe->users != SANDBOX_ROOT ||
+		                                x->probe->chroot,
 		                  .inside = x->inside };
 
 	return diff_read(&x->diff, &o, e);

@@ -41,6 +41,7 @@ struct run_place {
 	struct owner user;
 	const char *home; /* unless the image or the step says one */
 	enum sandbox_users users;
+	bool alone; /* caches are nobody else's meanwhile, however they are shared */
 };
 
 /* A cache directory in use. */

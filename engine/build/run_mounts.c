@@ -74,8 +74,9 @@ static int lock_private(struct run_mounts *m, struct store *s, const char *id,
 
 /* Locked ones wait for their turn; shared ones are held so that gc leaves them. */
 static int open_cache(struct run_mounts *m, struct store *s, const struct run_cache *c,
-                      enum sandbox_users users, struct err *e)
+                      const struct run_place *at, struct err *e)
 {
+	enum sandbox_users users = at->users;
 	struct used_cache used = { .dir = cache_name(m, c->id, users, 0) };
 	int lock;
 
@@ -83,7 +84,7 @@ static int open_cache(struct run_mounts *m, struct store *s, const struct run_ca
 		lock = lock_private(m, s, c->id, users, &used.dir, e);
 	else
 		lock = lock_take(s->dir, arena_printf(&m->arena, "%s.lock", used.dir),
-		                 c->sharing == CACHE_LOCKED, e);
+		                 at->alone || c->sharing == CACHE_LOCKED, e);
 	if (lock < 0)
 		return -1;
 	vec_push(&m->fds, lock);
@@ -124,14 +125,14 @@ static int by_index(const void *a, const void *b)
 
 /* In the same order by everyone, so that no two wait for each other. */
 static int lock_caches(struct run_mounts *m, struct store *s, struct asked_cache *all,
-                       size_t n, enum sandbox_users users, struct err *e)
+                       size_t n, const struct run_place *at, struct err *e)
 {
 	qsort(all, n, sizeof(*all), by_id);
 	for (size_t i = 0; i < n; i++) {
 		bool again = i && all[i].c->sharing != CACHE_PRIVATE &&
 		             !strcmp(all[i].c->id, all[i - 1].c->id);
 
-		if (!again && open_cache(m, s, all[i].c, users, e) < 0)
+		if (!again && open_cache(m, s, all[i].c, at, e) < 0)
 			return err_wrap(e, "cache %s", all[i].c->id);
 		all[i].used = m->caches.len - 1;
 	}
@@ -140,7 +141,7 @@ static int lock_caches(struct run_mounts *m, struct store *s, struct asked_cache
 }
 
 static int add_caches(struct run_mounts *m, struct work *w, const struct step_run *r,
-                      enum sandbox_users users, struct err *e)
+                      const struct run_place *at, struct err *e)
 {
 	struct store *s = w->node->build->o.store;
 	AUTO_FREE struct asked_cache *all = mem_alloc((r->n_caches + 1) * sizeof(*all));
@@ -150,7 +151,7 @@ static int add_caches(struct run_mounts *m, struct work *w, const struct step_ru
 	for (size_t i = 0; i < r->n_caches; i++)
 		all[i] = (struct asked_cache){ &r->caches[i], i, 0 };
 	if (file_mkdirs(s->dir, "cache", 0700, e) < 0 ||
-	    lock_caches(m, s, all, r->n_caches, users, e) < 0)
+	    lock_caches(m, s, all, r->n_caches, at, e) < 0)
 		return -1;
 	for (size_t i = 0; i < r->n_caches; i++) {
 		struct sandbox_mount mount = { .kind = SANDBOX_BIND,
@@ -292,7 +293,7 @@ int run_mounts_make(struct run_mounts *m, struct work *w, const struct step_run 
 	for (size_t i = 0; i < r->n_mounts; i++)
 		if (add_mount(m, w, &r->mounts[i], i, e) < 0)
 			return -1;
-	if (add_caches(m, w, r, at->users, e) < 0)
+	if (add_caches(m, w, r, at, e) < 0)
 		return -1;
 	if (add_inputs(m, w, p->files, at->workdir, e) < 0)
 		return -1;

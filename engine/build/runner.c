@@ -27,6 +27,7 @@ int run_sandbox(struct build *b, struct sandbox **out, struct err *e)
 		buf_addf(&dir, "%s/tmp", b->o.store->path);
 		o.dir = dir.s;
 		o.runtime = b->o.runtime;
+		o.chroot = b->o.chroot;
 		rc = sandbox_open(&b->sandbox, &o, e);
 	}
 	*out = b->sandbox;
@@ -39,10 +40,11 @@ static int refuse_without_namespaces(const struct sandbox_probe *p, struct err *
 	if (p->users != SANDBOX_NOBODY && p->rootfs != SANDBOX_NO_ROOTFS)
 		return 0;
 	for (size_t i = 0; i < p->n_findings; i++)
-		if (!p->findings[i].ok && *p->findings[i].remedy)
+		if (!p->findings[i].ok && p->findings[i].needed)
 			return err_set(e, ERR_DENIED,
-			               "nothing can be run here: %s: %s; try: %s",
+			               "nothing can be run here: %s: %s%s%s",
 			               p->findings[i].what, p->findings[i].said,
+			               *p->findings[i].remedy ? "; try: " : "",
 			               p->findings[i].remedy);
 	return err_set(e, ERR_DENIED, "nothing can be run here; imgmake doctor says why");
 }
@@ -55,6 +57,7 @@ int runner_open(struct runner *x, struct err *e)
 		return -1;
 	x->probe = sandbox_probe_get(x->sandbox);
 	x->at.users = x->probe->users;
+	x->at.alone = x->probe->chroot;
 	if (x->probe->users == SANDBOX_RANGE)
 		x->inside = (struct inside){ sandbox_call, x->sandbox };
 	if (refuse_without_namespaces(x->probe, e) < 0)
@@ -63,13 +66,14 @@ int runner_open(struct runner *x, struct err *e)
 }
 
 /* Whose ids the owners of unpacked files are: those of another range cannot be used. */
-static const char *map_name(struct arena *a, enum sandbox_users u)
+static const char *map_name(struct arena *a, const struct sandbox_probe *p)
 {
+	enum sandbox_users u = p->users;
 	struct idmap uids, gids;
 	struct err ignored;
 
-	if (u == SANDBOX_ROOT)
-		return "root";
+	if (u == SANDBOX_ROOT) /* not all that root may set can be set in a container */
+		return p->chroot ? "chroot" : "root";
 	if (u != SANDBOX_RANGE || idmap_of_user(&uids, &gids, &ignored) < 0)
 		return "single";
 	return arena_printf(a, "range-%u-%u-%u-%u", uids.at[0].first, uids.at[0].count,
@@ -100,7 +104,7 @@ static int open_layers(struct runner *x, struct err *e)
 	struct layers_options o = { .store = x->w->node->build->o.store,
 		                    .memory = x->w->node->build->layers,
 		                    .n = x->w->below->layers.len,
-		                    .map = map_name(&x->w->arena, x->probe->users),
+		                    .map = map_name(&x->w->arena, x->probe),
 		                    .inside = x->inside,
 		                    .threads = x->w->node->build->o.jobs };
 

@@ -77,7 +77,7 @@ int child_kill_when_due(struct child *c)
 	if (c->kill_at && !c->killed) {
 		left = (c->kill_at - clock_ns()) / 1000000;
 		if (left <= 0) {
-			kill(-c->pid, SIGKILL);
+			kill(-c->pid, c->last_signal ? c->last_signal : SIGKILL);
 			c->killed = true;
 			left = -1;
 		}

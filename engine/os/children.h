@@ -13,6 +13,7 @@ struct child {
 	int wake;  /* eventfd of the owner: written when the child was told to end */
 	int64_t kill_at; /* monotonic, 0: never */
 	bool killed;
+	int last_signal; /* when it is due; 0: KILL */
 };
 
 /* How often all were interrupted. Read before starting a child and given to

@@ -63,18 +63,24 @@ static int keep(uint64_t mask, struct err *e)
 	return 0;
 }
 
-int caps_limit(struct err *e)
+/* A second chroot leads out of the first, and a disk's device node is all that is on it.
+ */
+static const uint64_t leads_out = CAP_BIT(CAP_SYS_CHROOT) | CAP_BIT(CAP_MKNOD);
+
+int caps_limit(const struct setup *s, struct err *e)
 {
+	uint64_t mask = s->chroot ? allowed_mask() & ~leads_out : allowed_mask();
+
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
 		return err_sys(e, "clear the ambient capabilities");
 	for (int c = 0; c < CAPS_MAX; c++) {
-		if (allowed_mask() & CAP_BIT(c))
+		if (mask & CAP_BIT(c))
 			continue;
 		if (prctl(PR_CAPBSET_READ, c, 0, 0, 0) == 1 &&
 		    prctl(PR_CAPBSET_DROP, c, 0, 0, 0) < 0)
 			return err_sys(e, "limit the capabilities");
 	}
-	return keep(allowed_mask(), e);
+	return keep(mask, e);
 }
 
 int caps_only_kill(struct err *e)

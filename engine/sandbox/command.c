@@ -138,6 +138,14 @@ static int become_runtime(const struct setup *s, struct err *e)
 	return err_sys(e, "run %s", s->runtime->argv[0]);
 }
 
+/* Where there is no pid namespace to end with. After the change of user, which clears it.
+ */
+static void end_with_first_process(const struct setup *s)
+{
+	if (s->chroot)
+		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+}
+
 int command_run(const struct setup *s, int workdir, struct err *e)
 {
 	umask(022);
@@ -145,9 +153,10 @@ int command_run(const struct setup *s, int workdir, struct err *e)
 		setsid();
 	if (s->runtime)
 		return become_runtime(s, e);
-	if (go_to_workdir(workdir, e) < 0 || limit(e) < 0 || caps_limit(e) < 0 ||
+	if (go_to_workdir(workdir, e) < 0 || limit(e) < 0 || caps_limit(s, e) < 0 ||
 	    become_user(s, e) < 0 || take_standard_fds(s, e) < 0)
 		return -1;
+	end_with_first_process(s);
 	reset_signals();
 	return filter(s, e) < 0 ? -1 : run_command(s, e);
 }

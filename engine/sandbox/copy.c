@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -303,4 +304,52 @@ int copy_layers(const struct copy_options *o, struct err *e)
 	rc = c.to < 0 ? -1 : merge(&c, o, e);
 	copying_fini(&c);
 	return rc < 0 ? err_wrap(e, "copy the layers") : 0;
+}
+
+static int copy_dir(struct copying *c, int from, int dir, const char *name,
+                    const struct stat *st, struct err *e)
+{
+	struct walk_options w = { .visit = visit, .self = c };
+
+	if (mkdirat(dir, name, 0700) < 0)
+		return err_sys(e, "make the directory %s", name);
+	c->to = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (c->to < 0)
+		return err_sys(e, "open the directory %s", name);
+	note_dir(c, ".", st, false);
+	if (copy_xattrs(from, c->to, name, e) < 0 || walk(from, ".", &w, e) < 0)
+		return -1;
+	return end_dirs(c, e);
+}
+
+static int copy_one(int from, int dir, const char *name, const struct stat *st,
+                    struct err *e)
+{
+	AUTO_CLOSE int to = openat(
+		dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	if (to < 0)
+		return err_sys(e, "make %s", name);
+	if (lift_bytes(from, to, name, e) < 0)
+		return -1;
+	return copy_meta(from, to, st, name, e);
+}
+
+int copy_tree(int from, int dir, const char *name, struct err *e)
+{
+	struct copying c = { .to = -1 };
+	char path[32];
+	AUTO_CLOSE int in = -1;
+	struct stat st;
+	int rc;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", from);
+	in = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (in < 0 || fstat(in, &st) < 0)
+		return err_sys(e, "open what is copied to %s", name);
+	if (!S_ISDIR(st.st_mode))
+		return copy_one(in, dir, name, &st, e);
+	rc = copy_dir(&c, in, dir, name, &st, e);
+	copying_fini(&c);
+	return rc;
 }

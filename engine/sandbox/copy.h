@@ -19,4 +19,9 @@ struct copy_options {
  * layers where the file system can. */
 MUST_CHECK int copy_layers(const struct copy_options *o, struct err *e);
 
+/* A directory with all that is in it, or a regular file; `from` may be O_PATH, `name` is
+ * new in `dir`. Owners, modes and times are kept. ERR_INVALID if there are devices or
+ * sockets. */
+MUST_CHECK int copy_tree(int from, int dir, const char *name, struct err *e);
+
 #endif

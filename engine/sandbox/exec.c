@@ -14,10 +14,12 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "sandbox/clone.h"
 #include "sandbox/exec.h"
+#include "sandbox/procs.h"
 #include "sandbox/setup.h"
 #include "sandbox/target.h"
 
@@ -75,18 +77,46 @@ static void close_others(const struct setup *s)
 	syscall(SYS_close_range, from, ~0U, 0);
 }
 
+/* Without a pid namespace: what we started, and what has our root. */
+static int signal_all(const struct setup *s, const struct procs *all, int sig)
+{
+	if (s->chroot)
+		return procs_signal(all, sig);
+	return kill(-1, sig);
+}
+
+/* Until nothing is left that could start more. Their parents gone, all are ours. */
+static int end_all(const struct procs *all, pid_t command, int status)
+{
+	const struct timespec pause = { .tv_nsec = 5000000 };
+	pid_t pid;
+	int how;
+
+	for (;;) {
+		procs_signal(all, SIGKILL);
+		while ((pid = waitpid(-1, &how, WNOHANG)) > 0)
+			if (pid == command)
+				status = how;
+		if (pid < 0 && errno == ECHILD)
+			return status;
+		nanosleep(&pause, NULL);
+	}
+}
+
 /* Reaps, and hands on TERM, which our parent sends; KILL comes from it too, 10 s later,
  * and takes all with us. When the command has ended we end, and what it left is killed by
  * the kernel. */
-static _Noreturn void first_process(struct setup *s, pid_t command)
+static _Noreturn void first_process(struct setup *s, const struct procs *all,
+                                    pid_t command)
 {
 	struct report r = { .kind = REPORT_END };
 	sigset_t wanted;
-	int status;
+	int status = 0, sig;
 
 	sigemptyset(&wanted);
 	sigaddset(&wanted, SIGCHLD);
 	sigaddset(&wanted, SIGTERM);
+	sigaddset(&wanted, SETUP_END_ALL);
 	for (;;) {
 		pid_t pid = waitpid(-1, &status, WNOHANG);
 
@@ -94,12 +124,16 @@ static _Noreturn void first_process(struct setup *s, pid_t command)
 			break;
 		if (pid > 0)
 			continue;
-		if (sigwaitinfo(&wanted, NULL) == SIGTERM) {
-			kill(-1, SIGTERM);
-			kill(-1, SIGCONT); /* a stopped one would never hear it */
+		sig = sigwaitinfo(&wanted, NULL);
+		if (sig == SETUP_END_ALL)
+			break;
+		if (sig == SIGTERM) {
+			signal_all(s, all, SIGTERM);
+			/* A stopped one would never hear it. */
+			signal_all(s, all, SIGCONT);
 		}
 	}
-	r.number = status;
+	r.number = s->chroot ? end_all(all, command, status) : status;
 	setup_report(s, &r, 0);
 	_exit(0);
 }
@@ -158,11 +192,15 @@ static void more_files(void)
 }
 
 /* All others, which lead to the host's files. */
-static void keep_only(int fd)
+static void keep_only(int a, int b)
 {
-	if (fd > 0)
-		syscall(SYS_close_range, 0U, (unsigned)fd - 1, 0);
-	syscall(SYS_close_range, (unsigned)fd + 1, ~0U, 0);
+	int low = a < b ? a : b, high = a < b ? b : a;
+
+	if (low > 0)
+		syscall(SYS_close_range, 0U, (unsigned)low - 1, 0);
+	if (high > low + 1)
+		syscall(SYS_close_range, (unsigned)low + 1, (unsigned)high - 1, 0);
+	syscall(SYS_close_range, (unsigned)high + 1, ~0U, 0);
 }
 
 /* So that /dev/stdout can be opened by a user who is not root. Not everywhere allowed. */
@@ -178,7 +216,7 @@ static void end_with_parent(const struct setup *s)
 {
 	char byte;
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	prctl(PR_SET_PDEATHSIG, s->chroot ? SETUP_END_ALL : SIGKILL, 0, 0, 0);
 	if (recv(s->report, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
 		_exit(EXIT_BROKEN);
 }
@@ -192,6 +230,61 @@ static void lead_group(const struct setup *s)
 		tcsetpgrp(0, getpgrp());
 }
 
+/* Its root is ready; nothing is mounted and nobody else is kept out of sight. */
+static int open_chroot(const struct setup *s, struct procs *all, int *workdir,
+                       struct err *e)
+{
+	struct target t = { .kind = TARGET_DIRECTORY };
+	struct stat st;
+	int root = open(s->spec->upper, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	all->proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0 || all->proc < 0 || fstat(root, &st) < 0)
+		return err_sys(e, "open the root file system and /proc");
+	*all = (struct procs){ all->proc, st.st_dev, st.st_ino, getpid() };
+	t.root = root;
+	*workdir = target_open(&t, s->spec->workdir, e);
+	if (*workdir < 0)
+		return err_wrap(e, "working directory");
+	return root;
+}
+
+static _Noreturn void enter_chroot(const struct setup *s, int root, int workdir)
+{
+	struct err e;
+
+	if (rootfs_chroot(root, &e) < 0)
+		give_up(s, &e);
+	if (s->trial)
+		_exit(0);
+	if (command_run(s, workdir, &e) < 0)
+		give_up(s, &e);
+	_exit(EXIT_BROKEN);
+}
+
+/* The first process stays outside: it needs /proc to find what it has to end. */
+static _Noreturn void chroot_main(struct setup *s)
+{
+	struct procs all = { .proc = -1 };
+	struct err e;
+	int workdir = -1, root = open_chroot(s, &all, &workdir, &e);
+	pid_t pid;
+
+	if (root < 0 || hide(&e) < 0)
+		give_up(s, &e);
+	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	give_output(s);
+	pid = clone_child(0, -1, NULL);
+	if (pid < 0)
+		err_sys(&e, "start a process");
+	if (pid < 0)
+		give_up(s, &e);
+	if (pid == 0)
+		enter_chroot(s, root, workdir);
+	keep_only(s->report, all.proc);
+	first_process(s, &all, pid);
+}
+
 _Noreturn void setup_main(struct setup *s)
 {
 	struct err e;
@@ -202,6 +295,8 @@ _Noreturn void setup_main(struct setup *s)
 	lead_group(s);
 	signal(SIGCHLD, SIG_DFL);
 	umask(0);
+	if (s->chroot)
+		chroot_main(s);
 	more_files();
 	if (isolate(s, &e) < 0 || network_up(s, &e) < 0)
 		give_up(s, &e);
@@ -225,8 +320,8 @@ _Noreturn void setup_main(struct setup *s)
 	}
 	if (caps_only_kill(&e) < 0)
 		give_up(s, &e);
-	keep_only(s->report);
-	first_process(s, pid);
+	keep_only(s->report, s->report);
+	first_process(s, NULL, pid);
 }
 
 _Noreturn void exec_enter(struct setup *s)
@@ -256,6 +351,8 @@ _Noreturn void exec_enter(struct setup *s)
 
 uint64_t exec_namespaces(const struct setup *s)
 {
+	if (s->chroot)
+		return 0;
 	return CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS |
 	       (s->spec->network == SANDBOX_NET_NONE ? CLONE_NEWNET : 0);
 }

@@ -88,6 +88,11 @@ static const char *const owner_calls[] = {
 	"chown", "chown32", "fchown", "fchown32", "fchownat", "lchown", "lchown32",
 };
 
+/* Ways to other processes, of which a chroot hides none. */
+static const char *const ways_out[] = {
+	"chroot", "pidfd_getfd", "process_vm_readv", "process_vm_writev", "ptrace",
+};
+
 static const uint64_t namespaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS |
                                    CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |
                                    CLONE_NEWNET;
@@ -158,7 +163,7 @@ static int deny_by_argument(scmp_filter_ctx c)
 	return rc ? rc : seccomp_rule_add(c, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 }
 
-static int add_rules(scmp_filter_ctx c, bool flat)
+static int add_rules(scmp_filter_ctx c, const struct filter_options *o)
 {
 	int rc = seccomp_attr_set(c, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS));
 
@@ -167,7 +172,9 @@ static int add_rules(scmp_filter_ctx c, bool flat)
 	(void)seccomp_attr_set(c, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	for (size_t i = 0; i < ARRAY_LEN(denied) && !rc; i++)
 		rc = deny(c, SCMP_ACT_ERRNO(EPERM), denied[i]);
-	for (size_t i = 0; flat && i < ARRAY_LEN(owner_calls) && !rc; i++)
+	for (size_t i = 0; o->chroot && i < ARRAY_LEN(ways_out) && !rc; i++)
+		rc = deny(c, SCMP_ACT_ERRNO(EPERM), ways_out[i]);
+	for (size_t i = 0; o->flat && i < ARRAY_LEN(owner_calls) && !rc; i++)
 		rc = deny(c, SCMP_ACT_ERRNO(0), owner_calls[i]);
 	return rc ? rc : deny_by_argument(c);
 }
@@ -190,7 +197,7 @@ static int export(struct sock_fprog *out, scmp_filter_ctx c, struct err *e)
 	return 0;
 }
 
-int filter_make(struct sock_fprog *out, bool flat, struct err *e)
+int filter_make(struct sock_fprog *out, const struct filter_options *o, struct err *e)
 {
 	scmp_filter_ctx c = seccomp_init(SCMP_ACT_ALLOW);
 	int rc;
@@ -198,7 +205,7 @@ int filter_make(struct sock_fprog *out, bool flat, struct err *e)
 	if (!c)
 		return err_set(e, ERR_SYS, "make a filter of system calls");
 	add_other_abis(c);
-	rc = add_rules(c, flat);
+	rc = add_rules(c, o);
 	rc = rc ? err_set(e, ERR_SYS, "make a filter of system calls: %s", strerror(-rc))
 	        : export(out, c, e);
 	seccomp_release(c);

@@ -8,9 +8,14 @@
 
 #include "base/json.h"
 
-/* The filter as the kernel takes it; the caller frees out->filter. `flat`: every change
- * of owner succeeds and does nothing. */
-MUST_CHECK int filter_make(struct sock_fprog *out, bool flat, struct err *e);
+struct filter_options {
+	bool flat;   /* every change of owner succeeds and does nothing */
+	bool chroot; /* the host's processes and directories are near */
+};
+
+/* The filter as the kernel takes it; the caller frees out->filter. */
+MUST_CHECK int filter_make(struct sock_fprog *out, const struct filter_options *o,
+                           struct err *e);
 /* The same as the OCI runtime-spec has it; a new reference. */
 json_t *filter_json(bool flat);
 

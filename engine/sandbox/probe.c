@@ -5,12 +5,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "os/fd.h"
 #include "os/file.h"
+#include "sandbox/exposed.h"
 #include "sandbox/idmap.h"
 #include "sandbox/limits.h"
 #include "sandbox/runtime.h"
@@ -195,7 +197,7 @@ static void explain_no_range(struct sandbox_finding *f, const struct err *e)
 
 static void probe_namespace(struct sandbox *s, const struct sandbox_options *o)
 {
-	struct sandbox_finding *f = find(s, "identities", false);
+	struct sandbox_finding *f = find(s, "identities", false), *identities;
 	struct err e;
 
 	if (!o->no_range && open_range(s, &e) == 0) {
@@ -207,9 +209,11 @@ static void probe_namespace(struct sandbox *s, const struct sandbox_options *o)
 		missing(f, "ranges of /etc/subuid are not to be used", "");
 	else
 		explain_no_range(f, &e);
+	identities = f;
 	f = find(s, "user namespaces", true);
 	s->userns = idmap_namespace(NULL, NULL, &e);
 	if (s->userns < 0) {
+		identities->remedy[0] = '\0'; /* of no use without the other */
 		explain_no_namespace(f, &e);
 		return;
 	}
@@ -297,6 +301,47 @@ static bool probe_rootfs(struct sandbox *s, const struct sandbox_options *o,
 	else
 		missing(f, copies.msg, "");
 	return false;
+}
+
+/* In the open, where others of the same user could look into our memory. */
+static void probe_chroot(struct sandbox *s, const struct sandbox_options *o)
+{
+	struct sandbox_finding *f = find(s, "chroot", true);
+	struct err e;
+
+	if (geteuid() != 0) {
+		missing(f, "--isolation=chroot is for root, as in a container", "");
+		return;
+	}
+	s->probe.chroot = true;
+	s->probe.users = SANDBOX_ROOT;
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || try_copy(s, o, &e) < 0) {
+		missing(f, e.msg, "");
+		s->probe.rootfs = SANDBOX_NO_ROOTFS;
+		return;
+	}
+	found(f, "copies of the layers, entered with chroot: steps are less apart from "
+	         "what runs here");
+	if (exposed_refuse(&e) < 0) {
+		f->ok = false;
+		snprintf(f->said, sizeof(f->said), "%s", e.msg);
+	}
+}
+
+/* Root of a container that may make no namespaces. */
+static void offer_chroot(struct sandbox *s)
+{
+	struct sandbox_finding *f;
+
+	if (geteuid() != 0 || s->probe.users != SANDBOX_NOBODY)
+		return;
+	for (size_t i = 0; i < s->probe.n_findings; i++) {
+		f = &s->probe.findings[i];
+		if (f->needed && !f->ok && !*f->remedy)
+			snprintf(f->remedy, sizeof(f->remedy),
+			         "imgmake --isolation=chroot (in a container without "
+			         "secrets), or allow the container to make namespaces");
+	}
 }
 
 /* Root may be none that the kernel heeds, as in an unprivileged container. */
@@ -395,7 +440,12 @@ void probe_all(struct sandbox *s, const struct sandbox_options *o)
 	s->initial_userns = is_initial_userns();
 	s->probe.users = SANDBOX_NOBODY;
 	s->probe.rootfs = SANDBOX_NO_ROOTFS;
+	if (o->chroot) {
+		probe_chroot(s, o);
+		return;
+	}
 	probe_users(s, o);
+	offer_chroot(s);
 	probe_limits(s, o);
 	probe_network(s);
 	probe_runtimes(s);

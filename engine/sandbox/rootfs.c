@@ -192,3 +192,10 @@ int rootfs_enter(int root, struct err *e)
 		return err_sys(e, "enter the root file system");
 	return 0;
 }
+
+int rootfs_chroot(int root, struct err *e)
+{
+	if (fchdir(root) < 0 || chroot(".") < 0)
+		return err_sys(e, "enter the root file system (chroot)");
+	return 0;
+}

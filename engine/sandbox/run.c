@@ -14,6 +14,7 @@
 #include "os/children.h"
 #include "os/clock.h"
 #include "os/fd.h"
+#include "sandbox/chroot.h"
 #include "sandbox/clone.h"
 #include "sandbox/exec.h"
 #include "sandbox/limits.h"
@@ -32,6 +33,7 @@ struct run {
 	struct sandbox_result *result;
 	struct child child;
 	struct limits limits;
+	struct chroot_place place;
 	struct lines lines;
 	int report, out, pidfd;
 	bool started; /* the first process exists */
@@ -150,7 +152,7 @@ static void check_time(struct run *r)
 {
 	if (!r->deadline || clock_ns() < r->deadline)
 		return;
-	kill(r->child.pid, r->timed_out ? SIGKILL : SIGTERM);
+	kill(r->child.pid, r->timed_out ? r->child.last_signal : SIGTERM);
 	r->deadline = r->timed_out ? 0 : clock_ns() + grace(r);
 	r->timed_out = true;
 }
@@ -264,7 +266,7 @@ static void end_child(struct run *r, bool kill_it)
 	if (!r->started)
 		return;
 	if (kill_it)
-		kill(r->child.pid, SIGKILL);
+		kill(r->child.pid, r->child.last_signal);
 	/* The pid stays taken until nobody can signal it any more. */
 	while (waitid(P_PID, (id_t)r->child.pid, &info, WEXITED | WNOWAIT) < 0 &&
 	       errno == EINTR)
@@ -334,8 +336,11 @@ static int open_channels(struct run *r, struct setup *setup, struct err *e)
 static int run_all(struct run *r, struct setup *setup, struct err *e)
 {
 	struct prepared p = { 0 };
+	struct err more;
 	int rc = prepare(&p, setup, e);
 
+	if (rc == 0 && setup->chroot)
+		rc = chroot_open(&r->place, setup, &r->result->stubs, e);
 	if (rc == 0)
 		rc = limits_new(&r->limits, r->s, r->spec, e);
 	setup->cgroup = r->limits.group;
@@ -348,6 +353,8 @@ static int run_all(struct run *r, struct setup *setup, struct err *e)
 	if (rc == 0)
 		rc = follow(r, e);
 	end_child(r, rc < 0);
+	if (setup->chroot && chroot_close(&r->place, rc < 0 ? &more : e) < 0)
+		rc = -1;
 	prepared_fini(&p);
 	return rc;
 }
@@ -363,11 +370,16 @@ int sandbox_try(struct sandbox *s, const struct sandbox_spec *spec, bool trial,
 		.out = -1,
 		.pidfd = -1,
 		.child.wake = -1,
+		/* KILL takes the first process, and with it its pid namespace. Without
+		 * one, it has to end the others itself. */
+		.child.last_signal = s->probe.chroot ? SETUP_END_ALL : SIGKILL,
+		.place = { .root = -1, .work = -1 },
 		.limits.group = -1,
 		.lines = { spec->line, spec->line_self, BUF_INIT },
 	};
 	struct setup setup = {
 		.spec = spec,
+		.chroot = s->probe.chroot,
 		.trial = trial,
 		.userns = s->userns,
 		.filter = s->filter,

@@ -13,6 +13,7 @@
 #include "os/fd.h"
 #include "sandbox/copy.h"
 #include "sandbox/exec.h"
+#include "sandbox/exposed.h"
 #include "sandbox/filter.h"
 #include "sandbox/probe.h"
 #include "sandbox/runtime.h"
@@ -20,11 +21,20 @@
 
 int sandbox_open(struct sandbox **out, const struct sandbox_options *o, struct err *e)
 {
-	struct sandbox *s = mem_alloc(sizeof(*s));
+	struct sandbox *s;
+	struct filter_options filter;
 
+	if (o->chroot && o->runtime)
+		return err_set(
+			e, ERR_INVALID,
+			"--runtime needs namespaces, and --isolation=chroot is for "
+			"where there are none; leave one of them out");
+	s = mem_alloc(sizeof(*s));
 	s->userns = s->cgroup = -1;
 	probe_all(s, o);
-	if (filter_make(&s->filter, s->probe.users == SANDBOX_SINGLE, e) < 0 ||
+	filter = (struct filter_options){ .flat = s->probe.users == SANDBOX_SINGLE,
+		                          .chroot = s->probe.chroot };
+	if (filter_make(&s->filter, &filter, e) < 0 ||
 	    (o->runtime && runtime_find(&s->runtime, o->runtime, e) < 0)) {
 		sandbox_close(s);
 		return -1;
@@ -84,12 +94,24 @@ static int fill_upper(struct sandbox *s, const struct sandbox_spec *spec, struct
 	return sandbox_call(s, copy, &o, e);
 }
 
+static int check_chroot(const struct sandbox_spec *spec, struct err *e)
+{
+	if (spec->network != SANDBOX_NET_HOST)
+		return err_set(
+			e, ERR_INVALID,
+			"with --isolation=chroot there is only the host's network; "
+			"run it where namespaces can be made, or leave network out");
+	return exposed_refuse(e);
+}
+
 int sandbox_run(struct sandbox *s, const struct sandbox_spec *spec,
                 struct sandbox_result *r, struct err *e)
 {
 	*r = (struct sandbox_result){ .end = SANDBOX_EXITED };
 	if (s->probe.users == SANDBOX_NOBODY || s->probe.rootfs == SANDBOX_NO_ROOTFS)
 		return cannot(s, e);
+	if (s->probe.chroot && check_chroot(spec, e) < 0)
+		return -1;
 	if (spec->network == SANDBOX_NET_PRIVATE && !s->probe.private_network)
 		return err_set(
 			e, ERR_NOT_FOUND,

@@ -59,6 +59,7 @@ enum { SANDBOX_FINDINGS_MAX = 12 };
 struct sandbox_probe {
 	enum sandbox_users users;
 	enum sandbox_rootfs rootfs;
+	bool chroot;      /* no namespaces: copies, entered with chroot */
 	bool user_xattrs; /* overlayfs' marks are user.overlay.*, not trusted.overlay.* */
 	enum sandbox_pids pids;
 	bool memory; /* memory limits work, and being out of memory is noticed */
@@ -72,7 +73,11 @@ struct sandbox_options {
 	                  * will be; used for trials, and empty again after */
 	const char *runtime; /* an OCI runtime to run commands: crun, runc, runsc, or an
 	                      * absolute path; NULL: we do */
-	bool no_range;       /* act as if these were not to be had: for tests */
+	/* The last resort in containers that may make no namespaces: for root only, and
+	 * only while no credentials could be read from outside of the chroot. Our own
+	 * process is hidden from others from then on (PR_SET_DUMPABLE). */
+	bool chroot;
+	bool no_range; /* act as if these were not to be had: for tests */
 	bool no_overlay;
 	bool no_fuse;
 	bool no_cgroups;
@@ -93,7 +98,9 @@ enum sandbox_mount_kind {
 
 /* Mounted in order, over what the image has there; the target is made if absent and then
  * a stub. Symlinks of the image on the way are followed inside the root. Nothing mounted
- * gives set-user-ID or device files an effect. */
+ * gives set-user-ID or device files an effect. In a chroot a copy is put there, or the
+ * directory itself if it is writable, which nobody else may use meanwhile; no sockets and
+ * no SANDBOX_FILE. */
 struct sandbox_mount {
 	enum sandbox_mount_kind kind;
 	const char *target; /* absolute, inside */

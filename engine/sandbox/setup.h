@@ -6,6 +6,7 @@
  * calls, and what of the C library takes no lock and no memory (struct err is made for
  * that). So all is prepared before, and what grows has its room already. */
 #include <linux/filter.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -33,6 +34,10 @@ struct setup_file {
 	size_t len;
 };
 
+/* To the first process of a sandbox without a pid namespace: end, and take all with you.
+ */
+#define SETUP_END_ALL SIGUSR1
+
 /* Where a private network has its name server. */
 #define SETUP_DNS "169.254.1.1"
 
@@ -53,6 +58,7 @@ struct setup {
 	const struct sandbox_spec *spec;
 	bool user_ns; /* else we are root */
 	bool many_ids;
+	bool chroot; /* no namespaces, no mounts */
 	bool trial;  /* all but running a command */
 	int userns;  /* its fd, or -1 */
 	int cgroup;  /* directory to be born in, or -1 */
@@ -83,9 +89,11 @@ _Noreturn void setup_main(struct setup *s);
 void setup_report(const struct setup *s, struct report *r, size_t len);
 void setup_stub(const struct setup *s, const char *path);
 
-/* rootfs.c: mounts the root and returns an fd of it; enters it for good. */
+/* rootfs.c: mounts the root and returns an fd of it; enters it for good, or as far as a
+ * chroot is. */
 int rootfs_mount(const struct setup *s, struct err *e);
 MUST_CHECK int rootfs_enter(int root, struct err *e);
+MUST_CHECK int rootfs_chroot(int root, struct err *e);
 
 /* mounts.c */
 MUST_CHECK int mounts_take_sources(struct setup *s, struct err *e);
@@ -111,8 +119,9 @@ MUST_CHECK int runtime_prepare(const struct setup *s, int root, int stage, struc
  * the host's files are out of reach. */
 pid_t runtime_command(const struct setup *s, pid_t runtime, struct err *e);
 
-/* caps.c: gives up all but what Docker leaves to containers, for good. */
-MUST_CHECK int caps_limit(struct err *e);
+/* caps.c: gives up all but what Docker leaves to containers, for good; in a chroot also
+ * what leads out of it. */
+MUST_CHECK int caps_limit(const struct setup *s, struct err *e);
 MUST_CHECK int caps_only_kill(struct err *e);
 const char *caps_name(size_t i); /* of what is left; NULL at the end */
 

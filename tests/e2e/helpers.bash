@@ -391,15 +391,21 @@ bud() {
 
 # --- Fewer rights -----------------------------------------------------------------------------------
 
-# confined HOW COMMAND…: see tests/servers/confine.c. Needs root.
-confined() {
-	if [ ! -x "$BATS_RUN_TMPDIR/confine" ]; then
+# The path of the program that tests/servers/confine.c is.
+confine() {
+	local it=$BATS_RUN_TMPDIR/confine
+	if [ ! -x "$it" ]; then
 		# shellcheck disable=SC2046
-		cc -std=gnu11 -O1 -Wall -Wextra -o "$BATS_RUN_TMPDIR/confine.$$" "$REPO_ROOT/tests/servers/confine.c" \
+		cc -std=gnu11 -O1 -Wall -Wextra -o "$it.$$" "$REPO_ROOT/tests/servers/confine.c" \
 			$(pkg-config --cflags --libs libseccomp) || return 1
-		mv "$BATS_RUN_TMPDIR/confine.$$" "$BATS_RUN_TMPDIR/confine"
+		mv "$it.$$" "$it"
 	fi
-	"$BATS_RUN_TMPDIR/confine" "$@"
+	echo "$it"
+}
+
+# confined HOW COMMAND…: with fewer rights. Needs root.
+confined() {
+	"$(confine)" "$@"
 }
 
 # podman_run LAYOUT [COMMAND…]: what a user of the image sees. With limits that we may set where root lacks rights,

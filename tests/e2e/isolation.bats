@@ -3,6 +3,14 @@ load helpers
 # Run steps where namespaces or overlayfs are not to be had: copies of the layers, chroot, and machines on which
 # nothing can be run at all.
 
+setup_file() {
+	start_registry open
+}
+
+teardown_file() {
+	stop_registries
+}
+
 # A step with what a difference can hold.
 busy_recipe() {
 	recipe <<-LUA
@@ -72,4 +80,243 @@ busy_recipe() {
 		--bounding-set=-all "$IMGMAKE" doctor
 	contains "$output" '^root file systems +ok +copies of the layers'
 	[ -z "$(ls "$IMGMAKE_STORE/tmp")" ]
+}
+
+# --- An unprivileged container ----------------------------------------------------------------------
+
+# As in a container that Docker made without any option, and with nothing secret in it.
+contained() {
+	if [ -S /run/docker.sock ]; then
+		unshare --mount sh -c 'mount --bind /dev/null /run/docker.sock && exec "$@"' sh \
+			"$(confine)" docker env -u SSH_AUTH_SOCK "$@"
+	else
+		confined docker env -u SSH_AUTH_SOCK "$@"
+	fi
+}
+
+chrooted() {   # COMMAND of imgmake and its arguments
+	contained "$IMGMAKE" "$1" --isolation=chroot "${@:2}"
+}
+
+in_chroot() {   # LUA-OPTIONS…: a run step on busybox
+	recipe <<-LUA
+		image "x" { from = base "$BUSYBOX", run { $1 } }
+	LUA
+}
+
+nothing_is_left() {
+	[ -z "$(ls "$IMGMAKE_STORE/tmp")" ]
+}
+
+@test "in an unprivileged container run steps fail with one line that names the last resort" {
+	needs_root
+	busy_recipe
+	fails 'nothing can be run here.*--isolation=chroot' contained "$IMGMAKE"
+	go contained "$IMGMAKE" doctor
+	equal "$status" 1
+	contains "$output" '^Run steps do not work here'
+	contains "$output" 'imgmake --isolation=chroot'
+	lacks "$output" 'sudo|usermod'
+	# What needs no commands works as everywhere.
+	recipe <<-LUA
+		image "x" { from = base "$BUSYBOX", write { "/a", "b" } }
+	LUA
+	ok contained "$IMGMAKE" export x oci:out
+}
+
+@test "chroot: the same image as with overlayfs" {
+	needs_root
+	busy_recipe
+	local overlay
+	overlay=$(exported x)
+	export IMGMAKE_STORE=$DIR/chroot
+	ok chrooted doctor
+	contains "$output" '^chroot +ok '
+	contains "$output" '^Run steps work here'
+	ok chrooted export x oci:out
+	equal "$(jq -r '.manifests[0].digest' out/index.json)" "$overlay"
+	nothing_is_left
+	# And it is known as well where namespaces can be made.
+	ok imgmake -q
+}
+
+@test "chroot: caches live on, inputs and mounts are seen, and none of it is in a layer" {
+	needs_root
+	mkdir data
+	echo hi >data/f
+	echo in >in
+	local n
+	for n in 1 2; do
+		in_chroot '"cat /cache/log /dir/f in >/seen 2>/dev/null || true", "echo '$n' >>/cache/log",
+			"echo t >/scratch/t", "test -c /dev/null", "test -s /etc/hosts", "echo x >/dev/null", "rmdir /var/empty 2>/dev/null || true",
+			cache = { "/cache", { path = "/etc/c", sharing = "locked" } }, inputs = { "in" }, workdir = "/w",
+			mount = { { "data", path = "/dir" }, { type = "tmpfs", path = "/scratch" } }'
+		ok chrooted export x "dir:d$n"
+		nothing_is_left
+	done
+	equal "$(cat d1/seen)" $'hi\nin'
+	equal "$(cat d2/seen)" $'1\nhi\nin'
+	equal "$(cd d2 && find . | grep -E '/(cache|dir|scratch|hosts|resolv.conf|null|c)$')" ""
+	equal "$(cat data/f in)" $'hi\nin'
+	# With overlayfs it is the same.
+	export IMGMAKE_STORE=$DIR/overlay
+	sed -i 's/echo 2/echo 3/' Imagefile
+	local overlay
+	overlay=$(exported x)
+	export IMGMAKE_STORE=$DIR/again
+	ok chrooted export x oci:c
+	equal "$(jq -r '.manifests[0].digest' c/index.json)" "$overlay"
+}
+
+@test "chroot: a step has no way out, and no rights that lead to one" {
+	needs_root
+	cp "$(command -v busybox)" .
+	in_chroot '"! ls /proc/self", "test -z \"$OF_THE_HOST\"", "test \"$(ls /)\" = \"$(ls /..)\"",
+		"./busybox mknod /tmp/disk b 8 0 && exit 1 || true", "./busybox chroot / true && exit 1 || true",
+		"./busybox mount -t tmpfs none /tmp && exit 1 || true", "./busybox unshare true && exit 1 || true",
+		"test ! -e '"$DIR"'", inputs = { "busybox" }'
+	export OF_THE_HOST=1
+	ok chrooted build
+	nothing_is_left
+}
+
+@test "chroot: daemons end with their step, also when they ignore signals and are nobody's children" {
+	needs_root
+	in_chroot '"(trap \"\" TERM HUP; ./busybox setsid ./busybox sleep 987123 & ) ; ./busybox setsid sh -c \"./busybox sleep 987123 & exit\"; echo started",
+		inputs = { "busybox" }'
+	cp "$(command -v busybox)" .
+	ok chrooted build
+	contains "$stderr" started
+	equal "$(pgrep -f 'sleep 987123')" ""
+	# An image's command gets no time either.
+	recipe <<-LUA
+		image "x" { from = base "$BUSYBOX", copy { "busybox", to = "/" }, config { cmd = { "sh", "-c", "/busybox setsid /busybox sleep 987124 & echo ready; exec cat" } } }
+	LUA
+	mkfifo never
+	exec 8<>never
+	"$(confine)" docker "$IMGMAKE" run --isolation=chroot x >log <&8 8>&- 3>&- &
+	local pid=$! status=0
+	wait_until grep -q ready log
+	kill -TERM "$pid"
+	wait "$pid" || status=$?
+	exec 8>&-
+	equal "$status" 143
+	equal "$(pgrep -f 'sleep 987124')" ""
+	nothing_is_left
+}
+
+@test "chroot: killed with -9, nothing runs on" {
+	needs_root
+	cp "$(command -v busybox)" .
+	in_chroot '"./busybox setsid ./busybox sleep 987125 & echo ready; exec ./busybox sleep 987125", inputs = { "busybox" }'
+	"$(confine)" docker "$IMGMAKE" build --isolation=chroot >log 2>&1 3>&- &
+	local pid=$!
+	wait_until pgrep -f '^./busybox sleep 987125'
+	kill -9 "$pid"
+	gone() { ! pgrep -f '^./busybox sleep 987125'; }
+	wait_until gone
+	in_chroot '"true"'
+	ok chrooted build
+	nothing_is_left
+}
+
+@test "chroot: what cannot be had is refused with one line" {
+	needs_root
+	printf s3cr3t >token
+	in_chroot '"true", secret = { "tok" }'
+	fails "a secret's file needs a memory file system.*env = " chrooted build --secret tok=token
+	nothing_is_left
+	in_chroot '"test \"${#T}\" = 6", secret = { { id = "tok", env = "T" } }'
+	ok chrooted build --secret tok=token
+	equal "$(grep -rla s3cr3t "$IMGMAKE_STORE")" ""
+	in_chroot '"true", network = "none"'
+	fails "only the host's network" chrooted build
+	in_chroot '"true", network = "private"'
+	fails "only the host's network" chrooted build
+	in_chroot '"true", cache = { { path = "/a", id = "c" }, { path = "/b", id = "c" } }'
+	fails 'a cache can be at one place only' chrooted build
+	nothing_is_left
+}
+
+@test "chroot: refused while credentials can be read, and says which" {
+	needs_root
+	in_chroot '"true"'
+	export CI_JOB_TOKEN=abc
+	fails '\$CI_JOB_TOKEN can be read here.*env -u CI_JOB_TOKEN' chrooted build
+	go chrooted doctor
+	equal "$status" 1
+	contains "$output" '^chroot +missing +.*CI_JOB_TOKEN'
+	unset CI_JOB_TOKEN
+	mkdir "$HOME/.docker"
+	echo '{"auths": {}}' >"$HOME/.docker/config.json"
+	echo '{"auths": {"r": {"auth": "YTpi"}}}' >"$HOME/auth.json"
+	REGISTRY_AUTH_FILE=$HOME/auth.json fails "$HOME/auth.json can be read here" chrooted build
+	ok chrooted build
+	# What is made already needs no command, and can be deployed with credentials.
+	export CI_JOB_TOKEN=abc
+	ok chrooted build
+}
+
+@test "chroot: run, shell and checks" {
+	needs_root
+	recipe <<-LUA
+		local x = image "x" { from = base "$BUSYBOX", user "33:34", config { cmd = { "sh", "-c", "id -u; exit 5" } } }
+		check "c" { image = x, run = { "test \$(id -u) = 33" } }
+	LUA
+	go chrooted run x
+	equal "$status" 5
+	equal "$output" 33
+	ok chrooted check
+	contains "$stderr" 'c: passed'
+	go bash -c "echo 'echo typed; exit 4' | '$(confine)' docker '$IMGMAKE' shell --isolation=chroot x"
+	equal "$status" 4
+	contains "$output" typed
+	nothing_is_left
+}
+
+@test "chroot: nobody but root" {
+	needs_user
+	in_chroot '"true"'
+	chown -R "$E2E_USER" .
+	export HOME=$PWD IMGMAKE_STORE=$PWD/store
+	fails 'isolation=chroot is for root' as_user "$IMGMAKE" build --isolation=chroot
+}
+
+# --- Nothing at all ---------------------------------------------------------------------------------
+
+# As an ordinary user on a machine that has switched user namespaces off.
+without_namespaces() {
+	unshare --user --map-users=0,0,65536 --map-groups=0,0,65536 --setuid 0 --setgid 0 sh -c '
+		echo 0 >/proc/sys/user/max_user_namespaces && exec "$@"' sh \
+		setpriv --reuid "$E2E_USER" --regid "$E2E_USER" --init-groups --inh-caps=-all --bounding-set=-all "$@"
+}
+
+@test "user namespaces off: copies build, export and deploy; run steps give one line with the remedy" {
+	needs_user
+	without_namespaces true || skip "no user namespace can be made here"
+	echo content >f
+	recipe <<-LUA
+		local busybox = base "$BUSYBOX"
+		image "copied" { from = busybox, copy { "f", to = "/" }, publish = { "$(repo)", tags = { "1" } } }
+		image "ran" { from = busybox, run { "true" } }
+	LUA
+	chown -R "$E2E_USER" .
+	export HOME=$PWD IMGMAKE_STORE=$PWD/store
+	ok without_namespaces "$IMGMAKE" copied
+	ok without_namespaces "$IMGMAKE" export copied oci:out
+	ok without_namespaces "$IMGMAKE" deploy copied
+	equal "$(digest_of "$(repo):1")" "$(jq -r '.manifests[0].digest' out/index.json)"
+	fails 'nothing can be run here: .*switched off.*try: sudo sysctl user.max_user_namespaces=' \
+		without_namespaces "$IMGMAKE" ran
+	go without_namespaces "$IMGMAKE" doctor
+	equal "$status" 1
+	contains "$output" '^user namespaces +missing +.*switched off'
+	contains "$output" '^  sudo sysctl user.max_user_namespaces='
+	contains "$output" '^Run steps do not work here'
+	[ -z "$(ls "$IMGMAKE_STORE/tmp")" ]
+}
+
+@test "chroot: an OCI runtime has no use there" {
+	in_chroot '"true"'
+	fails 'leave one of them out' imgmake build --isolation=chroot --runtime crun
 }

@@ -196,6 +196,10 @@ static void other_users_have_only_what_is_theirs(void **state)
 	b->spec.groups = groups;
 	b->spec.n_groups = 2;
 	box_says(b, "id -u; id -g; id -G", "33\n44\n44 7 8\n");
+	if (sandbox_probe_get(b->s)->chroot) {
+		box_says(b, "echo x 2>/dev/null >/etc/x || echo no", "no\n");
+		return;
+	}
 	box_says(b, "grep CapEff /proc/self/status", "CapEff:\t0000000000000000\n");
 	box_says(b, "echo out >/dev/stdout; echo x 2>/dev/null >/etc/x || echo no",
 	         "out\nno\n");
@@ -372,6 +376,46 @@ static void nothing_outlives_us(void **state)
 	assert_true(tries > 0);
 }
 
+static void chroot_gives_no_rights_that_lead_out(void **state)
+{
+	struct box *b = *state;
+
+	box_says(b, "ls /dev; ls /proc /sys | wc -w",
+	         "full\nnull\nrandom\nshm\ntty\nurandom\nzero\n2\n");
+	box_says(b, "mknod /disk b 8 0 2>/dev/null || echo no", "no\n");
+	box_says(b, "chroot /tmp true 2>/dev/null || echo no", "no\n");
+	box_says(b, "cd /tmp; cd ../../../..; ls -d bin", "bin\n");
+	box_says(b, "mount -t proc x /proc 2>/dev/null || echo no", "no\n");
+}
+
+/* It is killed with all that it has started, as fast as it may start more. */
+static void chroot_ends_what_keeps_forking(void **state)
+{
+	struct box *b = *state;
+
+	b->env[1] = "SANDBOX_FORKED=1";
+	b->spec.timeout_ns = 200000000;
+	b->spec.grace_ns = 100000000;
+	box_run(b,
+	        "trap '' TERM; f() { i=0; while [ $i -lt 300 ]; do setsid sleep 1000 & "
+	        "i=$((i+1)); done; }; f & f");
+	assert_int_equal(b->r.end, SANDBOX_TIMED_OUT);
+	assert_int_not_equal(host_status("grep -qs SANDBOX_FORKED /proc/[0-9]*/environ"),
+	                     0);
+}
+
+static void chroot_keeps_what_it_covered(void **state)
+{
+	struct box *b = *state;
+
+	host("cd %s; mkdir dev; echo dev >dev/own; echo hosts >etc/hosts", b->lower);
+	box_says(b, "rm -r /dev/* /etc/hosts; echo changed >/etc/hosts; echo x >/dev/x",
+	         "");
+	host("cd %s; test \"$(echo $(cat dev/own etc/hosts))\" = 'dev hosts'; test ! -e dev/x",
+	     b->upper);
+	host("cd %s; rm -r dev etc/hosts", b->lower);
+}
+
 static const struct CMUnitTest tests[] = {
 	BOX_TEST(exit_statuses_and_signals_come_back),
 	BOX_TEST(environment_is_what_is_given_and_nothing_else),
@@ -395,6 +439,33 @@ static const struct CMUnitTest tests[] = {
 	BOX_TEST(interrupt_reaches_it),
 	BOX_TEST(nothing_outlives_us),
 };
+
+/* Those that need no /proc inside. */
+static const struct CMUnitTest chroot_tests[] = {
+	BOX_TEST(exit_statuses_and_signals_come_back),
+	BOX_TEST(environment_is_what_is_given_and_nothing_else),
+	BOX_TEST(output_comes_in_lines_and_in_order),
+	BOX_TEST(changes_are_in_the_upper_directory_only),
+	BOX_TEST(deleting_everything_hurts_nobody),
+	BOX_TEST(what_was_made_to_mount_on_is_told_and_leaves_no_trace_in_times),
+	BOX_TEST(working_directory_is_made),
+	BOX_TEST(missing_programs_are_told_apart),
+	BOX_TEST(other_users_have_only_what_is_theirs),
+	BOX_TEST(owners_can_be_changed),
+	BOX_TEST(daemon_left_behind_is_killed),
+	BOX_TEST(time_limit_ends_even_what_ignores_term),
+	BOX_TEST(interactive_command_has_the_terminal),
+	BOX_TEST(interrupt_reaches_it),
+	BOX_TEST(nothing_outlives_us),
+	BOX_TEST(chroot_gives_no_rights_that_lead_out),
+	BOX_TEST(chroot_ends_what_keeps_forking),
+	BOX_TEST(chroot_keeps_what_it_covered),
+};
+
+static int open_chroot(void **state)
+{
+	return box_open(state, (struct sandbox_options){ .chroot = true });
+}
 
 static int open_best(void **state)
 {
@@ -496,6 +567,9 @@ int main(void)
 		                                      box_close);
 	if (geteuid() == 0)
 		failed += cmocka_run_group_tests_name("copies", tests, open_copy,
+		                                      box_close);
+	if (geteuid() == 0)
+		failed += cmocka_run_group_tests_name("chroot", chroot_tests, open_chroot,
 		                                      box_close);
 	return failed + ordinary(as_user);
 }
