@@ -78,8 +78,8 @@ failing() {   # a target whose step leaves something and fails
 	contains "$output" '^I am 33:34'
 	contains "$output" '^imgmake: .*run: its command timed out after 1s'
 	needs_user
-	type_at env PATH="$PATH" bash -c "$(declare -f confined); BATS_RUN_TMPDIR=$BATS_RUN_TMPDIR REPO_ROOT=$REPO_ROOT
-		confined no-overlay '$IMGMAKE' --shell-on-fail --store '$DIR/copies'" < <(printf 'test -x /own && echo I am $(id -u):$(id -g)\nexit\n')
+	type_at "$(confine)" no-overlay "$IMGMAKE" --shell-on-fail --store "$DIR/copies" \
+		< <(printf 'test -x /own && echo I am $(id -u):$(id -g)\nexit\n')
 	equal "$status" 2
 	contains "$output" '^I am 33:34'
 	chown -R "$E2E_USER" .
