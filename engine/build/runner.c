@@ -157,26 +157,52 @@ static int make_staging(struct runner *x, struct err *e)
 	return layers_make_root(x->upper, &v, &x->inside, e);
 }
 
+/* What a run leaves behind, to be removed while others go on. */
+struct leftover {
+	struct build *build;
+	struct inside inside;
+	char *staging;
+};
+
 static int remove_staging(void *arg, struct err *e)
 {
-	const struct runner *x = arg;
+	const struct leftover *l = arg;
 
-	return file_remove_tree(x->w->node->build->o.store->dir, x->at.staging, e);
+	return file_remove_tree(l->build->o.store->dir, l->staging, e);
+}
+
+static void remove_leftover(void *arg)
+{
+	struct leftover *l = arg;
+	struct err e;
+
+	if (inside_call(&l->inside, remove_staging, l, &e) < 0)
+		progress_warning(l->build->o.progress, "%s", e.msg);
+	free(l->staging);
+	free(l);
+}
+
+/* The pool is waited for at the end of the build. */
+static void leave(struct runner *x)
+{
+	struct leftover *l = mem_alloc(sizeof(*l));
+
+	*l = (struct leftover){ x->w->node->build, x->inside, mem_strdup(x->at.staging) };
+	pool_submit(l->build->pool, remove_leftover, l);
 }
 
 void work_run_fini(struct work *w)
 {
 	struct runner *x = w->run;
-	struct err e;
 
 	if (!x)
 		return;
 	diff_fini(&x->diff);
 	strlist_fini(&x->stubs);
-	if (x->at.staging && inside_call(&x->inside, remove_staging, x, &e) < 0)
-		progress_warning(w->node->build->o.progress, "%s", e.msg);
 	layers_close(&x->layers);
 	run_mounts_fini(&x->mounts);
+	if (x->at.staging)
+		leave(x);
 	w->run = NULL;
 }
 

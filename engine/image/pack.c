@@ -178,7 +178,7 @@ static int store_toc(struct packer *p, struct digest *out, struct err *e)
 
 	toc_sort(&p->toc);
 	toc_encode(&p->toc, &text);
-	if (blobs_put(p->store, text.s, text.len, out, e) < 0)
+	if (blobs_put_first(p->store, text.s, text.len, out, e) < 0)
 		return err_wrap(e, "store a layer's table of contents");
 	return 0;
 }

@@ -253,14 +253,15 @@ static int name_blob(struct blob_writer *w, const struct digest *d, struct err *
 	digest_hex(d, hex);
 	if (fchmod(w->fd, 0400) < 0)
 		return err_sys(e, "protect blob sha256:%s", hex);
-	if (blobs_has(w->store, d, NULL))
-		return 0; /* someone stored the same bytes first */
-	if (fd_sync(w->fd, "a blob", e) < 0)
-		return -1;
-	if (renameat(w->store->tmp, w->name, w->store->dir, hex) < 0)
-		return err_sys(e, "name blob sha256:%s", hex);
-	atomic_fetch_add(&w->store->added, w->size);
-	return fd_sync(w->store->dir, "the store", e);
+	if (!blobs_has(w->store, d, NULL)) { /* else someone stored the same bytes first
+		                              */
+		if (fd_sync(w->fd, "a blob", e) < 0)
+			return -1;
+		if (renameat(w->store->tmp, w->name, w->store->dir, hex) < 0)
+			return err_sys(e, "name blob sha256:%s", hex);
+		atomic_fetch_add(&w->store->added, w->size);
+	}
+	return w->first ? 0 : fd_sync(w->store->dir, "the store", e);
 }
 
 int blob_commit(struct blob_writer *w, const struct digest *expect, struct digest *got,
@@ -282,8 +283,8 @@ int blob_commit(struct blob_writer *w, const struct digest *expect, struct diges
 	return rc;
 }
 
-int blobs_put(struct blobs *b, const void *data, size_t n, struct digest *got,
-              struct err *e)
+static int put(struct blobs *b, const void *data, size_t n, bool first,
+               struct digest *got, struct err *e)
 {
 	struct blob_writer w;
 	struct digest d;
@@ -296,11 +297,24 @@ int blobs_put(struct blobs *b, const void *data, size_t n, struct digest *got,
 	}
 	if (blob_begin(&w, b, e) < 0)
 		return -1;
+	w.first = first;
 	if (blob_write(&w, data, n, e) < 0) {
 		blob_abort(&w);
 		return -1;
 	}
 	return blob_commit(&w, &d, got, e);
+}
+
+int blobs_put(struct blobs *b, const void *data, size_t n, struct digest *got,
+              struct err *e)
+{
+	return put(b, data, n, false, got, e);
+}
+
+int blobs_put_first(struct blobs *b, const void *data, size_t n, struct digest *got,
+                    struct err *e)
+{
+	return put(b, data, n, true, got, e);
 }
 
 int64_t blobs_added(const struct blobs *b)

@@ -46,6 +46,7 @@ struct blob_writer {
 	struct hasher hash;
 	int64_t size;
 	char name[40]; /* of the temporary file */
+	bool first;    /* another one follows, whose commit syncs both names */
 };
 
 MUST_CHECK int blob_begin(struct blob_writer *w, struct blobs *b, struct err *e);
@@ -75,5 +76,9 @@ MUST_CHECK int blobs_evict(struct blobs *b, const struct digest *list, size_t n,
 /* begin, write, commit in one. */
 MUST_CHECK int blobs_put(struct blobs *b, const void *data, size_t n, struct digest *got,
                          struct err *e);
+/* For a blob that goes with another: after a power cut its name is only sure to be there
+ * when that one has been committed. */
+MUST_CHECK int blobs_put_first(struct blobs *b, const void *data, size_t n,
+                               struct digest *got, struct err *e);
 
 #endif
