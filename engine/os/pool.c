@@ -67,15 +67,10 @@ int pool_threads(const struct pool *p)
 	return p->n;
 }
 
-void pool_submit(struct pool *p, void (*fn)(void *arg), void *arg)
+static void enqueue(struct pool *p, void (*fn)(void *arg), void *arg)
 {
-	struct work *w;
+	struct work *w = mem_alloc(sizeof(*w));
 
-	if (!p->n) { /* no thread could be had: slower, but right */
-		fn(arg);
-		return;
-	}
-	w = mem_alloc(sizeof(*w));
 	w->fn = fn;
 	w->arg = arg;
 	pthread_mutex_lock(&p->lock);
@@ -83,6 +78,14 @@ void pool_submit(struct pool *p, void (*fn)(void *arg), void *arg)
 	p->last = &w->next;
 	pthread_cond_signal(&p->ready);
 	pthread_mutex_unlock(&p->lock);
+}
+
+void pool_submit(struct pool *p, void (*fn)(void *arg), void *arg)
+{
+	if (p->n)
+		enqueue(p, fn, arg);
+	else
+		fn(arg); /* no thread could be had: slower, but right */
 }
 
 void pool_free(struct pool *p)
@@ -180,7 +183,7 @@ int pool_each(struct pool *p, const struct pool_each *what, struct err *e)
 	x->what = *what;
 	x->users = 1 + helpers;
 	for (int i = 0; i < helpers; i++)
-		pool_submit(p, help, x);
+		enqueue(p, help, x);
 	pthread_mutex_lock(&x->lock);
 	take_turns(x);
 	while (x->active)
