@@ -375,6 +375,12 @@ store_is_as_ever() {
 	equal "$(cd "$IMGMAKE_STORE" && find blobs/sha256 cache rootfs rotten tmp -mindepth 1 2>/dev/null)" ""
 }
 
+# Nothing that a command was given is left: no process is meant here, since who starts one knows its name.
+nothing_is_left() {
+	[ -z "$(ls "$IMGMAKE_STORE/tmp")" ] || { ls -lR "$IMGMAKE_STORE/tmp" | head -20; return 1; }
+	! grep "$IMGMAKE_STORE" /proc/mounts
+}
+
 # Peak resident memory of a command and its children, in KiB; its output goes to standard error.
 peak_kib() {
 	python3 -c 'import os, subprocess, sys
