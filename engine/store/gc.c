@@ -20,6 +20,7 @@ enum {
 	HOUR = 60 * 60,
 	DAY = 24 * HOUR,
 	VANISHED_AGE = 7 * DAY, /* a disk may just not be mounted */
+	TURN = 4096,            /* things whose records go in one transaction */
 	BATCH = 256,            /* blobs that are removed while nobody may ask for any */
 	GONE_MAX = 4096,        /* notes of what gc took */
 };
@@ -137,7 +138,7 @@ static void choose_all(struct gc *g)
 		/* At an exit, some room for the next builds. */
 		choose_for_size(g, o->on_exit ? o->max_size / 10 * 9 : o->max_size);
 	for (size_t i = 0; i < g->n_victims; i++)
-		l->items.at[g->order[i]].turn = i / BATCH;
+		l->items.at[g->order[i]].turn = i / TURN;
 }
 
 /* --- Records ----------------------------------------------------------------------- */
@@ -227,7 +228,7 @@ static int remove_blobs(struct gc *g, const size_t *at, size_t n, struct err *e)
 {
 	struct digest list[BATCH];
 	bool gone[BATCH];
-	size_t of[BATCH], blobs = 0;
+	size_t of[BATCH] = { 0 }, blobs = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		if (g->list.items.at[at[i]].kind != GC_BLOBS)
@@ -266,7 +267,7 @@ static int remove_others(struct gc *g, enum gc_kind kind, const size_t *at, size
 {
 	AUTO_STRLIST names = STRLIST_INIT;
 	bool gone[BATCH] = { false };
-	size_t of[BATCH];
+	size_t of[BATCH] = { 0 };
 	int rc;
 
 	for (size_t i = 0; i < n; i++) {
@@ -284,20 +285,28 @@ static int remove_others(struct gc *g, enum gc_kind kind, const size_t *at, size
 	return rc;
 }
 
-static int remove_turn(struct gc *g, const size_t *at, size_t n, struct err *e)
+static int remove_batch(struct gc *g, const size_t *at, size_t n, struct err *e)
 {
 	static const enum gc_kind kinds[] = { GC_UNPACKED, GC_CACHES, GC_LEFTOVERS };
 
-	if (g->o->dry_run) {
-		for (size_t i = 0; i < n; i++)
-			count_removed(g, &g->list.items.at[at[i]]);
-		return 0;
-	}
 	if (remove_blobs(g, at, n, e) < 0 || remove_rotten(g, at, n, e) < 0)
 		return -1;
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
 		if (remove_others(g, kinds[i], at, n, e) < 0)
 			return -1;
+	return 0;
+}
+
+static int remove_turn(struct gc *g, const size_t *at, size_t n, struct err *e)
+{
+	for (size_t i = 0; i < n; i += BATCH) {
+		size_t some = n - i < BATCH ? n - i : BATCH;
+
+		for (size_t k = 0; k < some && g->o->dry_run; k++)
+			count_removed(g, &g->list.items.at[at[i + k]]);
+		if (!g->o->dry_run && remove_batch(g, at + i, some, e) < 0)
+			return -1;
+	}
 	return 0;
 }
 
@@ -314,8 +323,8 @@ static int remove_all(struct gc *g, struct err *e)
 	size_t turn = 0;
 
 	do {
-		size_t at = turn * BATCH;
-		size_t n = g->n_victims - at < BATCH ? g->n_victims - at : BATCH;
+		size_t at = turn * TURN;
+		size_t n = g->n_victims - at < TURN ? g->n_victims - at : TURN;
 
 		if (must_stop(g)) {
 			g->report->stopped = true;
@@ -324,7 +333,7 @@ static int remove_all(struct gc *g, struct err *e)
 		if (forget_turn(g, turn, e) < 0 ||
 		    remove_turn(g, g->order + at, n, e) < 0)
 			return -1;
-	} while (++turn * BATCH < g->n_victims);
+	} while (++turn * TURN < g->n_victims);
 	return 0;
 }
 
@@ -460,8 +469,13 @@ static int collect(struct gc *g, struct err *e)
 	choose_all(g);
 	if (remove_all(g, e) < 0)
 		return -1;
-	if (g->before == INT64_MAX && !g->o->dry_run)
+	if (!g->o->dry_run && stat_cache_sweep(g->store->state, e) < 0)
+		return -1;
+	if (g->before == INT64_MAX && !g->o->dry_run) {
 		g->o->rooms->tidy(g->o->rooms->self);
+		if (state_compact(&g->store->state, g->store->dir, e) < 0)
+			return -1;
+	}
 	g->report->state = left = state_size(g->store->state);
 	if (g->o->dry_run)
 		return 0;
@@ -489,8 +503,6 @@ int gc_run(struct store *s, const struct gc_options *o, struct gc_report *r,
 	}
 	gc_list_init(&g.list, o->rooms);
 	rc = collect(&g, e);
-	if (rc == 0 && !o->dry_run)
-		rc = stat_cache_sweep(s->state, e);
 	gc_list_fini(&g.list);
 	free(g.order);
 	if (s->lease >= 0 && rc == 0)

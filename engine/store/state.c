@@ -11,10 +11,11 @@
 
 #include "base/digest.h"
 #include "os/clock.h"
+#include "os/fd.h"
 
 /* The map is address space, not memory or disk. */
 #define MAP_SIZE ((size_t)64 << 30)
-enum { READERS = 512, LMDB_KEY_MAX = 500 };
+enum { READERS = 512, LMDB_KEY_MAX = 500, COMPACT_MIN = 4 << 20 };
 
 struct state {
 	MDB_env *env; /* NULL: a store that does not exist yet, opened for reading */
@@ -407,4 +408,65 @@ int64_t state_size(const struct state *s)
 	if (!s->env || mdb_env_get_fd(s->env, &fd) || fstat(fd, &st) < 0)
 		return 0;
 	return st.st_size;
+}
+
+static int count_used(struct state *s, size_t *bytes, struct err *e)
+{
+	MDB_stat st;
+	MDB_txn *txn;
+	int rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn);
+
+	*bytes = 0;
+	if (rc)
+		return failed(rc, "read", e);
+	for (int i = 0; rc == 0 && i < STATE_TABLES; i++) {
+		rc = mdb_stat(txn, s->tables[i], &st);
+		if (rc == 0)
+			*bytes += (st.ms_branch_pages + st.ms_leaf_pages +
+			           st.ms_overflow_pages) *
+			          st.ms_psize;
+	}
+	mdb_txn_abort(txn);
+	return rc ? failed(rc, "read", e) : 0;
+}
+
+/* Durable before it takes the place of the other. */
+static int write_compact(struct state *s, int store_dir, struct err *e)
+{
+	static const char name[] = "state.mdb.compact";
+	AUTO_CLOSE int fd =
+		openat(store_dir, name,
+	               O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int rc;
+
+	if (fd < 0)
+		return err_sys(e, "create %s in the store", name);
+	rc = mdb_env_copyfd2(s->env, fd, MDB_CP_COMPACT);
+	if (rc)
+		failed(rc, "compact", e);
+	else
+		rc = fd_sync(fd, name, e);
+	if (rc == 0 && renameat(store_dir, name, store_dir, "state.mdb") < 0)
+		rc = err_sys(e, "replace state.mdb");
+	if (rc)
+		unlinkat(store_dir, name, 0);
+	return rc ? -1 : fd_sync(store_dir, "the store", e);
+}
+
+int state_compact(struct state **s, int store_dir, struct err *e)
+{
+	size_t used;
+
+	if (state_size(*s) < COMPACT_MIN)
+		return 0;
+	if (count_used(*s, &used, e) < 0)
+		return -1;
+	if ((int64_t)used > state_size(*s) / 2)
+		return 0;
+	write_used(*s);
+	buf_reset(&(*s)->used);
+	if (write_compact(*s, store_dir, e) < 0)
+		return -1;
+	state_close(*s);
+	return state_open(s, store_dir, false, e);
 }

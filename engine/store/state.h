@@ -79,5 +79,10 @@ int state_each(struct state *s, enum state_table t,
 
 /* Bytes of its file. */
 int64_t state_size(const struct state *s);
+/* Writes the file anew without its free pages, if they are most of a large one. Nobody
+ * else may have the store open. *s is another one then; after an error it is NULL, or as
+ * it was.
+ */
+MUST_CHECK int state_compact(struct state **s, int store_dir, struct err *e);
 
 #endif

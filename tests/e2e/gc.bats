@@ -113,6 +113,25 @@ current() {   # DIR: nothing to do there
 	lacks "$output" 'removed by gc'
 }
 
+@test "shards of a large copy go, and come back the same" {
+	mkdir -p a/many
+	local i digest
+	for i in {1..12}; do
+		head -c 2000000 /dev/urandom >"a/many/$i"
+	done
+	recipe a <<<'image "x" { from = "scratch", copy { "many", to = "/many", split = 4 } }'
+	digest=$(imgmake -C a --json | jq -r '.[0].digest')
+	ok imgmake fsck
+	ok imgmake gc --all
+	equal "$(blobs)" 0
+	equal "$(imgmake -C a --json | jq -r '.[0].digest')" "$digest"
+	# Without one of them none of it is taken for whole.
+	rm -f "$(find "$IMGMAKE_STORE/blobs/sha256" -size +1M | head -1)"
+	ok imgmake gc
+	equal "$(imgmake -C a --json | jq -r '.[0].digest')" "$digest"
+	store_is_whole
+}
+
 @test "damaged blobs that were put aside, and what killed builds left, go" {
 	project a
 	imgmake -C a

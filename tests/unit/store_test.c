@@ -218,6 +218,45 @@ static void several_records_change_at_once(void **state)
 	assert_int_equal(used(p), -1);
 }
 
+static void a_state_that_is_mostly_free_is_written_anew(void **state)
+{
+	enum { RECORDS = 300, SIZE = 32 << 10 };
+	struct place *p = *state;
+	AUTO_FREE char *data = mem_alloc(SIZE);
+	struct state_change all[RECORDS];
+	AUTO_BUF out = BUF_INIT;
+	int keys[RECORDS];
+	int64_t full;
+	struct err e;
+
+	for (int i = 0; i < RECORDS; i++) {
+		keys[i] = i;
+		all[i] = (struct state_change){ STATE_FACTS, &keys[i], sizeof(int), data,
+			                        SIZE };
+	}
+	assert_int_equal(state_change(p->store.state, all, RECORDS, &e), 0);
+	full = state_size(p->store.state);
+	assert_int_equal(state_compact(&p->store.state, p->store.dir, &e), 0);
+	assert_int_equal(state_size(p->store.state), full);
+	for (int i = 1; i < RECORDS; i++)
+		all[i].data = NULL;
+	assert_int_equal(state_change(p->store.state, all, RECORDS, &e), 0);
+	assert_int_equal(state_compact(&p->store.state, p->store.dir, &e), 0);
+	assert_in_range(state_size(p->store.state), SIZE, full / 20);
+	assert_int_equal(
+		state_get(p->store.state, STATE_FACTS, &keys[0], sizeof(int), &out, &e),
+		1);
+	assert_int_equal(out.len, SIZE);
+	assert_int_equal(
+		state_put(p->store.state, STATE_FACTS, &keys[1], sizeof(int), "x", 1, &e),
+		0);
+	store_close(&p->store);
+	assert_int_equal(store_open(&p->store, p->path, false, &e), 0);
+	assert_int_equal(
+		state_get(p->store.state, STATE_FACTS, &keys[1], sizeof(int), &out, &e),
+		1);
+}
+
 static void a_lease_tells_since_when_it_is_held(void **state)
 {
 	struct place *p = *state;
@@ -245,6 +284,7 @@ int main(void)
 		TEST(only_what_is_old_is_evicted),
 		TEST(reading_an_old_record_makes_it_young_once_a_day),
 		TEST(several_records_change_at_once),
+		TEST(a_state_that_is_mostly_free_is_written_anew),
 		TEST(a_lease_tells_since_when_it_is_held),
 	};
 
