@@ -320,3 +320,23 @@ without_namespaces() {
 	in_chroot '"true"'
 	fails 'leave one of them out' imgmake build --isolation=chroot --runtime crun
 }
+
+@test "chroot: a shell in what a failed step left" {
+	needs_root
+	in_chroot '"echo left >/left; rm /etc/group; exit 3", cache = { "/cache" }'
+	go timeout 20 script -qec "$(confine) docker $IMGMAKE build --isolation=chroot --shell-on-fail" /dev/null \
+		< <(printf 'test ! -e /etc/group && test -d /cache && echo found-$(cat /left)\nexit\n')
+	equal "$status" 2
+	contains "$output" 'found-left'
+	contains "$output" 'status 3'
+	nothing_is_left
+}
+
+@test "chroot: a step that kills what watches it ends all the same" {
+	needs_root
+	cp "$(command -v busybox)" .
+	in_chroot '"(./busybox setsid ./busybox sleep 987126 &)", "kill -9 $PPID; ./busybox sleep 987126", inputs = { "busybox" }'
+	fails 'ended by signal 9' chrooted build
+	equal "$(pgrep -f '^./busybox sleep 987126')" ""
+	nothing_is_left
+}
