@@ -61,6 +61,7 @@ static int run(struct session *s, struct gc_options *o, struct gc_report *r,
 
 	if (rooms_open(&rooms, &s->store, e) < 0)
 		return -1;
+	rooms_limit(rooms, o->deadline);
 	o->rooms = rooms_for_gc(rooms);
 	o->stop = session_interrupted();
 	rc = gc_run(&s->store, o, r, e);

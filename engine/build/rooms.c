@@ -216,6 +216,7 @@ static int measure_new(struct finding *f, struct err *e)
 	AUTO_FREE struct found **fresh = mem_alloc((f->list.len + 1) * sizeof(*fresh));
 	AUTO_FREE int64_t *sizes = mem_alloc((f->list.len + 1) * sizeof(*sizes));
 	AUTO_STRLIST paths = STRLIST_INIT;
+	size_t n = 0;
 	bool known;
 
 	for (size_t i = 0; i < f->list.len; i++) {
@@ -228,9 +229,13 @@ static int measure_new(struct finding *f, struct err *e)
 	}
 	if (rooms_measure(f->r, &paths, sizes, e) < 0)
 		return -1;
-	for (size_t i = 0; i < paths.len; i++)
-		fresh[i]->size = sizes[i] < 0 ? 0 : sizes[i];
-	return remember_sizes(f->r, fresh, paths.len, e);
+	for (size_t i = 0; i < paths.len; i++) {
+		if (sizes[i] < 0)
+			continue;
+		fresh[i]->size = sizes[i];
+		fresh[n++] = fresh[i];
+	}
+	return remember_sizes(f->r, fresh, n, e);
 }
 
 static int list(void *self, struct gc_list *l, struct err *e)
@@ -374,6 +379,11 @@ void rooms_close(struct rooms *r)
 	sandbox_close(r->sandbox);
 	blobs_close(r->look);
 	free(r);
+}
+
+void rooms_limit(struct rooms *r, int64_t deadline)
+{
+	r->deadline = deadline;
 }
 
 const struct gc_rooms *rooms_for_gc(const struct rooms *r)

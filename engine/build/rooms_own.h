@@ -12,13 +12,15 @@ struct rooms {
 	struct blobs *look; /* the store's, without saying that they are used */
 	struct sandbox *sandbox;
 	bool probed;
+	int64_t deadline; /* 0: none */
 	struct inside inside;
 };
 
 /* Who may read and remove files of images; found out when first asked. */
 MUST_CHECK int rooms_inside(struct rooms *r, const struct inside **out, struct err *e);
 
-/* Bytes of directories below the store; -1: could not be read. rooms_measure.c */
+/* Bytes of directories below the store; -1: could not be read, or time was up.
+ * rooms_measure.c */
 MUST_CHECK int rooms_measure(struct rooms *r, const struct strlist *paths, int64_t *sizes,
                              struct err *e);
 /* Directories with all in them. What cannot be removed is an error, after the others. */
