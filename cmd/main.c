@@ -247,8 +247,10 @@ static void *watch_signals(void *arg)
 	int sig;
 
 	while (sigwait(set, &sig) == 0) {
-		if (atomic_exchange(&caught, sig))
+		if (atomic_exchange(&caught, sig)) {
+			session_give_up();
 			_exit(128 + sig);
+		}
 		session_interrupt();
 	}
 	return NULL;
@@ -385,6 +387,8 @@ int main(int argc, char **argv)
 		status = 2;
 	} else {
 		t = terminal_new(mode_of(&o), STDOUT_FILENO, STDERR_FILENO);
+		if (o.output_sync == SYNC_LINE || o.output_sync == SYNC_NONE)
+			terminal_output_at_once(t, o.output_sync == SYNC_NONE);
 		status = run(&o, t);
 		if (terminal_record_end(t, &e) < 0) {
 			terminal_error(t, &e);

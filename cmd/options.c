@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <float.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 static const char *const isolations[] = { "auto", "chroot", NULL };
 static const char *const lock_modes[] = { "update", "strict", NULL };
 static const char *const progress_modes[] = { "auto", "tty", "plain", "json", NULL };
+static const char *const sync_modes[] = { "target", "line", "none", NULL };
 static const char *const debug_modes[] = { "explain", NULL };
 
 static const struct opt common[] = {
@@ -26,6 +28,8 @@ static const struct opt common[] = {
 	{ 0, "no-host", NULL, "refuse rules that run on the host", FLAG(no_host),
 	  TAKES_PROJECT },
 	{ 'j', "jobs", "N", "run at most N steps at once", COUNT(jobs), TAKES_BUILD },
+	{ 'l', "load-average", "LOAD", "start nothing more at a load average of LOAD",
+	  NUMBER(max_load), TAKES_BUILD },
 	{ 'k', "keep-going", NULL, "go on with what does not depend on a failure",
 	  FLAG(keep_going), TAKES_BUILD },
 	{ 'n', "dry-run", NULL, "say what would be done; change nothing", FLAG(dry_run),
@@ -36,6 +40,10 @@ static const struct opt common[] = {
 	  TAKES_BUILD },
 	{ 'W', "what-if", "FILE", "take FILE for changed (may be repeated)",
 	  LIST(touched), TAKES_BUILD },
+	{ 'o', "old-file", "FILE", "take FILE for unchanged (may be repeated)", LIST(old),
+	  TAKES_BUILD },
+	{ 'O', "output-sync", "TYPE", "show what commands say not mixed, or at once",
+	  MODE(output_sync, sync_modes), TAKES_BUILD },
 	{ 0, "secret", "ID=FILE",
 	  "give a run step a secret; also ID=env:NAME (may be repeated)", PAIRS(secrets),
 	  TAKES_BUILD },
@@ -193,6 +201,21 @@ static int set_count(struct options *o, const struct opt *opt, const struct use 
 	return 0;
 }
 
+static int set_number(struct options *o, const struct opt *opt, const struct use *u,
+                      struct err *e)
+{
+	char *end, text[64];
+	double v;
+
+	errno = 0;
+	v = strtod(u->value, &end);
+	if (!strchr("0123456789.", *u->value) || *end || errno || v > INT_MAX)
+		return err_set(e, ERR_INVALID, "%s: '%s' is not a number of 0 or more",
+		               shown(u, text), u->value);
+	*(double *)member(o, opt) = v > 0 ? v : DBL_MIN; /* 0 is what was not said */
+	return 0;
+}
+
 static int set_choice(struct options *o, const struct opt *opt, const struct use *u,
                       struct err *e)
 {
@@ -247,9 +270,11 @@ static int apply(struct options *o, const struct opt *opt, const struct use *u,
 	switch (opt->kind) {
 	case OPT_FLAG: *(bool *)member(o, opt) = true; return 0;
 	case OPT_COUNT: return set_count(o, opt, u, e);
-	case OPT_CHOICE: return set_choice(o, opt, u, e);
 	case OPT_TIME:
 	case OPT_SIZE: return set_amount(o, opt, u, e);
+	case OPT_NUMBER: return set_number(o, opt, u, e);
+	case OPT_CHOICE:
+	case OPT_MODE: return set_choice(o, opt, u, e);
 	case OPT_TEXT:
 	case OPT_LIST:
 	case OPT_PAIRS: return set_text(o, opt, u, e);
@@ -282,6 +307,8 @@ static int use_option(struct parser *p, struct use *u, const char *rest, struct 
 		if (rest && u->is_long)
 			return err_set(e, ERR_INVALID, "%s takes no value",
 			               shown(u, text));
+	} else if (opt->kind == OPT_MODE) {
+		u->value = rest ? rest : opt->choices[0];
 	} else {
 		u->value = rest ? rest : *p->next;
 		if (!u->value)
@@ -360,7 +387,7 @@ static void find_said(struct parser *p, char **argv, char ***at)
 				inside = s[1] != '\0';
 			}
 		}
-		if (opt && opt->value && !inside && !*++a)
+		if (opt && opt->value && opt->kind != OPT_MODE && !inside && !*++a)
 			return;
 	}
 }
@@ -433,6 +460,7 @@ void options_fini(struct options *o)
 	strlist_fini(&o->rest);
 	strlist_fini(&o->directories);
 	strlist_fini(&o->touched);
+	strlist_fini(&o->old);
 	strlist_fini(&o->secrets);
 	strlist_fini(&o->mirrors);
 	strlist_fini(&o->insecure);

@@ -14,6 +14,7 @@
 enum lock_mode { LOCK_AUTO, LOCK_UPDATE, LOCK_STRICT };
 enum progress_mode { SHOW_UNSAID, SHOW_AUTO, SHOW_TTY, SHOW_PLAIN, SHOW_JSON };
 enum isolation { ISOLATION_UNSAID, ISOLATION_AUTO, ISOLATION_CHROOT };
+enum output_sync { SYNC_UNSAID, SYNC_TARGET, SYNC_LINE, SYNC_NONE };
 enum debug_mode { DEBUG_NONE, DEBUG_EXPLAIN };
 
 /* What was said. Strings are borrowed from argv and its lists are owned. Commands add
@@ -34,6 +35,9 @@ struct options {
 	bool keep_going, dry_run, question, always, silent, json, no_host, dirty;
 	struct strlist touched; /* -W */
 	const char *runtime;
+	struct strlist old;     /* -o */
+	double max_load;        /* -l; 0: not said */
+	int output_sync;        /* -O: enum output_sync */
 	struct strlist secrets; /* ID=FILE, ID=env:NAME */
 	const char *store;
 	struct strlist mirrors; /* HOST=MIRROR */
@@ -72,6 +76,8 @@ enum opt_kind {
 	OPT_CHOICE,
 	OPT_TIME,
 	OPT_SIZE,
+	OPT_MODE,
+	OPT_NUMBER
 };
 
 struct opt {
@@ -81,13 +87,14 @@ struct opt {
 	const char *help;  /* lower case, no full stop */
 	enum opt_kind kind;
 	size_t offset;              /* in struct options */
-	const char *const *choices; /* NULL-terminated, for OPT_CHOICE */
+	const char *const *choices; /* NULL-terminated, for OPT_CHOICE and OPT_MODE */
 	unsigned group;             /* TAKES_...; 0: every command takes it */
 };
 
 /* Kind and place: bool, const char *, int of 1 or more, struct strlist, struct strlist of
  * A=B with neither empty, int that is 1 + the index into `choices`, int64_t of seconds,
- * of bytes. */
+ * of bytes, int as for choices with a value that may be left out (-O, -Oline, --x=line)
+ * and is the first one then, double above 0. */
 #define FLAG(f) OPT_FLAG, offsetof(struct options, f), NULL
 #define TEXT(f) OPT_TEXT, offsetof(struct options, f), NULL
 #define COUNT(f) OPT_COUNT, offsetof(struct options, f), NULL
@@ -95,12 +102,15 @@ struct opt {
 #define PAIRS(f) OPT_PAIRS, offsetof(struct options, f), NULL
 #define TIME(f) OPT_TIME, offsetof(struct options, f), NULL
 #define SIZE(f) OPT_SIZE, offsetof(struct options, f), NULL
+#define MODE(f, choices) OPT_MODE, offsetof(struct options, f), (choices)
+#define NUMBER(f) OPT_NUMBER, offsetof(struct options, f), NULL
 #define CHOICE(f, choices) OPT_CHOICE, offsetof(struct options, f), (choices)
 
 /* Which of the common options a command takes, and which words. */
 enum {
-	TAKES_PROJECT = 1 << 0,  /* -f --platform --lock --no-host, and NAME=VALUE */
-	TAKES_BUILD = 1 << 1,    /* -j -k -B -W -d, secrets and limits of run steps */
+	TAKES_PROJECT = 1 << 0, /* -f --platform --lock --no-host, and NAME=VALUE */
+	TAKES_BUILD = 1 << 1, /* -j -l -k -O -B -W -o -d, secrets and limits of run steps
+	                       */
 	TAKES_DRY_RUN = 1 << 2,  /* -n */
 	TAKES_QUESTION = 1 << 3, /* -q */
 	TAKES_NETWORK = 1 << 4,  /* --registry-mirror --insecure-registry */

@@ -37,7 +37,7 @@ static void add_wrapped(struct buf *out, const char *s, size_t column)
 
 static void add_choices(struct buf *text, const struct opt *opt)
 {
-	if (opt->kind != OPT_CHOICE)
+	if (!opt->choices)
 		return;
 	buf_addf(text, " (%s: ", opt->value);
 	for (size_t i = 0; opt->choices[i]; i++)
@@ -56,7 +56,9 @@ static void add_option(struct buf *out, const struct opt *opt)
 		buf_adds(out, "    ");
 	if (*opt->name)
 		buf_addf(out, "%s --%s", opt->letter ? "," : " ", opt->name);
-	if (opt->value)
+	if (opt->kind == OPT_MODE)
+		buf_addf(out, "[=%s]", opt->value);
+	else if (opt->value)
 		buf_addf(out, " %s", opt->value);
 	width = out->len - start;
 	if (width + 2 > HELP_COLUMN)

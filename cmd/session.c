@@ -9,6 +9,7 @@
 #include "base/nearest.h"
 #include "base/path.h"
 #include "lua/eval.h"
+#include "os/jobserver.h"
 #include "os/process.h"
 #include "publish/deploy.h"
 #include "recipe/graph.h"
@@ -19,6 +20,7 @@ static struct {
 	struct build *build;
 	struct registry *registry;
 	atomic_bool interrupted;
+	struct jobserver *jobs;
 } current = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static void set_current(struct build *b, struct registry *r)
@@ -32,6 +34,22 @@ static void set_current(struct build *b, struct registry *r)
 const atomic_bool *session_interrupted(void)
 {
 	return &current.interrupted;
+}
+
+static void set_jobs(struct jobserver *j)
+{
+	pthread_mutex_lock(&current.lock);
+	current.jobs = j;
+	pthread_mutex_unlock(&current.lock);
+}
+
+void session_give_up(void)
+{
+	process_kill_all();
+	pthread_mutex_lock(&current.lock);
+	if (current.jobs)
+		jobserver_give_all(current.jobs);
+	pthread_mutex_unlock(&current.lock);
 }
 
 void session_interrupt(void)
@@ -127,14 +145,15 @@ static int read_platforms(struct session *s, struct platform **out, struct err *
 	return 0;
 }
 
-/* -W FILE as the user types it, relative to where they are, becomes relative to the root.
- */
-static void read_touched(struct session *s, struct strlist *out)
+/* -W FILE or -o FILE as the user types it, relative to where they are, becomes relative
+ * to the root. */
+static void read_files(struct session *s, const struct strlist *given,
+                       struct strlist *out)
 {
 	const struct recipe *r = s->recipe;
 
-	for (size_t i = 0; i < s->options->touched.len; i++) {
-		const char *name = s->options->touched.at[i];
+	for (size_t i = 0; i < given->len; i++) {
+		const char *name = given->at[i];
 		AUTO_BUF path = BUF_INIT;
 
 		if (path_below(name, r->root) && name[strlen(r->root)] == '/')
@@ -149,18 +168,53 @@ static void read_touched(struct session *s, struct strlist *out)
 
 enum { MEMORY_MIN = 6 << 20 }; /* no program starts with less, as in Docker */
 
+/* As make does when it is called by make: takes part in its job slots, unless -j says
+ * otherwise. Returns how many jobs there may be. */
+static int join_make(struct session *s)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	struct progress *p = terminal_progress(s->terminal);
+	int jobs = s->options->jobs, theirs;
+
+	if (s->jobs)
+		return s->n_jobs;
+	switch (jobserver_join(&s->jobs, getenv("MAKEFLAGS"), &theirs)) {
+	case JOBSERVER_NONE: jobs = jobs ? jobs : theirs; break;
+	case JOBSERVER_JOINED:
+		if (!jobs) {
+			set_jobs(s->jobs);
+			jobs = theirs;
+			break;
+		}
+		jobserver_close(s->jobs);
+		s->jobs = NULL;
+		progress_warning(p, "-j%d: not taking part in the job slots of make",
+		                 jobs);
+		break;
+	case JOBSERVER_SHUT:
+		if (!jobs)
+			progress_warning(p, "make gives us no job slots: using -j1 (put "
+			                    "'+' in front of its recipe line)");
+		jobs = jobs ? jobs : 1;
+		break;
+	}
+	s->n_jobs = jobs ? jobs : cpus > 0 ? (int)cpus : 1;
+	return s->n_jobs;
+}
+
 static int open_build(struct session *s, struct err *e)
 {
 	const struct options *o = s->options;
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	int jobs = join_make(s);
 	struct build_options b = {
 		.store = &s->store,
 		.registry = s->registry,
 		.lock = &s->lock,
 		.progress = terminal_progress(s->terminal),
-		.jobs = o->jobs    ? o->jobs
-		        : cpus > 0 ? (int)cpus
-		                   : 1,
+		.jobs = jobs,
+		.shared_jobs = s->jobs,
+		.limit_load = o->max_load > 0,
+		.max_load = o->max_load,
 		.always = o->always,
 		.trace = o->trace,
 		.keep_going = o->keep_going,
@@ -181,11 +235,14 @@ static int open_build(struct session *s, struct err *e)
 		return -1;
 	if (o->memory && o->memory < MEMORY_MIN)
 		return err_set(e, ERR_INVALID, "--memory: must be 6m or more");
-	read_touched(s, &s->touched);
+	read_files(s, &o->touched, &s->touched);
+	read_files(s, &o->old, &s->old);
 	b.platforms = platforms;
 	b.secrets = &s->secrets;
 	b.touched = (const char *const *)s->touched.at;
 	b.n_touched = s->touched.len;
+	b.old = (const char *const *)s->old.at;
+	b.n_old = s->old.len;
 	if (build_new(&s->build, s->recipe, &b, e) < 0)
 		return -1;
 	s->platforms = STEAL(platforms);
@@ -227,12 +284,15 @@ void session_close(struct session *s)
 {
 	set_current(NULL, NULL);
 	build_free(s->build);
+	set_jobs(NULL);
+	jobserver_close(s->jobs);
 	registry_free(s->registry);
 	store_close(&s->store);
 	if (s->recipe)
 		lockfile_fini(&s->lock);
 	recipe_free(s->recipe);
 	strlist_fini(&s->touched);
+	strlist_fini(&s->old);
 	secrets_fini(&s->secrets);
 	free(s->platforms);
 	*s = (struct session){ .terminal = s->terminal };
@@ -333,18 +393,49 @@ int session_plan(struct session *s, struct target *const *targets, size_t n,
 	return s->store.read_only ? 0 : lockfile_save(&s->lock, e);
 }
 
-static void print_others(struct session *s, const struct err *first)
+/* A target of several platforms fails with one line, if it is the same. */
+static size_t print_failures(struct session *s)
 {
+	AUTO(map_fini) struct map told = MAP_INIT;
 	const struct target *t;
-	const struct err *other;
+	const struct err *failure;
 
-	for (size_t i = 0; (other = build_failure(s->build, i, &t)); i++)
-		if (strcmp(other->msg, first->msg) != 0)
-			terminal_error(s->terminal, other);
+	for (size_t i = 0; (failure = build_failure(s->build, i, &t)); i++) {
+		if (map_get(&told, failure->msg))
+			continue;
+		map_put(&told, failure->msg, (void *)failure);
+		terminal_error(s->terminal, failure);
+	}
+	return told.len;
 }
 
-/* With -k, what could be planned is made although something else could not; print_others
- * tells all failures but the first, which is in *e. */
+static size_t count_failures(const struct session *s)
+{
+	const struct target *t;
+	size_t n = 0;
+
+	while (build_failure(s->build, n, &t))
+		n++;
+	return n;
+}
+
+/* One failure is an error like any other; of more, each has its line, and the last one
+ * counts them. */
+static void sum_up(struct session *s, struct err *e)
+{
+	size_t skipped = s->options->keep_going ? build_skipped(s->build) : 0, n;
+	if (count_failures(s) > 1 || (skipped && e->code == ERR_FAILED)) {
+		n = print_failures(s);
+		err_set(e, ERR_FAILED, "%zu target%s failed", n, n == 1 ? "" : "s");
+		if (skipped)
+			err_set(e, ERR_FAILED,
+			        "%zu target%s failed; %zu that need%s %s %s not made", n,
+			        n == 1 ? "" : "s", skipped, skipped == 1 ? "s" : "",
+			        n == 1 ? "it" : "them", skipped == 1 ? "was" : "were");
+	}
+}
+
+/* With -k, what could be planned is made although something else could not. */
 int session_build(struct session *s, struct target *const *targets, size_t n,
                   struct err *e)
 {
@@ -357,7 +448,8 @@ int session_build(struct session *s, struct target *const *targets, size_t n,
 		made = build_make(s->build, &more);
 	if (planned == 0 && made == 0)
 		return 0;
-	print_others(s, e);
+	if (e->code != ERR_CANCELLED)
+		sum_up(s, e);
 	return -1;
 }
 
@@ -367,6 +459,7 @@ int session_rebuild(struct session *s, struct err *e)
 	build_free(s->build);
 	s->build = NULL;
 	strlist_fini(&s->touched);
+	strlist_fini(&s->old);
 	secrets_fini(&s->secrets);
 	free(s->platforms);
 	s->platforms = NULL;

@@ -19,6 +19,9 @@ struct session {
 	struct registry *registry;
 	struct build *build;
 	struct strlist touched;     /* -W, relative to the root */
+	struct strlist old;         /* -o, likewise */
+	struct jobserver *jobs;     /* make's, or NULL */
+	int n_jobs;                 /* how many at once */
 	struct platform *platforms; /* --platform */
 	struct secrets secrets;     /* --secret */
 };
@@ -54,7 +57,7 @@ MUST_CHECK int session_targets(struct session *s, struct target ***out, size_t *
 /* Plans the targets and writes the lock file if it grew. */
 MUST_CHECK int session_plan(struct session *s, struct target *const *targets, size_t n,
                             struct err *e);
-/* Plan, make, and lock file. Prints failures beyond the first (-k). */
+/* Plan, make, and lock file. Of several failures, prints each; *e tells how many. */
 MUST_CHECK int session_build(struct session *s, struct target *const *targets, size_t n,
                              struct err *e);
 
@@ -79,6 +82,10 @@ const atomic_bool *session_interrupted(void);
 /* gc.c: after a build, keeps the store within its bounds, if it may have grown beyond
  * them. */
 void session_keep_bounds(struct session *s);
+
+/* Before an _exit: ends children, and gives back what others would miss. From there, too.
+ */
+void session_give_up(void);
 
 /* Standard output. */
 void session_print(struct session *s, const struct buf *text);

@@ -24,6 +24,7 @@ struct terminal {
 	pthread_mutex_t lock;
 	enum terminal_mode mode;
 	bool colour;
+	bool at_once, bare; /* output of commands: as it comes; without names */
 	int out_fd, err_fd;
 	int out_errno; /* of the first failed write to out_fd, or 0 */
 	bool drawn;    /* a status line stands on the terminal */
@@ -225,15 +226,16 @@ static void on_line(struct terminal *t, const char *event, const char *target,
                     const char *text, size_t n)
 {
 	AUTO_FREE char *line = mem_strndup(text, n);
+	bool output = !strcmp(event, "output");
 	AUTO_BUF b = BUF_INIT;
 
 	if (t->mode == TERMINAL_JSON) {
 		put_json(t, event, target, "text", line, -1, -1);
 		return;
 	}
-	ongoing_add_titled(&b, target, line);
+	ongoing_add_titled(&b, output && t->bare ? NULL : target, line);
 	buf_addc(&b, '\n');
-	if (!strcmp(event, "output"))
+	if (output && !t->at_once)
 		outputs_line(&t->outputs, target, b.s);
 	else if (!outputs_wait(&t->outputs, target, b.s))
 		put_lines(t, &b);
@@ -368,6 +370,12 @@ void terminal_free(struct terminal *t)
 struct progress *terminal_progress(struct terminal *t)
 {
 	return &t->progress;
+}
+
+void terminal_output_at_once(struct terminal *t, bool bare)
+{
+	t->at_once = true;
+	t->bare = bare;
 }
 
 void terminal_error(struct terminal *t, const struct err *e)

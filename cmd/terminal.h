@@ -30,6 +30,9 @@ MUST_CHECK int terminal_record(struct terminal *t, const char *events, const cha
 /* Ends them; -1 if something could not be written. To be called before terminal_free. */
 MUST_CHECK int terminal_record_end(struct terminal *t, struct err *e);
 struct progress *terminal_progress(struct terminal *t);
+/* What commands say is shown line by line, as it comes, and not kept together; `bare`:
+ * without the name of its target. */
+void terminal_output_at_once(struct terminal *t, bool bare);
 
 /* "imgmake: MESSAGE", one line. */
 void terminal_error(struct terminal *t, const struct err *e);

@@ -87,7 +87,12 @@ static int resolve_digest(struct build *b, struct reference *ref, struct err *e)
 			"it is not in Imagefile.lock; build once without --lock=strict and "
 			"commit the lock file");
 	if (!locked) {
-		if (registry_head_manifest(b->o.registry, ref, &d, e) < 0)
+		enum lane was = lane_now();
+
+		if (lane_move(LANE_NETWORK, e) < 0)
+			return -1;
+		if (lane_back(was, registry_head_manifest(b->o.registry, ref, &d, e), e) <
+		    0)
 			return -1;
 		ref->digest = lock_once(b, LOCK_BASES, name, &d.digest);
 	}
@@ -101,10 +106,14 @@ static int fetch_manifest(struct build *b, const struct reference *ref,
                           struct buf *body, struct err *e)
 {
 	struct reference at = *ref;
+	enum lane was = lane_now();
 
 	at.digest = *digest;
 	at.has_digest = true;
-	if (registry_get_manifest(b->o.registry, &at, out, body, e) < 0)
+	if (lane_move(LANE_NETWORK, e) < 0)
+		return -1;
+	if (lane_back(was, registry_get_manifest(b->o.registry, &at, out, body, e), e) <
+	    0)
 		return -1;
 	if (b->o.dry_run)
 		return 0;
@@ -116,6 +125,17 @@ static bool have(struct build *b, const struct digest *d)
 	return blobs_has(b->o.store->blobs, d, NULL);
 }
 
+static int fetch_blob(struct build *b, const struct reference *ref,
+                      const struct descriptor *d, struct err *e)
+{
+	enum lane was = lane_now();
+
+	if (lane_move(LANE_NETWORK, e) < 0)
+		return -1;
+	return lane_back(
+		was, registry_fetch_blob(b->o.registry, ref, d, b->o.store->blobs, e), e);
+}
+
 static int fetch_config(struct build *b, const struct reference *ref,
                         const struct buf *body, const char *media_type, struct err *e)
 {
@@ -124,10 +144,7 @@ static int fetch_config(struct build *b, const struct reference *ref,
 
 	if (manifest_read(&m, media_type, body->s, body->len, e) < 0)
 		return -1;
-	rc = have(b, &m.config.digest)
-	             ? 0
-	             : registry_fetch_blob(b->o.registry, ref, &m.config,
-	                                   b->o.store->blobs, e);
+	rc = have(b, &m.config.digest) ? 0 : fetch_blob(b, ref, &m.config, e);
 	manifest_fini(&m);
 	return rc;
 }
@@ -308,12 +325,17 @@ int base_plan(struct node *n, struct err *e)
 static int fetch_from(struct build *b, const char *repo, const struct layer *l,
                       struct blob_follow *follow, struct err *e)
 {
+	enum lane was = lane_now();
 	struct reference ref;
 
 	if (reference_parse_repo(&ref, repo, e) < 0)
 		return -1;
-	return registry_fetch_followed(b->o.registry, &ref, &l->blob, b->o.store->blobs,
-	                               follow, e);
+	if (lane_move(LANE_NETWORK, e) < 0)
+		return -1;
+	return lane_back(was,
+	                 registry_fetch_followed(b->o.registry, &ref, &l->blob,
+	                                         b->o.store->blobs, follow, e),
+	                 e);
 }
 
 int base_fetch_layer(struct build *b, const struct node *n, const struct layer *l,
@@ -342,12 +364,22 @@ int base_fetch_followed(struct build *b, const struct node *n, const struct laye
 		DIGEST_STR(&l->blob.digest), n->target->name);
 }
 
-int download_lock(struct build *b, const char *url, struct digest *out, struct err *e)
+int download(struct build *b, const char *url, struct digest *out, struct err *e)
 {
+	enum lane was = lane_now();
 	int64_t size;
 
-	if (registry_fetch_url(b->o.registry, url, DOWNLOAD_MAX, b->o.store->blobs, out,
-	                       &size, e) < 0)
+	if (lane_move(LANE_NETWORK, e) < 0)
+		return -1;
+	return lane_back(was,
+	                 registry_fetch_url(b->o.registry, url, DOWNLOAD_MAX,
+	                                    b->o.store->blobs, out, &size, e),
+	                 e);
+}
+
+int download_lock(struct build *b, const char *url, struct digest *out, struct err *e)
+{
+	if (download(b, url, out, e) < 0)
 		return -1;
 	*out = lock_once(b, LOCK_DOWNLOADS, url, out);
 	return 0;

@@ -11,6 +11,7 @@
 #include "image/toc.h"
 #include "os/fd.h"
 #include "os/file.h"
+#include "os/jobserver.h"
 #include "os/process.h"
 #include "recipe/graph.h"
 #include "sandbox/layers.h"
@@ -28,6 +29,16 @@ void build_cancel(struct build *b)
 		registry_cancel(b->o.registry);
 }
 
+static bool take_token(void *jobserver)
+{
+	return jobserver_take(jobserver);
+}
+
+static void give_token(void *jobserver)
+{
+	jobserver_give(jobserver);
+}
+
 int build_new(struct build **out, const struct recipe *r, const struct build_options *o,
               struct err *e)
 {
@@ -41,10 +52,12 @@ int build_new(struct build **out, const struct recipe *r, const struct build_opt
 	b->pool = pool_new(o->jobs);
 	b->layers = layers_memory_new();
 	b->cache = stat_cache_open(o->store->state);
+	if (o->shared_jobs)
+		pool_limit(b->pool, take_token, give_token, o->shared_jobs);
 	*out = b;
 	if (o->dry_run)
 		return 0;
-	if (file_mkdirs(o->store->dir, "locks", 0700, e) == 0) {
+	if (host_open(b, e) == 0 && file_mkdirs(o->store->dir, "locks", 0700, e) == 0) {
 		b->locks = openat(o->store->dir, "locks",
 		                  O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (b->locks >= 0)
@@ -77,6 +90,8 @@ void build_free(struct build *b)
 		context_close(b->contexts.at[i].value);
 	map_fini(&b->contexts);
 	map_fini(&b->resolved);
+	map_fini(&b->times);
+	jobserver_close(b->own_jobs);
 	pthread_mutex_destroy(&b->lock);
 	pthread_mutex_destroy(&b->shell);
 	fd_close(&b->locks);
@@ -133,6 +148,10 @@ static int run_jobs(struct build *b, struct job **jobs, size_t n, struct err *e)
 	struct schedule_options o = {
 		.places = { b->o.jobs, NETWORK_JOBS, b->o.jobs },
 		.keep_going = b->o.keep_going,
+		.limit_load = b->o.limit_load,
+		.max_load = b->o.max_load,
+		.tokens = b->o.shared_jobs ? b->o.shared_jobs : b->own_jobs,
+		.tokens_for_sandboxes = b->o.shared_jobs != NULL,
 		.cancelled = build_cancelled,
 		.self = b,
 	};
@@ -217,6 +236,8 @@ int build_plan(struct build *b, struct target *const *targets, size_t n, struct 
 				x->plan.needs[x->plan.n_needs++] = &x->needs.at[k]->plan;
 		jobs[i - before] = &x->plan;
 	}
+	if (!b->o.dry_run && b->recipe->n_rules && times_expect(b, e) < 0)
+		return -1;
 	rc = run_jobs(b, jobs, b->nodes.len - before, e);
 	keep_digests(b);
 	for (size_t i = before; i < b->nodes.len; i++)
@@ -262,17 +283,21 @@ static size_t choose(struct build *b, struct job **jobs)
 	return n;
 }
 
+/* A rule that -o keeps from being looked at has no key of today. */
+static bool has_record(const struct node *n)
+{
+	enum target_kind kind = n->target->kind;
+
+	return (kind == TARGET_IMAGE || kind == TARGET_STAGE || kind == TARGET_FILE) &&
+	       (n->status == STATUS_CURRENT || n->status == STATUS_MADE) &&
+	       !rule_is_old(n->build, n->target);
+}
+
 static int record_all(struct build *b, struct err *e)
 {
-	for (size_t i = 0; i < b->nodes.len; i++) {
-		struct node *n = b->nodes.at[i];
-
-		if ((n->target->kind == TARGET_IMAGE || n->target->kind == TARGET_STAGE ||
-		     n->target->kind == TARGET_FILE) &&
-		    (n->status == STATUS_CURRENT || n->status == STATUS_MADE) &&
-		    record_target(n, e) < 0)
+	for (size_t i = 0; i < b->nodes.len; i++)
+		if (has_record(b->nodes.at[i]) && record_target(b->nodes.at[i], e) < 0)
 			return -1;
-	}
 	return 0;
 }
 
@@ -281,14 +306,17 @@ static int make_once(struct build *b, struct err *e)
 	AUTO_FREE struct job **jobs = mem_alloc((b->nodes.len + 1) * sizeof(*jobs));
 	size_t n = choose(b, jobs);
 	struct err own;
-	int rc = run_jobs(b, jobs, n, e);
+	int rc;
 
+	if (n && times_expect(b, e) < 0)
+		return -1;
+	rc = run_jobs(b, jobs, n, e);
 	for (size_t i = 0; i < b->nodes.len; i++)
 		if (b->nodes.at[i]->make.state == JOB_FAILED)
 			b->nodes.at[i]->status = STATUS_FAILED;
 	/* What was made is recorded even if something else failed. */
 	if (assemble_roots(b, rc < 0 ? &own : e) < 0 ||
-	    record_all(b, rc < 0 ? &own : e) < 0)
+	    record_all(b, rc < 0 ? &own : e) < 0 || times_save(b, rc < 0 ? &own : e) < 0)
 		return -1;
 	return rc;
 }

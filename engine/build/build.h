@@ -27,6 +27,8 @@ struct build_options {
 	const char *const *touched; /* -W: project files that count as changed; relative
 	                               to the root */
 	size_t n_touched;
+	const char *const *old; /* -o: files that count as unchanged, likewise */
+	size_t n_old;
 	struct platform *platforms; /* --platform: instead of the targets' own; none: as
 	                               they say */
 	size_t n_platforms;
@@ -35,7 +37,10 @@ struct build_options {
 	struct run_limits limits; /* of run steps and checks that say none; 0: none */
 	bool shell_on_fail; /* a run step or check that fails gets a shell on our standard
 	                     * input, which is a terminal */
-	bool has_epoch;     /* SOURCE_DATE_EPOCH is set */
+	struct jobserver *shared_jobs; /* make's, whose tokens jobs take; or NULL */
+	bool limit_load; /* while others run, no job starts at a load of max_load */
+	double max_load;
+	bool has_epoch; /* SOURCE_DATE_EPOCH is set */
 	int64_t epoch;
 };
 
@@ -78,10 +83,11 @@ enum status build_status(const struct build *b, const struct target *t);
 /* Manifest, or index of several platforms, in the store. NULL while stale, and of what is
  * no image. */
 const struct descriptor *build_root(const struct build *b, const struct target *t);
-/* Failures, beyond the first that build_make returned (-k). Each with its target; NULL at
- * the end. */
+/* All failures, each with its target; NULL at the end. */
 const struct err *build_failure(const struct build *b, size_t i, const struct target **t);
 
+/* How many targets were not made because of what failed (-k). */
+size_t build_skipped(const struct build *b);
 /* Appends ": made last because of …" lines of the build that made it last, if that is
  * known, and ends the line in any case. */
 MUST_CHECK int build_why_last(struct build *b, const struct target *t, struct buf *out,

@@ -54,27 +54,10 @@ static int remember_pass(struct build *b, const struct digest *key, struct err *
 	                 when.len, e);
 }
 
-/* The environment of the process, with IMAGE. Caller frees the array, not the strings. */
-static const char **environment(const char *image)
-{
-	const char **env;
-	size_t n = 0;
-
-	while (environ[n])
-		n++;
-	env = mem_alloc((n + 2) * sizeof(*env));
-	env[0] = image;
-	for (size_t i = 0, k = 1; i < n; i++)
-		if (strncmp(environ[i], "IMAGE=", 6) != 0)
-			env[k++] = environ[i];
-	return env;
-}
-
 static int run_with_layout(struct build *b, const struct target *t,
                            const struct descriptor *image, struct err *e)
 {
 	struct context *context;
-	AUTO_FREE const char **env = NULL;
 	AUTO_BUF name = BUF_INIT, var = BUF_INIT;
 	struct err ignored;
 	int rc;
@@ -85,9 +68,13 @@ static int run_with_layout(struct build *b, const struct target *t,
 	rc = layout_export(b->o.store->blobs, b->o.store->dir, LAYOUT_OCI_DIR, name.s,
 	                   NULL, image, e);
 	buf_addf(&var, "IMAGE=%s/%s", b->o.store->path, name.s);
-	env = environment(var.s);
 	if (rc == 0)
-		rc = host_run(b, t->name, &t->run, context->fd, env, e);
+		rc = host_run(b,
+		              &(struct host_command){ .target = t->name,
+		                                      .lines = &t->run,
+		                                      .dir = context->fd,
+		                                      .variable = var.s },
+		              e);
 	if (file_remove_tree(b->o.store->dir, name.s, &ignored) < 0)
 		progress_warning(b->o.progress, "%s", ignored.msg);
 	return rc;

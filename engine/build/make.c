@@ -80,6 +80,21 @@ static int run_or_find(struct work *w, const struct step_plan *p, struct layer_l
 	return save(w, &key, p, out, e) < 0 ? -1 : found;
 }
 
+/* In the sandboxes' lane from before it has its lock until after. */
+static int run_in_lane(struct work *w, const struct step_plan *p, struct layer_list *out,
+                       struct err *e)
+{
+	enum lane was = lane_now();
+	int rc;
+
+	if (lane_move(LANE_SANDBOX, e) < 0)
+		return -1;
+	lane_stay(true);
+	rc = run_or_find(w, p, out, e);
+	lane_stay(false);
+	return lane_back(was, rc, e);
+}
+
 /* 1: all that it came to was known. */
 static int find_or_pack(struct work *w, const struct step_plan *p, struct layer_list *out,
                         struct err *e)
@@ -106,7 +121,7 @@ static int make_layers(struct node *n, const struct step *s, const struct step_p
 
 	w.step = s;
 	if (rc == 0)
-		rc = s->kind == STEP_RUN ? run_or_find(&w, p, out, e)
+		rc = s->kind == STEP_RUN ? run_in_lane(&w, p, out, e)
 		                         : find_or_pack(&w, p, out, e);
 	work_fini(&w);
 	return rc;

@@ -71,9 +71,8 @@ static int find(struct node *n, struct piece *p, struct err *e)
 
 /* One builder packs a layer, others that want the same wait and find it. A thread holds
  * one lock at a time, so there is no order to get wrong. */
-static int make_piece(void *self, size_t i, struct err *e)
+static int make_locked(struct making *m, size_t i, struct err *e)
 {
-	struct making *m = self;
 	struct piece *p = m->missing[i];
 	struct node *n = m->w->node;
 	struct layer_list l = { &p->layer, 1, 1 };
@@ -89,6 +88,16 @@ static int make_piece(void *self, size_t i, struct err *e)
 	if (pack(m, p->shard, &p->layer, e) < 0)
 		return -1;
 	return layer_list_save(n->build->o.store, &p->key, 1, &l, e);
+}
+
+static int make_piece(void *self, size_t i, struct err *e)
+{
+	int rc;
+
+	lane_stay(true);
+	rc = make_locked(self, i, e);
+	lane_stay(false);
+	return rc;
 }
 
 static int larger_first(const void *a, const void *b)

@@ -78,6 +78,10 @@ struct build {
 	atomic_bool command_failed;
 	pthread_mutex_t shell; /* who has the terminal for a shell in a failed command */
 	int locks;             /* directory fd: <store>/locks; -1 in a dry run */
+	bool asked_make, make_takes_names; /* the host's make: from 4.4 on */
+	struct jobserver *own_jobs; /* offered to host rules; NULL: make's, or no rules */
+	struct map times;           /* "NAME PLATFORM" → int64_t *, ns */
+	bool times_loaded, times_changed;
 };
 
 /* nodes.c */
@@ -116,6 +120,8 @@ bool node_waits_for_rule(const struct node *n);
 bool node_touched(const struct node *n, const char *path);
 void node_force(struct node *n, const char *path);
 void node_force_touched(struct node *n, const struct fileset *set);
+/* -o names what the rule makes: it counts as made. */
+bool rule_is_old(const struct build *b, const struct target *t);
 /* What forces something that it needs forces it, too. */
 void node_inherit_force(struct node *n);
 MUST_CHECK int node_plan(struct node *n, struct err *e);
@@ -123,6 +129,9 @@ MUST_CHECK int node_plan(struct node *n, struct err *e);
 /* base.c: resolves a base to a manifest of the node's platform and fills key, result,
  * base_name. */
 MUST_CHECK int base_plan(struct node *n, struct err *e);
+/* A URL's content into the store. */
+MUST_CHECK int download(struct build *b, const char *url, struct digest *out,
+                        struct err *e);
 /* The digest of a URL that nobody has locked yet: downloads it into the store and locks
  * it. */
 MUST_CHECK int download_lock(struct build *b, const char *url, struct digest *out,
@@ -165,14 +174,30 @@ MUST_CHECK int rule_plan(struct node *n, struct err *e);
 /* As in make: what depends on something that always runs is always made. */
 bool rule_needs_task(const struct node *n);
 MUST_CHECK int task_run(struct node *n, struct err *e);
-/* Runs the lines as one script below `dir`; output goes to the progress. ERR_FAILED.
- * `env` may be NULL. */
-MUST_CHECK int host_run(struct build *b, const char *target, const struct strings *lines,
-                        int dir, const char *const *env, struct err *e);
+
+/* host.c: commands on the host. */
+struct host_command {
+	const char *target;
+	const struct strings *lines; /* of one script */
+	int dir;                     /* where it runs */
+	const char *variable; /* "NAME=value" for its environment beside ours; or NULL */
+};
+/* Before jobs run: what host rules are offered. */
+MUST_CHECK int host_open(struct build *b, struct err *e);
+/* Output goes to the progress. ERR_FAILED. */
+MUST_CHECK int host_run(struct build *b, const struct host_command *c, struct err *e);
+
+/* times.c: fills `expected` of all jobs from what was measured before. */
+MUST_CHECK int times_expect(struct build *b, struct err *e);
+/* Writes down what was made, if anything was. */
+MUST_CHECK int times_save(struct build *b, struct err *e);
 
 /* why.c: one call a difference between the components of the last build and today's. */
 typedef void why_fn(void *self, const char *name, const char *was, const char *is);
 MUST_CHECK int why_node(struct node *n, why_fn *fn, void *self, struct err *e);
+/* 1: nothing but files of -o differs from the last build, whose key *key is; 0: not so.
+ */
+MUST_CHECK int why_only_old(struct node *n, struct digest *key, struct err *e);
 
 /* trace.c: with --trace, what is made and why; a step and its commands; a script. */
 void trace_node(struct node *n);
@@ -184,9 +209,13 @@ void trace_lines(const struct node *n, const struct strings *lines);
 MUST_CHECK int record_target(struct node *n, struct err *e);
 MUST_CHECK int record_image(struct build *b, const struct target *t,
                             const struct descriptor *d, struct err *e);
-/* 1: *out and *count are the components of the last build, in the arena; 0: never built.
- */
+struct record { /* of the last build */
+	struct digest plan_key;
+	struct component *parts;
+	size_t n;
+};
+/* 1: *out is filled, in the arena; 0: never built. */
 MUST_CHECK int record_components(const struct node *n, struct arena *a,
-                                 struct component **out, size_t *count, struct err *e);
+                                 struct record *out, struct err *e);
 
 #endif

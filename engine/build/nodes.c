@@ -163,6 +163,8 @@ static int add_node(struct build *b, const struct target *t, const struct platfo
 	if (build_context(b, t, &n->context, e) < 0 || check_platforms(t, e) < 0)
 		return -1;
 	graph_needs(b->recipe, t, &needs, &n_needs);
+	if (rule_is_old(b, t))
+		n_needs = 0; /* it is not made, so they are not needed */
 	for (size_t i = 0; i < n_needs; i++) {
 		if (add_node(b, needs[i], platform_for(n, needs[i], asked), &need, e) < 0)
 			return -1;

@@ -298,6 +298,22 @@ static int64_t later_layers(const struct target *t, size_t step)
 	return (n + COARSE - 1) / COARSE * COARSE;
 }
 
+/* -o: what came of the files as they were. Not under today's key, which is of others. */
+static int look_up_old(struct node *n, struct err *e)
+{
+	struct digest today = n->plan_key, then;
+	int only = why_only_old(n, &then, e);
+
+	if (only <= 0)
+		return only;
+	n->plan_key = then;
+	if (look_up(n, e) < 0)
+		return -1;
+	if (n->status == STATUS_STALE)
+		n->plan_key = today;
+	return 0;
+}
+
 static int plan_filesystem(struct node *n, struct err *e)
 {
 	const struct target *t = n->target;
@@ -332,7 +348,7 @@ static int plan_filesystem(struct node *n, struct err *e)
 	key_scope(&n->key, "");
 	key_int(&n->key, "steps", (int64_t)t->n_steps);
 	key_value(&n->key, &n->plan_key);
-	if (look_up(n, e) < 0)
+	if (look_up(n, e) < 0 || (n->status == STATUS_STALE && look_up_old(n, e) < 0))
 		return -1;
 	if (n->status == STATUS_CURRENT && t->kind == TARGET_IMAGE)
 		return node_assemble(n, !n->build->o.dry_run, e);

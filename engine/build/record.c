@@ -110,8 +110,8 @@ int record_target(struct node *n, struct err *e)
 	return state_put(s, STATE_TARGETS, key.s, key.len, record.s, record.len, e);
 }
 
-int record_components(const struct node *n, struct arena *a, struct component **out,
-                      size_t *count, struct err *e)
+int record_components(const struct node *n, struct arena *a, struct record *out,
+                      struct err *e)
 {
 	AUTO_BUF key = BUF_INIT, record = BUF_INIT;
 	const char *kept;
@@ -125,8 +125,10 @@ int record_components(const struct node *n, struct arena *a, struct component **
 	if (record.len < DIGEST_SIZE)
 		return err_set(e, ERR_CORRUPT,
 		               "a record of the store's state is damaged");
+	memcpy(out->plan_key.b, record.s, DIGEST_SIZE);
 	kept = arena_memdup(a, record.s + DIGEST_SIZE, record.len - DIGEST_SIZE);
-	return components_decode(a, kept, record.len - DIGEST_SIZE, out, count, e) < 0
+	return components_decode(a, kept, record.len - DIGEST_SIZE, &out->parts, &out->n,
+	                         e) < 0
 	               ? -1
 	               : 1;
 }

@@ -58,6 +58,21 @@ const struct err *build_failure(const struct build *b, size_t i, const struct ta
 	return NULL;
 }
 
+static bool is_skipped(const struct node *n)
+{
+	return n->plan.state == JOB_SKIPPED || n->make.state == JOB_SKIPPED;
+}
+
+size_t build_skipped(const struct build *b)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < b->nodes.len; i++)
+		n += is_skipped(b->nodes.at[i]) &&
+		     nodes_of(b, b->nodes.at[i]->target) == b->nodes.at[i];
+	return n;
+}
+
 void build_each(const struct build *b,
                 void (*fn)(void *self, const struct target *t, enum status s), void *self)
 {

@@ -1,13 +1,15 @@
 /* Host rules: `file` as in make, but by content; `task` always. */
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/path.h"
 #include "build/fileset.h"
 #include "build/node.h"
 #include "build/rule.h"
+#include "os/fd.h"
 #include "os/file.h"
-#include "os/process.h"
 #include "store/state.h"
 
 struct rule_state {
@@ -56,31 +58,25 @@ static const char *output_of(const struct node *n)
 	return path_below(name, n->target->dir) ? name + (dir ? dir + 1 : 0) : name;
 }
 
-static int add_files(struct node *n, const struct strings *patterns, struct hasher *h,
-                     bool as_components, struct err *e)
+/* The content of what the patterns name. */
+static int find_files(struct node *n, const struct strings *patterns,
+                      struct fileset **out, struct err *e)
 {
-	struct fileset *set;
-	int rc;
-
-	if (fileset_glob(&set, n->context, patterns, e) < 0)
+	if (fileset_glob(out, n->context, patterns, e) < 0)
 		return -1;
-	rc = fileset_hash(set, n->context, e);
-	for (size_t i = 0; rc == 0 && i < set->files.len; i++) {
-		const struct project_file *f = &set->files.at[i];
+	if (fileset_hash(*out, n->context, e) == 0)
+		return 0;
+	fileset_free(*out);
+	return -1;
+}
 
-		hasher_str(h, f->dest);
-		hasher_int(h, f->type);
-		hasher_int(h, f->executable);
-		hasher_digest(h, &f->digest);
-		hasher_str(h, f->link);
-		if (as_components)
-			key_digest(&n->key, arena_printf(&n->arena, "file %s", f->path),
-			           &f->digest);
-		if (as_components && node_touched(n, f->path))
-			node_force(n, f->path);
-	}
-	fileset_free(set);
-	return rc;
+static void add_file(struct hasher *h, const struct project_file *f)
+{
+	hasher_str(h, f->dest);
+	hasher_int(h, f->type);
+	hasher_int(h, f->executable);
+	hasher_digest(h, &f->digest);
+	hasher_str(h, f->link);
 }
 
 /* 1: *out is the digest of what is there; 0: nothing is. */
@@ -89,17 +85,78 @@ static int output_digest(struct node *n, struct digest *out, struct err *e)
 	AUTO_BUF clean = BUF_INIT;
 	const char *path;
 	struct strings one = { &path, 1 };
+	struct fileset *set;
 	struct hasher h;
-	int rc;
 
 	path_clean(&clean, output_of(n));
 	path = clean.s;
 	if (!file_exists(n->context->fd, path))
 		return 0;
+	if (find_files(n, &one, &set, e) < 0)
+		return -1;
 	hasher_init(&h);
-	rc = add_files(n, &one, &h, false, e);
+	for (size_t i = 0; i < set->files.len; i++)
+		add_file(&h, &set->files.at[i]);
 	hasher_end(&h, out);
-	return rc < 0 ? -1 : 1;
+	fileset_free(set);
+	return 1;
+}
+
+/* A pattern may match what the rule makes: that is none of what it is made of. */
+static int key_deps(struct node *n, struct key *k, struct err *e)
+{
+	AUTO_BUF own = BUF_INIT;
+	struct fileset *set;
+	struct hasher h;
+	struct digest d;
+
+	if (!n->target->deps.n)
+		return 0;
+	if (find_files(n, &n->target->deps, &set, e) < 0)
+		return -1;
+	path_clean(&own, output_of(n));
+	for (size_t i = 0; i < set->files.len; i++) {
+		const struct project_file *f = &set->files.at[i];
+
+		if (n->target->kind == TARGET_FILE && path_below(f->path, own.s))
+			continue;
+		hasher_init(&h);
+		add_file(&h, f);
+		hasher_end(&h, &d);
+		key_digest(k, arena_printf(k->arena, "file %s", f->path), &d);
+		if (node_touched(n, f->path))
+			node_force(n, f->path);
+	}
+	fileset_free(set);
+	return 0;
+}
+
+/* What was made of files that changed meanwhile is of neither what they were nor what
+ * they are. */
+static int check_deps(struct node *n, struct err *e)
+{
+	AUTO(arena_fini) struct arena a = ARENA_INIT;
+	AUTO(key_fini) struct key now;
+	const struct component *then = n->key.parts.at + n->target->run.n;
+	size_t left = n->key.parts.len - n->target->run.n;
+
+	key_init(&now, &a);
+	if (key_deps(n, &now, e) < 0)
+		return err_wrap(e, "its deps changed while its command ran");
+	for (size_t i = 0; i < now.parts.len; i++) {
+		const struct component *c = &now.parts.at[i];
+
+		if (i < left && !strcmp(c->name, then[i].name) &&
+		    digest_equal(&c->digest, &then[i].digest))
+			continue;
+		return err_set(e, ERR_FAILED,
+		               "its deps changed while its command ran: %s", c->name + 5);
+	}
+	if (left > now.parts.len && !strncmp(then[now.parts.len].name, "file ", 5))
+		return err_set(e, ERR_FAILED,
+		               "its deps changed while its command ran: %s",
+		               then[now.parts.len].name + 5);
+	return 0;
 }
 
 /* What a target that is named by itself, and not by a path, has come to. */
@@ -123,91 +180,64 @@ static int key_need(struct node *n, const struct target *t, struct err *e)
 
 static int rule_key(struct node *n, struct err *e)
 {
-	struct hasher deps;
-	struct digest d;
-	int rc = 0;
-
-	hasher_init(&deps);
 	for (size_t i = 0; i < n->target->run.n; i++)
 		key_str(&n->key, arena_printf(&n->arena, "command %zu", i + 1),
 		        n->target->run.at[i]);
-	if (n->target->deps.n)
-		rc = add_files(n, &n->target->deps, &deps, true, e);
-	for (size_t i = 0; rc == 0 && i < n->target->n_needs; i++)
-		rc = key_need(n, n->target->needs[i], e);
-	hasher_end(&deps, &d);
-	key_digest(&n->key, "deps", &d);
-	key_value(&n->key, &n->plan_key);
-	return rc;
-}
-
-struct output_sink {
-	struct build *build;
-	const char *target;
-};
-
-static void print_line(void *self, const char *s, size_t n)
-{
-	const struct output_sink *o = self;
-	AUTO_FREE char *text = mem_strndup(s, n);
-
-	progress_output(o->build->o.progress, o->target, text);
-}
-
-int host_run(struct build *b, const char *target, const struct strings *lines, int dir,
-             const char *const *env, struct err *e)
-{
-	struct output_sink self = { b, target };
-	AUTO_BUF script = BUF_INIT;
-	const char *argv[] = { "/bin/sh", "-ec", NULL, NULL };
-	struct process_options o = { .argv = argv,
-		                     .env = env,
-		                     .cwd = dir,
-		                     .line = print_line,
-		                     .line_self = &self };
-	int status, rc;
-
-	for (size_t i = 0; i < lines->n; i++)
-		buf_addf(&script, "%s\n", lines->at[i]);
-	argv[2] = script.s;
-	if (b->o.no_host)
-		return err_set(e, ERR_DENIED, "host commands are refused by --no-host");
-	progress_begin(b->o.progress, target, "commands on the host", -1);
-	rc = process_run(&o, &status, e);
-	progress_end(b->o.progress, target, "commands on the host", 0);
-	progress_output_end(b->o.progress, target,
-	                    rc == 0 && status && !build_cancelled(b));
-	if (rc < 0)
+	if (key_deps(n, &n->key, e) < 0)
 		return -1;
-	if (build_cancelled(b))
-		return err_set(e, ERR_CANCELLED, "interrupted");
-	if (status > 128)
-		return err_set(e, ERR_FAILED, "its command was ended by signal %d",
-		               status - 128);
-	if (status)
-		return err_set(e, ERR_FAILED, "its command failed with status %d",
-		               status);
+	for (size_t i = 0; i < n->target->n_needs; i++)
+		if (key_need(n, n->target->needs[i], e) < 0)
+			return -1;
+	key_value(&n->key, &n->plan_key);
+	return 0;
+}
+
+static int run_on_host(struct node *n, struct err *e)
+{
+	struct host_command c = { .target = n->target->name,
+		                  .lines = &n->target->run,
+		                  .dir = n->context->fd };
+
+	return host_run(n->build, &c, e);
+}
+
+/* The command has ended well: that what it was to make is there, and of the right kind.
+ */
+static int check_output(struct node *n, struct digest *out, struct err *e)
+{
+	const char *name = output_of(n);
+	bool directory = name[strlen(name) - 1] == '/';
+	int there = output_digest(n, out, e);
+	struct stat st;
+
+	if (there < 0)
+		return -1;
+	if (!there)
+		return err_set(e, ERR_FAILED,
+		               "its command succeeded, but did not make %s", name);
+	if (fstatat(n->context->fd, name, &st, directory ? 0 : AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOTDIR
+		               ? err_set(e, ERR_FAILED,
+		                         "its command made %s, but no directory", name)
+		               : err_sys(e, "stat %s", name);
+	if (!directory && S_ISDIR(st.st_mode))
+		return err_set(
+			e, ERR_FAILED,
+			"its command made a directory (call it '%s/' if it is one)",
+			name);
 	return 0;
 }
 
 static int make_output(struct node *n, struct err *e)
 {
 	struct rule_state s = { .key = n->plan_key };
-	int there;
 
 	trace_node(n);
 	progress_step(n->build->o.progress, n->target->name, "run on the host");
 	trace_lines(n, &n->target->run);
-	if (host_run(n->build, n->target->name, &n->target->run, n->context->fd, NULL,
-	             e) < 0)
+	if (run_on_host(n, e) < 0 || check_output(n, &s.output, e) < 0 ||
+	    check_deps(n, e) < 0)
 		return -1;
-	there = output_digest(n, &s.output, e);
-	if (there < 0)
-		return -1;
-	if (!there)
-		return err_set(e, ERR_FAILED,
-		               "its command succeeded, but did not make %s",
-		               output_of(n));
 	n->status = STATUS_MADE;
 	return save_state(n, &s, e);
 }
@@ -220,20 +250,33 @@ bool rule_needs_task(const struct node *n)
 	return false;
 }
 
+static int is_made_of_the_same(struct node *n, const struct digest *last, struct err *e)
+{
+	struct digest then;
+	int only;
+
+	if (digest_equal(last, &n->plan_key))
+		return 1;
+	only = why_only_old(n, &then, e);
+	return only > 0 ? digest_equal(last, &then) : only;
+}
+
 static int plan_output(struct node *n, struct err *e)
 {
 	struct rule_state last;
 	struct digest now;
-	int known, there;
+	int known, same, there;
 
 	if (rule_key(n, e) < 0)
 		return -1;
 	known = load_state(n, &last, e);
+	same = known > 0 ? is_made_of_the_same(n, &last.key, e) : 0;
 	there = known > 0 ? output_digest(n, &now, e) : 0;
-	if (known < 0 || there < 0)
+	if (known < 0 || same < 0 || there < 0)
 		return -1;
-	if (there && !n->forced && !n->build->o.always && !rule_needs_task(n) &&
-	    digest_equal(&last.key, &n->plan_key) && digest_equal(&last.output, &now)) {
+	if (there && !n->forced && !n->build->o.always && !rule_needs_task(n) && same &&
+	    digest_equal(&last.output, &now)) {
+		n->plan_key = last.key; /* another than today's where -o says so */
 		n->status = STATUS_CURRENT;
 		return 0;
 	}
@@ -252,7 +295,9 @@ int rule_plan(struct node *n, struct err *e)
 
 	n->status = STATUS_STALE;
 	node_inherit_force(n);
-	if (t->kind == TARGET_FILE && !node_waits_for_rule(n))
+	if (rule_is_old(n->build, t))
+		n->status = STATUS_CURRENT;
+	else if (t->kind == TARGET_FILE && !node_waits_for_rule(n))
 		rc = plan_output(n, e);
 	return rc < 0 ? err_wrap(e, PLACE_FMT "file '%s'", PLACE_ARG(t->place), t->name)
 	              : 0;
@@ -264,26 +309,31 @@ int task_run(struct node *n, struct err *e)
 
 	trace_node(n);
 	trace_lines(n, &t->run);
-	if (host_run(n->build, t->name, &t->run, n->context->fd, NULL, e) < 0)
+	if (run_on_host(n, e) < 0)
 		return err_wrap(e, PLACE_FMT "task '%s'", PLACE_ARG(t->place), t->name);
 	n->status = STATUS_MADE;
 	return 0;
+}
+
+/* The directory that an output is in, or -1: there is none in the project. */
+static int open_parent(const struct recipe *r, const char *path)
+{
+	AUTO_FREE char *dir = path_dir(path);
+
+	return file_open_beneath(r->root_fd, dir, O_PATH | O_DIRECTORY, 0);
 }
 
 int rule_clean(const struct recipe *r, bool dry_run, struct buf *told, struct err *e)
 {
 	for (size_t i = 0; i < r->n_targets; i++) {
 		const struct target *t = r->targets[i];
-		AUTO_BUF path = BUF_INIT;
+		AUTO_CLOSE int dir = t->output ? open_parent(r, t->output) : -1;
 
-		if (t->kind != TARGET_FILE)
+		if (dir < 0 || !file_exists(dir, path_base(t->output)))
 			continue;
-		path_clean(&path, t->name);
-		if (path.s[0] == '/' || path_escapes(path.s) ||
-		    !file_exists(r->root_fd, path.s))
-			continue;
-		buf_addf(told, "%s %s\n", dry_run ? "would remove" : "removed", path.s);
-		if (!dry_run && file_remove_tree(r->root_fd, path.s, e) < 0)
+		buf_addf(told, "%s %s\n", dry_run ? "would remove" : "removed",
+		         t->output);
+		if (!dry_run && file_remove_tree(dir, path_base(t->output), e) < 0)
 			return -1;
 	}
 	return 0;

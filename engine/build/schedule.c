@@ -251,12 +251,35 @@ static void add_thread(struct board *b)
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
-int job_move(struct job *j, enum lane lane, struct err *e)
+/* So that what fetches or runs need not know for which job it does. */
+static _Thread_local struct job *on_this_thread;
+
+static _Thread_local int staying;
+
+void lane_stay(bool stay)
 {
-	struct board *b = j->board;
+	staying += stay ? 1 : -1;
+}
+
+enum lane lane_now(void)
+{
+	return on_this_thread ? on_this_thread->lane : LANE_NONE;
+}
+
+int lane_back(enum lane lane, int rc, struct err *e)
+{
+	struct err own;
+
+	return lane_move(lane, rc < 0 ? &own : e) < 0 ? -1 : rc;
+}
+
+int lane_move(enum lane lane, struct err *e)
+{
+	struct job *j = on_this_thread;
+	struct board *b = j ? j->board : NULL;
 	enum entry may = MAY_ENTER;
 
-	if (!b || lane == j->lane)
+	if (!j || staying || lane == j->lane)
 		return 0;
 	pthread_mutex_lock(&b->lock);
 	leave(b, j);
@@ -330,7 +353,9 @@ static void *work(void *arg)
 	while ((j = next_job(b))) {
 		start(b, j);
 		pthread_mutex_unlock(&b->lock);
+		on_this_thread = j;
 		rc = j->run(j, &j->err);
+		on_this_thread = NULL;
 		pthread_mutex_lock(&b->lock);
 		finish(b, j, rc);
 	}

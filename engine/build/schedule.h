@@ -58,8 +58,15 @@ struct schedule_options {
 MUST_CHECK int schedule_run(struct job **jobs, size_t n, const struct schedule_options *o,
                             struct err *e);
 
-/* From the thread of the running job `j`: gives up its place, and waits for one in
- * `lane`. ERR_CANCELLED; the job has no place then. */
-MUST_CHECK int job_move(struct job *j, enum lane lane, struct err *e);
+/* Where the job is that runs on this thread; LANE_NONE also if there is none. */
+enum lane lane_now(void);
+/* The job that runs on this thread gives up its place, and waits for one in `lane`;
+ * nothing if none runs here. ERR_CANCELLED; the job has no place then. */
+MUST_CHECK int lane_move(enum lane lane, struct err *e);
+/* While it holds a lock that other jobs may wait for in their places, a thread's job must
+ * not wait for a place: lane_move does nothing until it is allowed again. Nests. */
+void lane_stay(bool stay);
+/* The same after a piece of work that came to `rc`: its error stays. */
+MUST_CHECK int lane_back(enum lane lane, int rc, struct err *e);
 
 #endif

@@ -215,12 +215,10 @@ static int fetch(struct work *w, const struct step_add *a, const struct digest *
 {
 	struct build *b = w->node->build;
 	struct digest got;
-	int64_t size;
 
 	if (blobs_has(b->o.store->blobs, want, NULL))
 		return 0;
-	if (registry_fetch_url(b->o.registry, a->url, DOWNLOAD_MAX, b->o.store->blobs,
-	                       &got, &size, e) < 0)
+	if (download(b, a->url, &got, e) < 0)
 		return -1;
 	if (digest_equal(&got, want))
 		return 0;

@@ -1,6 +1,7 @@
 /* Why something is stale: the components of its key, then and now. */
 #include <string.h>
 
+#include "base/path.h"
 #include "build/node.h"
 
 static const char *shown(const struct component *c, char space[DIGEST_TEXT])
@@ -8,9 +9,10 @@ static const char *shown(const struct component *c, char space[DIGEST_TEXT])
 	return c->text ? c->text : digest_text(&c->digest, space);
 }
 
-static void compare(struct key *now, const struct component *then, size_t n, why_fn *fn,
-                    void *self)
+static void compare(struct key *now, const struct record *last, why_fn *fn, void *self)
 {
+	const struct component *then = last->parts;
+	size_t n = last->n;
 	AUTO(map_fini) struct map old = MAP_INIT, seen = MAP_INIT;
 	char a[DIGEST_TEXT], b[DIGEST_TEXT];
 	size_t n_parts;
@@ -32,19 +34,81 @@ static void compare(struct key *now, const struct component *then, size_t n, why
 			fn(self, then[i].name, shown(&then[i], a), NULL);
 }
 
+struct old_search {
+	const struct node *node;
+	bool found, other;
+};
+
+/* The path in "step 1 (layer): 2 (copy): file PATH", relative to the root; NULL: it is no
+ * file's. */
+static const char *path_in(const struct node *n, const char *name, struct buf *out)
+{
+	const char *s = name;
+
+	while (strncmp(s, "file ", 5) != 0 && strncmp(s, "needs ", 6) != 0) {
+		s = strstr(s, "): ");
+		if (!s)
+			return NULL;
+		s += 3;
+	}
+	if (*s == 'n')
+		buf_adds(out, s + 6); /* a rule's name is relative to the root */
+	else
+		path_join(out, n->target->dir, s + 5);
+	return out->s;
+}
+
+static bool is_old(const struct build *b, const char *path)
+{
+	for (size_t i = 0; i < b->o.n_old; i++)
+		if (path_below(path, b->o.old[i]))
+			return true;
+	return false;
+}
+
+bool rule_is_old(const struct build *b, const struct target *t)
+{
+	return t->kind == TARGET_FILE && is_old(b, t->output);
+}
+
+static void look_for_others(void *self, const char *name, const char *was, const char *is)
+{
+	struct old_search *o = self;
+	AUTO_BUF path = BUF_INIT;
+
+	(void)was, (void)is;
+	if (path_in(o->node, name, &path) && is_old(o->node->build, path.s))
+		o->found = true;
+	else
+		o->other = true;
+}
+
+int why_only_old(struct node *n, struct digest *key, struct err *e)
+{
+	AUTO(arena_fini) struct arena a = ARENA_INIT;
+	struct old_search o = { .node = n };
+	struct record last;
+	int known = n->build->o.n_old ? record_components(n, &a, &last, e) : 0;
+
+	if (known <= 0)
+		return known;
+	compare(&n->key, &last, look_for_others, &o);
+	*key = last.plan_key;
+	return o.found && !o.other;
+}
+
 int why_node(struct node *n, why_fn *fn, void *self, struct err *e)
 {
 	AUTO(arena_fini) struct arena a = ARENA_INIT;
-	struct component *then;
-	size_t count;
-	int known = record_components(n, &a, &then, &count, e);
+	struct record last;
+	int known = record_components(n, &a, &last, e);
 
 	if (known < 0)
 		return -1;
 	if (!known)
 		fn(self, "never built before", NULL, NULL);
 	else if (!node_waits_for_rule(n)) /* else today's are not known yet */
-		compare(&n->key, then, count, fn, self);
+		compare(&n->key, &last, fn, self);
 	if (known && n->lost)
 		fn(self, n->lost, NULL, NULL);
 	if (known && n->target->kind == TARGET_FILE && rule_needs_task(n))

@@ -38,6 +38,14 @@ void process_interrupt_all(void)
 	pthread_mutex_unlock(&running.lock);
 }
 
+void process_kill_all(void)
+{
+	pthread_mutex_lock(&running.lock);
+	for (struct child *c = running.first; c; c = c->next)
+		kill(-c->pid, SIGKILL);
+	pthread_mutex_unlock(&running.lock);
+}
+
 unsigned children_interrupts(void)
 {
 	unsigned n;

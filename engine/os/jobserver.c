@@ -103,7 +103,7 @@ static struct jobserver *join_fifo(const char *path, size_t n)
 
 	if (stat(name, &st) < 0 || !S_ISFIFO(st.st_mode))
 		return NULL;
-	j = new_jobserver(open_fifo(name, O_NONBLOCK), open_fifo(name, O_NONBLOCK),
+	j = new_jobserver(open_fifo(name, O_NONBLOCK), open_fifo(name, 0),
 	                  open_fifo(name, 0));
 	if (j)
 		j->fifo = STEAL(name);
@@ -135,21 +135,21 @@ enum jobserver_found jobserver_join(struct jobserver **out, const char *makeflag
                                     int *jobs)
 {
 	const char *flags = makeflags ? makeflags : "", *auth, *j;
-	size_t n;
+	size_t n, n_jobs;
 
 	*jobs = 0;
 	auth = word_value(flags, "--jobserver-auth=", &n);
 	if (!auth)
 		auth = word_value(flags, "--jobserver-fds=", &n);
+	j = word_value(flags, "-j", &n_jobs);
+	if (j && sscanf(j, "%d", jobs) == 1 && (*jobs < 1 || *jobs > JOBS_MAX))
+		*jobs = 0;
 	if (!auth)
 		return JOBSERVER_NONE;
 	*out = n > 5 && !strncmp(auth, "fifo:", 5) ? join_fifo(auth + 5, n - 5)
 	                                           : join_pipe(auth);
 	if (!*out)
 		return JOBSERVER_SHUT;
-	j = word_value(flags, "-j", &n);
-	if (j && sscanf(j, "%d", jobs) == 1 && (*jobs < 1 || *jobs > JOBS_MAX))
-		*jobs = 0;
 	(*out)->jobs = *jobs;
 	return JOBSERVER_JOINED;
 }
@@ -259,21 +259,21 @@ static bool is_ours_to_say(const char *word, size_t n)
 }
 
 /* MAKEFLAGS is letters, then options, then "--" and variables. */
-void jobserver_offer(const struct jobserver *j, const char *makeflags, struct buf *out,
-                     int fds[2])
+void jobserver_offer(const struct jobserver *j, const char *makeflags, bool by_name,
+                     struct buf *out, int fds[2])
 {
 	const char *s = makeflags ? makeflags : "";
-	size_t n;
+	size_t start = out->len, n;
 
 	fds[0] = fds[1] = -1;
 	for (; *s && (n = strcspn(s, " "), n != 2 || strncmp(s, "--", 2) != 0); s += n) {
 		if (n && !is_ours_to_say(s, n))
-			buf_addf(out, "%s%.*s", out->len ? " " : "", (int)n, s);
+			buf_addf(out, "%s%.*s", out->len > start ? " " : "", (int)n, s);
 		n += s[n] != '\0';
 	}
 	if (j && j->jobs)
 		buf_addf(out, " -j%d", j->jobs);
-	if (j && j->fifo) {
+	if (j && j->fifo && (by_name || !j->ours)) {
 		buf_addf(out, " --jobserver-auth=fifo:%s", j->fifo);
 	} else if (j) {
 		buf_adds(out, " --jobserver-auth=3,4");

@@ -18,8 +18,8 @@ enum jobserver_found {
 };
 
 /* Joins the one that `makeflags` ($MAKEFLAGS, or NULL) tells of. *jobs becomes make's -j
- * where it says one, else 0. Descriptors that make handed on are not inherited by what we
- * start from then on. */
+ * where it says one (-j1 has no jobserver), else 0. Descriptors that make handed on are
+ * not inherited by what we start from then on. */
 enum jobserver_found jobserver_join(struct jobserver **out, const char *makeflags,
                                     int *jobs);
 /* A new one for `jobs` jobs in all. With `fifo` (a path that does not exist yet; copied)
@@ -40,8 +40,9 @@ int jobserver_fd(const struct jobserver *j);
 
 /* What a command has to be given to take part: appends the value of MAKEFLAGS, which is
  * `makeflags` (ours, or NULL) with other words for the jobserver; fds[0] and fds[1] are
- * to be its descriptors 3 and 4, or -1 where it needs none. j NULL: without one. */
-void jobserver_offer(const struct jobserver *j, const char *makeflags, struct buf *out,
-                     int fds[2]);
+ * to be its descriptors 3 and 4, or -1 where it needs none. `by_name` where it knows
+ * fifos: GNU make from 4.4 on. j NULL: without one. */
+void jobserver_offer(const struct jobserver *j, const char *makeflags, bool by_name,
+                     struct buf *out, int fds[2]);
 
 #endif

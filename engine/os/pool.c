@@ -15,21 +15,55 @@ struct pool {
 	pthread_cond_t ready;
 	struct work *first, **last;
 	int closing;
+	bool (*take)(void *); /* or NULL: no limit */
+	void (*give)(void *);
+	void *self;
+	bool one_is_free; /* works without having asked */
 	int n;
 	pthread_t threads[];
 };
 
+enum leave_to_work { NOT_ASKED, FREE, TAKEN };
+
+/* Whoever is refused waits: one thread at least goes on until nothing is left. */
+static bool may_work(struct pool *p, enum leave_to_work *has)
+{
+	if (!p->take || *has != NOT_ASKED)
+		return true;
+	if (!p->one_is_free) {
+		p->one_is_free = true;
+		*has = FREE;
+	} else if (p->take(p->self)) {
+		*has = TAKEN;
+	}
+	return *has != NOT_ASKED;
+}
+
+static void end_work(struct pool *p, enum leave_to_work *has)
+{
+	if (*has == FREE)
+		p->one_is_free = false;
+	else if (*has == TAKEN)
+		p->give(p->self);
+	*has = NOT_ASKED;
+}
+
 static void *worker(void *arg)
 {
 	struct pool *p = arg;
+	enum leave_to_work has = NOT_ASKED;
 
 	pthread_mutex_lock(&p->lock);
 	for (;;) {
 		struct work *w = p->first;
 
+		if (!w)
+			end_work(p, &has);
 		if (!w && p->closing)
 			break;
-		if (!w) {
+		if (!w || !may_work(p, &has)) {
+			if (p->closing)
+				break; /* the rest is done by another */
 			pthread_cond_wait(&p->ready, &p->lock);
 			continue;
 		}
@@ -65,6 +99,16 @@ struct pool *pool_new(int threads)
 int pool_threads(const struct pool *p)
 {
 	return p->n;
+}
+
+void pool_limit(struct pool *p, bool (*take)(void *self), void (*give)(void *self),
+                void *self)
+{
+	pthread_mutex_lock(&p->lock);
+	p->take = take;
+	p->give = give;
+	p->self = self;
+	pthread_mutex_unlock(&p->lock);
 }
 
 static void enqueue(struct pool *p, void (*fn)(void *arg), void *arg)

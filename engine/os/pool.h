@@ -3,6 +3,7 @@
 
 /* A fixed number of threads that run small pieces of work. Signals are blocked in them.
  */
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/err.h"
@@ -12,6 +13,12 @@ struct pool;
 struct pool *pool_new(int threads); /* 1 or more */
 void pool_free(struct pool *p);     /* waits for what was submitted; NULL is fine */
 int pool_threads(const struct pool *p);
+
+/* From then on only one thread works as it likes: any further one asks `take` before it
+ * begins, and stays idle when that says no; `give` is called when it has nothing to do
+ * any more. Both must not block. Before the first pool_submit. */
+void pool_limit(struct pool *p, bool (*take)(void *self), void (*give)(void *self),
+                void *self);
 
 /* Runs fn(arg) some time, on some thread. Never blocks. */
 void pool_submit(struct pool *p, void (*fn)(void *arg), void *arg);

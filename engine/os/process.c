@@ -102,9 +102,12 @@ static int spawn(const struct process_options *o, const int fds[3], pid_t *pid,
 		error = posix_spawn_file_actions_adddup2(&actions, fds[i], i);
 	if (!error && o->cwd >= 0)
 		error = posix_spawn_file_actions_addfchdir_np(&actions, o->cwd);
+	for (int i = 0; i < 2 && o->pass[1] > 0 && !error; i++)
+		error = posix_spawn_file_actions_adddup2(&actions, o->pass[i], 3 + i);
 #if __GLIBC_PREREQ(2, 34)
 	if (!error) /* what libraries may have opened carelessly */
-		error = posix_spawn_file_actions_addclosefrom_np(&actions, 3);
+		error = posix_spawn_file_actions_addclosefrom_np(&actions,
+		                                                 o->pass[1] > 0 ? 5 : 3);
 #endif
 	if (!error)
 		error = posix_spawnp(pid, o->argv[0], &actions, &attr,

@@ -11,7 +11,8 @@ struct process_options {
 	const char *const *argv; /* NULL-terminated; argv[0] is looked up in PATH */
 	const char *const *env;  /* NULL: the caller's */
 	int cwd;                 /* directory fd, or -1 for the caller's */
-	const void *input;       /* written to standard input; NULL: /dev/null */
+	int pass[2]; /* become its descriptors 3 and 4; pass[1] 0 or less: it gets none */
+	const void *input; /* written to standard input; NULL: /dev/null */
 	size_t input_len;
 	struct buf *out; /* standard output, at most `limit` bytes; NULL: as `err` */
 	struct buf *err; /* standard error; NULL: inherited */
@@ -31,5 +32,7 @@ MUST_CHECK int process_run(const struct process_options *o, int *status, struct 
 /* Ends children that process_run has running, with their process groups (TERM, and KILL
  * 10 s later). From any thread, but not from a signal handler. */
 void process_interrupt_all(void);
+/* KILL at once, before an _exit. */
+void process_kill_all(void);
 
 #endif

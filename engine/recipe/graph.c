@@ -281,6 +281,23 @@ static void take_rival(void *self, struct target *rule)
 		v->found = rule;
 }
 
+/* Patterns may match it, and leave it out. */
+static int check_own_deps(const struct target *t, struct err *e)
+{
+	for (size_t i = 0; t->output && i < t->deps.n; i++) {
+		AUTO_BUF path = BUF_INIT;
+
+		if (!pattern_is_literal(t->deps.at[i]))
+			continue;
+		path_join(&path, t->dir, t->deps.at[i]);
+		if (!strcmp(path.s, t->output))
+			return err_set(e, ERR_INVALID,
+			               PLACE_FMT "file '%s': it is among its own deps",
+			               PLACE_ARG(t->place), t->name);
+	}
+	return 0;
+}
+
 /* Two rules for one output, or for one inside of what another makes. */
 static int check_output(const struct recipe *r, const struct target *t, struct err *e)
 {
@@ -360,7 +377,8 @@ int graph_check(const struct recipe *r, const char *const *reserved, struct err 
 
 		if (check_name(r, t, reserved, e) < 0 ||
 		    check_source(t->from, t->place, "from", e) < 0 ||
-		    check_steps(t->steps, t->n_steps, e) < 0 || check_output(r, t, e) < 0)
+		    check_steps(t->steps, t->n_steps, e) < 0 ||
+		    check_output(r, t, e) < 0 || check_own_deps(t, e) < 0)
 			return -1;
 	}
 	return check_cycles(r, e);

@@ -115,6 +115,8 @@ static void what_is_no_jobserver_is_told_apart(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(none); i++)
 		assert_int_equal(jobserver_join(&j, none[i], &jobs), JOBSERVER_NONE);
+	assert_int_equal(jobserver_join(&j, "k -j1 -- A=-j7", &jobs), JOBSERVER_NONE);
+	assert_int_equal(jobs, 1);
 	for (size_t i = 0; i < ARRAY_LEN(shut); i++)
 		assert_int_equal(jobserver_join(&j, shut[i], &jobs), JOBSERVER_SHUT);
 }
@@ -124,7 +126,7 @@ static void offers(const struct jobserver *j, const char *from, const char *expe
 	AUTO_BUF flags = BUF_INIT;
 	int fds[2];
 
-	jobserver_offer(j, from, &flags, fds);
+	jobserver_offer(j, from, false, &flags, fds);
 	assert_string_equal(flags.s, expected);
 	assert_int_equal(fds[0] >= 0, strstr(expected, "=3,4") != NULL);
 	assert_int_equal(fds[1] >= 0, strstr(expected, "=3,4") != NULL);

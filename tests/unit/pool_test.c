@@ -194,6 +194,63 @@ static void each_needs_no_thread_of_a_busy_pool(void **state)
 		assert_int_equal(b.items.seen[i], -1);
 }
 
+/* A pool of four that may use `left` threads beyond the first. */
+struct limited {
+	struct pool *pool;
+	pthread_mutex_t lock;
+	atomic_int left, running, most, done;
+};
+
+static bool take(void *self)
+{
+	struct limited *l = self;
+
+	if (atomic_fetch_sub(&l->left, 1) > 0)
+		return true;
+	atomic_fetch_add(&l->left, 1);
+	return false;
+}
+
+static void give(void *self)
+{
+	atomic_fetch_add(&((struct limited *)self)->left, 1);
+}
+
+static void work_limited(void *arg)
+{
+	struct limited *l = arg;
+	int n, most;
+
+	pthread_mutex_lock(&l->lock);
+	n = atomic_fetch_add(&l->running, 1) + 1;
+	most = atomic_load(&l->most);
+	if (n > most)
+		atomic_store(&l->most, n);
+	pthread_mutex_unlock(&l->lock);
+	for (volatile int i = 0; i < 20000; i++)
+		continue;
+	atomic_fetch_sub(&l->running, 1);
+	atomic_fetch_add(&l->done, 1);
+}
+
+static void a_limited_pool_keeps_to_its_limit_and_does_all_work(void **state)
+{
+	(void)state;
+	for (int allowed = 0; allowed < 3; allowed++) {
+		struct limited l = { .pool = pool_new(4),
+			             .lock = PTHREAD_MUTEX_INITIALIZER,
+			             .left = allowed };
+
+		pool_limit(l.pool, take, give, &l);
+		for (int i = 0; i < 500; i++)
+			pool_submit(l.pool, work_limited, &l);
+		pool_free(l.pool);
+		assert_int_equal(l.done, 500);
+		assert_true(l.most <= allowed + 1);
+		assert_int_equal(l.left, allowed); /* all given back */
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -203,6 +260,7 @@ int main(void)
 		cmocka_unit_test(each_visits_all_once_side_by_side),
 		cmocka_unit_test(each_begins_no_more_after_a_failure),
 		cmocka_unit_test(each_needs_no_thread_of_a_busy_pool),
+		cmocka_unit_test(a_limited_pool_keeps_to_its_limit_and_does_all_work),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

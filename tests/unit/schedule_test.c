@@ -234,18 +234,19 @@ static void meet(void)
 
 static int travel(struct job *j, struct err *e)
 {
+	(void)j;
 	enter(LANE_CPU);
 	leave(LANE_CPU);
-	if (job_move(j, LANE_NETWORK, e) < 0)
+	if (lane_move(LANE_NETWORK, e) < 0)
 		return -1;
 	enter(LANE_NETWORK);
 	meet();
 	leave(LANE_NETWORK);
-	if (job_move(j, LANE_SANDBOX, e) < 0)
+	if (lane_move(LANE_SANDBOX, e) < 0)
 		return -1;
 	enter(LANE_SANDBOX);
 	leave(LANE_SANDBOX);
-	if (job_move(j, LANE_CPU, e) < 0)
+	if (lane_move(LANE_CPU, e) < 0)
 		return -1;
 	enter(LANE_CPU);
 	leave(LANE_CPU);

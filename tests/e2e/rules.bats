@@ -1,0 +1,269 @@
+# Host rules by content, each clause of them, and what is wrong with them.
+load helpers
+
+# out.txt of in and other; an image of it and of more.
+old_recipe() {
+	echo 1 >in
+	echo 1 >other
+	echo 1 >more
+	recipe <<-'EOF'
+		file "out.txt" { deps = { "in", "other" }, run = "echo run >>log; cat in other >out.txt" }
+		image "x" { from = "scratch", copy { "out.txt", to = "/" }, copy { "more", to = "/" } }
+		image "y" { from = "scratch", copy { "in", to = "/" } }
+	EOF
+	ok imgmake
+	rm log
+}
+
+@test "-o: a changed source that counts as unchanged remakes nothing, at any depth" {
+	old_recipe
+	echo 2 >in
+	ok imgmake -o in
+	contains "$stderr" 'nothing to do'
+	[ ! -e log ]
+	ok imgmake -q -o ./in
+	go imgmake -q
+	equal "$status" 1
+	ok imgmake
+	equal "$(cat log) $(paste -sd' ' out.txt)" "run 2 1"
+	contains "$(imgmake -n -W in)" 'would make'
+}
+
+@test "-o: what is remade on another account gets the file as it is" {
+	old_recipe
+	echo 2 >in
+	echo 2 >other
+	ok imgmake -o in x
+	equal "$(cat log) $(paste -sd' ' out.txt)" "run 2 2"
+	rm log
+	ok imgmake x
+	[ ! -e log ]   # and nothing was remembered under a wrong key
+	echo 1 >in
+	echo 1 >other
+	ok imgmake x
+	equal "$(cat log) $(paste -sd' ' out.txt)" "run 1 1"
+}
+
+@test "-o: an altered output is made anew from what there is, and remembered as that" {
+	old_recipe
+	echo 2 >in
+	echo spoiled >out.txt
+	ok imgmake -o in x
+	equal "$(paste -sd' ' out.txt)" "2 1"
+	rm log
+	ok imgmake x
+	[ ! -e log ]
+}
+
+@test "-o with what a rule makes: the rule does not run, nor what depends on its output" {
+	old_recipe
+	echo 2 >in
+	echo by hand >out.txt
+	ok imgmake -o out.txt x
+	contains "$stderr" 'nothing to do'
+	[ ! -e log ]
+	equal "$(cat out.txt)" 'by hand'
+	echo 2 >more
+	ok imgmake -o out.txt export x tar:x.tar
+	equal "$(tar -xOf x.tar out.txt) $(tar -xOf x.tar more)" 'by hand 2'
+	ok imgmake x
+	equal "$(cat log) $(paste -sd' ' out.txt)" "run 2 1"
+}
+
+@test "-o where nothing was built yet, and of a file that nobody uses" {
+	echo 1 >in
+	recipe <<<'file "out" { deps = { "in" }, run = "cp in out" }'
+	ok imgmake -o in -o nothing out
+	equal "$(cat out)" 1
+}
+
+@test "deps are patterns: a new file, a removed one, a changed one, and no other" {
+	mkdir -p src/deep
+	echo a >src/a.c
+	recipe <<<'file "out" { deps = { "src/**/*.c" }, run = "echo run >>log; cat src/*.c src/deep/* >out || :" }'
+	runs() {   # TIMES
+		rm -f log
+		ok imgmake out
+		equal "$(cat log 2>/dev/null | wc -l)" "$1"
+	}
+	runs 1
+	runs 0
+	echo b >src/deep/b.c
+	runs 1
+	echo b2 >src/deep/b.c
+	runs 1
+	chmod +x src/a.c
+	runs 1
+	echo note >src/note.txt
+	touch src/a.c
+	runs 0
+	rm src/deep/b.c
+	runs 1
+	runs 0
+}
+
+@test "a pattern that matches the output does not make it depend on itself" {
+	echo 1 >a.txt
+	recipe <<<'file "all.txt" { deps = { "*.txt" }, run = "echo run >>log; cat a.txt >all.txt" }'
+	ok imgmake all.txt
+	ok imgmake all.txt
+	equal "$(cat log)" run
+	recipe <<<'file "all.txt" { deps = { "." }, run = "cat a.txt >all.txt" }'
+	ok imgmake all.txt
+	ok imgmake -q all.txt
+}
+
+@test "an output that is a directory: each file in it counts" {
+	recipe <<-'EOF'
+		file "gen/" { run = "echo run >>log; mkdir -p gen/sub; echo 1 >gen/a; echo 2 >gen/sub/b" }
+		image "x" { from = "scratch", copy { "gen/sub/b", to = "/" } }
+		image "y" { from = "scratch", copy { "gen", to = "/" } }
+	EOF
+	ok imgmake
+	ok imgmake
+	equal "$(wc -l <log)" 1
+	echo spoiled >gen/sub/b
+	ok imgmake x
+	equal "$(wc -l <log) $(cat gen/sub/b)" "2 2"
+	rm gen/a
+	ok imgmake gen
+	equal "$(wc -l <log)" 3
+	echo more >gen/more
+	ok imgmake gen/
+	equal "$(wc -l <log)" 4
+}
+
+@test "several outputs: those of one directory, or one rule that needs another" {
+	recipe <<-'EOF'
+		local header = file "p.h" { run = "echo run >>log; echo h >p.h; echo c >p.c" }
+		file "p.c" { deps = { header }, run = "test -e p.c || echo c >p.c" }
+		image "x" { from = "scratch", copy { "p.c", "p.h", to = "/" } }
+	EOF
+	ok imgmake
+	rm p.c
+	ok imgmake
+	equal "$(cat p.c) $(wc -l <log)" "c 1"
+}
+
+@test "what a rule that failed half-way left is not taken for good" {
+	echo 1 >in
+	recipe <<<'file "out" { deps = { "in" }, run = "cat in >out; echo half >>out; test -e fine" }'
+	fails "file 'out': its command failed with status 1" imgmake out
+	equal "$(paste -sd' ' out)" "1 half"
+	go imgmake -q out
+	equal "$status" 1
+	touch fine
+	ok imgmake out
+	ok imgmake -q out
+	# Nor is what stood there before, if the command had begun to change it.
+	rm fine
+	echo 2 >in
+	fails 'status 1' imgmake out
+	echo 1 >in
+	printf '1\nhalf\n' >out
+	ok imgmake -q out
+}
+
+@test "clean removes what file rules made, directories too, and nothing else" {
+	mkdir gen
+	echo mine >gen.txt
+	recipe <<-'EOF'
+		file "gen/out/" { run = "mkdir -p gen/out/deep; touch gen/out/deep/f" }
+		file "one" { run = "touch one" }
+		file "never" { run = "touch never" }
+		task "t" { run = "touch by-task" }
+	EOF
+	ok imgmake gen/out one t
+	ok imgmake -n clean
+	equal "$(sort <<<"$output")" $'would remove gen/out\nwould remove one'
+	[ -e one ]
+	ok imgmake clean
+	equal "$(sort <<<"$output")" $'removed gen/out\nremoved one'
+	equal "$(ls | sort | paste -sd' ')" "Imagefile by-task gen gen.txt"
+	ok imgmake clean
+	equal "$output" ""
+}
+
+@test "clean follows no link out of the project" {
+	mkdir "$DIR/outside"
+	echo keep >"$DIR/outside/f"
+	recipe <<-'EOF'
+		file "link/f" { run = "true" }
+		file "other" { run = "true" }
+	EOF
+	ln -s "$DIR/outside" link
+	ln -s "$DIR/outside/f" other
+	go imgmake clean
+	equal "$(cat "$DIR/outside/f")" keep
+}
+
+@test "names with spaces, newlines and pattern characters" {
+	recipe <<-'EOF'
+		file "a b" { run = "echo run >>log; echo 1 >'a b'" }
+		file "c\nd" { deps = { "a b" }, run = "echo run >>log; cp 'a b' 'c\nd'" }
+		file "e$(x)'" { run = "echo 3 >\"e\\$(x)'\"" }
+		image "x" { from = "scratch", copy { "a b", "c\nd", "e$(x)'", to = "/" } }
+	EOF
+	ok imgmake
+	ok imgmake
+	equal "$(wc -l <log)" 2
+	equal "$(cat $'c\nd')" 1
+	ok imgmake 'a b'
+	ok imgmake clean
+	[ ! -e 'a b' ]
+	[ ! -e $'c\nd' ]
+}
+
+@test "two rules for one output" {
+	recipe <<-'EOF'
+		file "a" { run = "touch a" }
+		file "./a" { run = "touch a" }
+	EOF
+	fails "^imgmake: Imagefile:2: file .*a" imgmake list
+	recipe <<-'EOF'
+		file "d/" { run = "mkdir d" }
+		file "d/x" { run = "touch d/x" }
+	EOF
+	fails "Imagefile:2: file 'd/x': the rule for 'd/' at Imagefile:1 makes it too" imgmake list
+}
+
+@test "an output outside of the project" {
+	local name
+	for name in ../out /tmp/out sub/../../out . ''; do
+		recipe <<<"file \"$name\" { run = \"true\" }"
+		fails '^imgmake: Imagefile:1: file' imgmake list
+	done
+}
+
+@test "cycles, and an output among its own deps" {
+	recipe <<-'EOF'
+		file "a" { deps = { "b" }, run = "touch a" }
+		file "b" { deps = { "c" }, run = "touch b" }
+		file "c" { deps = { "a" }, run = "touch c" }
+	EOF
+	fails "needs itself: a → b → c → a" imgmake list
+	recipe <<<'file "a" { deps = { "a" }, run = "touch a" }'
+	fails "file 'a': it is among its own deps" imgmake a
+}
+
+@test "a rule that makes nothing, and one that makes something else" {
+	recipe <<-'EOF'
+		file "a" { run = "true" }
+		file "d/" { run = "touch d" }
+	EOF
+	fails "file 'a': its command succeeded, but did not make a" imgmake a
+	fails "file 'd/': its command made d/, but no directory" imgmake d
+	mkdir a
+	fails "file 'a': its command made a directory \\(call it 'a/'" imgmake a
+}
+
+@test "a rule that deletes or changes its deps" {
+	echo 1 >in
+	recipe <<<'file "out" { deps = { "in" }, run = "mv in out" }'
+	fails "file 'out': its deps changed while its command ran: in: no such file" imgmake out
+	echo 1 >in
+	recipe <<<'file "out" { deps = { "in" }, run = "cp in out; echo 2 >>in" }'
+	fails "file 'out': its deps changed while its command ran: in$" imgmake out
+	go imgmake -q out
+	equal "$status" 1
+}
