@@ -252,11 +252,18 @@ static void add_file(struct buf *out, const struct project_file *s, bool times)
 
 void fileset_digest(const struct fileset *f, bool times, struct digest *out)
 {
-	AUTO_BUF all = BUF_INIT;
+	AUTO_BUF some = BUF_INIT;
+	struct hasher h;
 
-	for (size_t i = 0; i < f->files.len; i++)
-		add_file(&all, &f->files.at[i], times);
-	digest_of(out, all.s, all.len);
+	hasher_init(&h);
+	for (size_t i = 0; i < f->files.len; i++) {
+		add_file(&some, &f->files.at[i], times);
+		if (some.len < CHUNK / 2 && i + 1 < f->files.len)
+			continue;
+		hasher_add(&h, some.s, some.len);
+		buf_reset(&some);
+	}
+	hasher_end(&h, out);
 }
 
 static void name_files(const struct fileset *f, bool times, struct key *k)
