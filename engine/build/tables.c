@@ -5,11 +5,10 @@
 #include "build/node.h"
 #include "image/layer_files.h"
 #include "image/tar_reader.h"
+#include "image/toc_store.h"
 #include "os/fd.h"
 #include "store/blob_follow.h"
 #include "store/blobs.h"
-
-enum { TOC_LIMIT = 1 << 30 };
 
 static const struct toc *cached(struct build *b, const struct digest *diff_id)
 {
@@ -45,24 +44,12 @@ static const struct toc *cache(struct build *b, const struct digest *diff_id,
 	return first;
 }
 
-static int read_toc(struct build *b, const struct digest *blob, struct toc *out,
-                    struct err *e)
-{
-	AUTO_BUF data = BUF_INIT;
-
-	if (blobs_read(b->o.store->blobs, blob, TOC_LIMIT, &data, e) < 0)
-		return -1;
-	return toc_decode(out, data.s, data.len, e);
-}
-
 static int record_toc(struct build *b, const struct digest *diff_id, const struct toc *t,
                       struct err *e)
 {
-	AUTO_BUF data = BUF_INIT;
 	struct digest blob;
 
-	toc_encode(t, &data);
-	if (blobs_put(b->o.store->blobs, data.s, data.len, &blob, e) < 0)
+	if (toc_put(b->o.store->blobs, t, &blob, NULL, e) < 0)
 		return -1;
 	return layer_toc_record(b->o.store, diff_id, &blob, e);
 }
@@ -194,7 +181,7 @@ static int load(const struct node *n, const struct layer *l, const struct toc **
 	if (known < 0)
 		return -1;
 	s.table = t = mem_alloc(sizeof(*t));
-	if (known ? read_toc(n->build, &blob, t, e) : scan_layer(&s, e)) {
+	if (known ? toc_get(n->build->o.store->blobs, &blob, t, e) : scan_layer(&s, e)) {
 		layer_files_free(s.files);
 		toc_fini(t);
 		free(t);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "image/tar_writer.h"
+#include "image/toc_store.h"
 
 struct packer {
 	struct blobs *store;
@@ -172,17 +173,6 @@ int packer_data(struct packer *p, const void *data, size_t n, struct err *e)
 	return add_data(p, data, n, e) < 0 ? give_up(p) : 0;
 }
 
-static int store_toc(struct packer *p, struct digest *out, struct err *e)
-{
-	AUTO_BUF text = BUF_INIT;
-
-	toc_sort(&p->toc);
-	toc_encode(&p->toc, &text);
-	if (blobs_put_first(p->store, text.s, text.len, out, e) < 0)
-		return err_wrap(e, "store a layer's table of contents");
-	return 0;
-}
-
 static const char *media_type(enum codec codec)
 {
 	switch (codec) {
@@ -201,7 +191,8 @@ static int finish(struct packer *p, struct layer *out, struct err *e)
 		return -1;
 	/* The table first: a layer that is there without its table would have to be read
 	 * again. */
-	if (store_toc(p, &out->toc, e) < 0)
+	toc_sort(&p->toc);
+	if (toc_put_first(p->store, &p->toc, &out->toc, &out->toc_size, e) < 0)
 		return -1;
 	out->blob.size = p->blob.size;
 	if (blob_commit(&p->blob, NULL, &out->blob.digest, e) < 0)

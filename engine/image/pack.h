@@ -12,6 +12,10 @@ struct layer {
 	struct digest diff_id;  /* of the tar stream */
 	struct descriptor blob; /* as stored: media type, digest, size */
 	struct digest toc;      /* of the table's blob; zero: not made yet */
+	int64_t toc_size;
+	/* Another machine made it: blob and table are in a remote cache, and in the store
+	 * only once they were needed. */
+	bool remote;
 };
 
 struct packer;

@@ -2,10 +2,9 @@
 
 #include "build/result.h"
 #include "image/tar_reader.h"
+#include "image/toc_store.h"
 #include "os/fd.h"
 #include "store/blobs.h"
-
-enum { TOC_LIMIT = 1 << 30 };
 
 /* 1: *toc is its table's blob, and that is in the store. */
 static int known(struct store *s, const struct image *im, size_t i, struct digest *toc,
@@ -30,16 +29,6 @@ int image_tables_known(struct store *s, const struct image *im, struct err *e)
 			return found;
 	}
 	return 1;
-}
-
-static int read_table(struct store *s, const struct digest *blob, struct toc *out,
-                      struct err *e)
-{
-	AUTO_BUF data = BUF_INIT;
-
-	if (blobs_read(s->blobs, blob, TOC_LIMIT, &data, e) < 0)
-		return -1;
-	return toc_decode(out, data.s, data.len, e);
 }
 
 static int scan(struct store *s, const struct image *im, size_t i, struct toc *out,
@@ -76,7 +65,7 @@ static int load(struct store *s, const struct image *im, size_t i, struct toc *o
 
 	if (found < 0)
 		return -1;
-	return found ? read_table(s, &toc, out, e) : scan(s, im, i, out, e);
+	return found ? toc_get(s->blobs, &toc, out, e) : scan(s, im, i, out, e);
 }
 
 int image_tables_load(struct image_tables *t, struct store *s, const struct image *im,
