@@ -118,6 +118,8 @@ static int ship_images(struct session *s, struct target *const *images, size_t n
 	struct deploy_result result;
 	struct ship_options o;
 
+	/* What goes to the cache's registry need not go there twice. */
+	session_wait_remote(s);
 	ship_options_of(s, plan_only, &o);
 	for (size_t i = 0; i < n; i++)
 		list[i] = (struct deploy_image){ images[i]->name, images[i]->publish,
@@ -149,10 +151,11 @@ static int deploy_images(struct session *s, struct target **images, size_t n,
 		               : ship_images(s, images, n, true, e);
 	if (build_and_ship(s, images, n, e) == 0)
 		return 0;
-	if (e->code != ERR_CORRUPT)
+	if (e->code != ERR_CORRUPT && !(e->code == ERR_NOT_FOUND && s->remote))
 		return -1;
 	/* A damaged blob was put aside when it was noticed, on its way out: now it is
-	 * made anew. */
+	 * made anew. So is what a remote cache knew of and has no longer. */
+	s->distrust = true;
 	progress_warning(terminal_progress(s->terminal), "%s; once more", e->msg);
 	return session_rebuild(s, e) < 0 ? -1 : build_and_ship(s, images, n, e);
 }

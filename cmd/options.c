@@ -77,6 +77,14 @@ static const struct opt common[] = {
 	{ 0, "insecure-registry", "HOST", "speak plain HTTP with HOST (may be repeated)",
 	  LIST(insecure), TAKES_NETWORK },
 	{ 0, "store", "DIR", "keep images and results in DIR", TEXT(store), TAKES_STORE },
+	{ 0, "cache", "REPO",
+	  "take results of other machines from REPO, and bring ours there; or none",
+	  TEXT(cache), TAKES_BUILD },
+	{ 0, "cache-read", "REPO", "take results from REPO only (may be repeated)",
+	  LIST(cache_read), TAKES_BUILD },
+	{ 0, "cache-key", "FILE",
+	  "sign what is brought there, and take only what is signed", TEXT(cache_key),
+	  TAKES_BUILD },
 	{ 0, "json", NULL, "print facts as JSON", FLAG(json), TAKES_JSON },
 	{ 0, "progress", "MODE", "how to show what is going on",
 	  CHOICE(progress, progress_modes), 0 },
@@ -461,6 +469,7 @@ void options_fini(struct options *o)
 	strlist_fini(&o->directories);
 	strlist_fini(&o->touched);
 	strlist_fini(&o->old);
+	strlist_fini(&o->cache_read);
 	strlist_fini(&o->secrets);
 	strlist_fini(&o->mirrors);
 	strlist_fini(&o->insecure);

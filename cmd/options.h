@@ -40,6 +40,8 @@ struct options {
 	int output_sync;        /* -O: enum output_sync */
 	struct strlist secrets; /* ID=FILE, ID=env:NAME */
 	const char *store;
+	const char *cache, *cache_key;
+	struct strlist cache_read;
 	struct strlist mirrors; /* HOST=MIRROR */
 	struct strlist insecure;
 	struct strlist platforms;

@@ -230,6 +230,10 @@ static int open_build(struct session *s, struct err *e)
 	};
 	AUTO_FREE struct platform *platforms = NULL;
 
+	if (session_open_remote(s, e) < 0)
+		return -1;
+	b.remote = session_remote(s);
+	b.distrust = s->distrust;
 	if (secrets_load(&s->secrets, &o->secrets, e) < 0 || read_epoch(&b, e) < 0 ||
 	    read_platforms(s, &platforms, e) < 0)
 		return -1;
@@ -284,6 +288,7 @@ void session_close(struct session *s)
 {
 	set_current(NULL, NULL);
 	build_free(s->build);
+	session_close_remote(s);
 	set_jobs(NULL);
 	jobserver_close(s->jobs);
 	registry_free(s->registry);

@@ -18,12 +18,14 @@ struct session {
 	struct lockfile lock;
 	struct registry *registry;
 	struct build *build;
-	struct strlist touched;     /* -W, relative to the root */
-	struct strlist old;         /* -o, likewise */
-	struct jobserver *jobs;     /* make's, or NULL */
-	int n_jobs;                 /* how many at once */
-	struct platform *platforms; /* --platform */
-	struct secrets secrets;     /* --secret */
+	struct strlist touched;      /* -W, relative to the root */
+	struct strlist old;          /* -o, likewise */
+	struct jobserver *jobs;      /* make's, or NULL */
+	int n_jobs;                  /* how many at once */
+	struct platform *platforms;  /* --platform */
+	struct secrets secrets;      /* --secret */
+	struct remote_cache *remote; /* --cache, --cache-read; or NULL */
+	bool distrust; /* what others made counts only as far as it is here */
 };
 
 enum {
@@ -60,6 +62,13 @@ MUST_CHECK int session_plan(struct session *s, struct target *const *targets, si
 /* Plan, make, and lock file. Of several failures, prints each; *e tells how many. */
 MUST_CHECK int session_build(struct session *s, struct target *const *targets, size_t n,
                              struct err *e);
+
+/* session_remote.c: the remote cache, or NULL. */
+MUST_CHECK int session_open_remote(struct session *s, struct err *e);
+struct build_remote;
+struct build_remote *session_remote(struct session *s);
+void session_wait_remote(struct session *s);  /* until all that was made is there */
+void session_close_remote(struct session *s); /* says what came of it */
 
 /* Forgets what was planned, since the store has changed under it. */
 MUST_CHECK int session_rebuild(struct session *s, struct err *e);

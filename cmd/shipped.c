@@ -1,5 +1,7 @@
 #include "cmd/shipped.h"
 
+#include "build/remote.h"
+
 #include "cmd/table.h"
 
 static const char *action_text(enum tag_action a, bool planned)
@@ -147,8 +149,11 @@ void shipped_print(struct session *s, struct deploy_result *r, bool planned)
 
 void ship_options_of(struct session *s, bool plan_only, struct ship_options *out)
 {
+	struct build_remote *remote = session_remote(s);
+
 	*out = (struct ship_options){ .store = &s->store,
 		                      .registry = s->registry,
 		                      .progress = terminal_progress(s->terminal),
+		                      .others = remote ? &remote->repos : NULL,
 		                      .plan_only = plan_only };
 }

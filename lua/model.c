@@ -305,5 +305,9 @@ void model_read(lua_State *L, int model)
 	r.recipe->n_defaults = read_targets(&r, &r.recipe->defaults);
 	lua_getfield(L, model, "variables");
 	read_variables(&r);
-	lua_pop(L, 4);
+	lua_getfield(L, model, "settings");
+	lua_getfield(L, -1, "cache");
+	if (!lua_isnil(L, -1))
+		r.recipe->cache = copy_text(&r);
+	lua_pop(L, 6);
 }

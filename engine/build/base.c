@@ -5,6 +5,7 @@
 
 #include "build/fileset.h"
 #include "build/node.h"
+#include "build/remote.h"
 #include "image/image.h"
 #include "image/layout.h"
 #include "store/blobs.h"
@@ -322,7 +323,7 @@ int base_plan(struct node *n, struct err *e)
 	return rc;
 }
 
-static int fetch_from(struct build *b, const char *repo, const struct layer *l,
+static int fetch_from(struct build *b, const char *repo, const struct descriptor *d,
                       struct blob_follow *follow, struct err *e)
 {
 	enum lane was = lane_now();
@@ -333,9 +334,42 @@ static int fetch_from(struct build *b, const char *repo, const struct layer *l,
 	if (lane_move(LANE_NETWORK, e) < 0)
 		return -1;
 	return lane_back(was,
-	                 registry_fetch_followed(b->o.registry, &ref, &l->blob,
+	                 registry_fetch_followed(b->o.registry, &ref, d,
 	                                         b->o.store->blobs, follow, e),
 	                 e);
+}
+
+static int fetch_followed(struct build *b, const struct descriptor *d,
+                          const struct strlist *repos, struct blob_follow *follow,
+                          struct err *e)
+{
+	if (have(b, &d->digest))
+		return 0;
+	err_set(e, ERR_NOT_FOUND,
+	        "%s is not in the store, and no registry is known to have it",
+	        DIGEST_STR(&d->digest));
+	for (size_t i = 0; i < repos->len; i++)
+		if (fetch_from(b, repos->at[i], d, follow, e) == 0)
+			return 0;
+	return -1;
+}
+
+int build_fetch_blob(struct build *b, const struct descriptor *d,
+                     const struct strlist *repos, struct err *e)
+{
+	return fetch_followed(b, d, repos, NULL, e);
+}
+
+/* What another machine made can be made here, too. */
+static int not_there(struct build *b, const struct layer *l, struct err *e)
+{
+	struct err inner = *e;
+
+	if (!l->remote || e->code == ERR_CANCELLED || b->o.distrust)
+		return -1;
+	b->o.distrust = true;
+	return err_set(e, ERR_CHANGED, "the remote cache lost a layer: %.300s",
+	               inner.msg);
 }
 
 int base_fetch_layer(struct build *b, const struct node *n, const struct layer *l,
@@ -351,17 +385,27 @@ int base_fetch_followed(struct build *b, const struct node *n, const struct laye
 
 	if (have(b, &l->blob.digest))
 		return 0;
+	for (size_t i = 0; l->remote && b->o.remote && i < b->o.remote->repos.len; i++)
+		strlist_add(&repos, b->o.remote->repos.at[i]);
 	if (blob_sources_get(b->o.store->state, &l->blob.digest, &repos, e) < 0)
 		return -1;
-	for (size_t i = 0; i < repos.len; i++)
-		if (fetch_from(b, repos.at[i], l, follow, e) == 0)
-			return 0;
-	if (repos.len)
-		return -1;
-	return err_set(
-		e, ERR_NOT_FOUND,
-		"layer %s of %s is not in the store, and no registry is known to have it",
-		DIGEST_STR(&l->blob.digest), n->target->name);
+	if (fetch_followed(b, &l->blob, &repos, follow, e) == 0)
+		return 0;
+	err_wrap(e, "a layer of %s", n->target->name);
+	return not_there(b, l, e);
+}
+
+int base_fetch_table(struct build *b, const struct layer *l, struct err *e)
+{
+	struct descriptor d = { .digest = l->toc, .size = l->toc_size };
+	AUTO_STRLIST none = STRLIST_INIT;
+	const struct strlist *repos = b->o.remote ? &b->o.remote->repos : &none;
+
+	if (!l->remote || have(b, &l->toc))
+		return 0;
+	if (build_fetch_blob(b, &d, repos, e) < 0)
+		return not_there(b, l, e);
+	return layer_toc_record(b->o.store, &l->diff_id, &l->toc, e);
 }
 
 int download(struct build *b, const char *url, struct digest *out, struct err *e)

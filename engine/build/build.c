@@ -244,6 +244,8 @@ int build_plan(struct build *b, struct target *const *targets, size_t n, struct 
 		mark_unplanned(b->nodes.at[i]);
 	if (rc < 0 && !b->o.keep_going)
 		return -1;
+	if (build_ask_remote(b, rc < 0 ? &own : e) < 0)
+		return -1;
 	return assemble_roots(b, rc < 0 ? &own : e) < 0 ? -1 : rc;
 }
 

@@ -10,8 +10,12 @@
 #include "registry/client.h"
 #include "store/store.h"
 
+struct build_remote;
+
 struct build_options {
 	struct store *store;
+	struct build_remote *remote; /* results of other machines; or NULL */
+	bool distrust; /* results of other machines count only as far as they are here */
 	struct registry *registry;
 	struct lockfile *lock;
 	struct progress *progress; /* or NULL */

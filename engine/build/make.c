@@ -38,7 +38,7 @@ static int save(struct work *w, const struct digest *key, const struct step_plan
 {
 	struct digest keys[2] = { *key, p->plan_key };
 
-	return layer_list_save(w->node->build->o.store, keys, 2, l, e);
+	return node_keep_layers(w->node, keys, 2, l, e);
 }
 
 /* The commands, between a begin and an end, so that whoever watches sees what is going
@@ -74,7 +74,7 @@ static int run_or_find(struct work *w, const struct step_plan *p, struct layer_l
 	if (lock < 0)
 		return -1;
 	if (node_may_look_up(n))
-		found = layer_list_load(n->build->o.store, &key, out, e);
+		found = node_find_layers(n, &key, out, e);
 	if (found < 0 || (!found && (run_told(w, p, e) < 0 || work_layer(w, out, e) < 0)))
 		return -1;
 	return save(w, &key, p, out, e) < 0 ? -1 : found;
@@ -107,9 +107,7 @@ static int find_or_pack(struct work *w, const struct step_plan *p, struct layer_
 	found = work_layers(w, &rule, out, e);
 	if (found < 0)
 		return -1;
-	return layer_list_save(w->node->build->o.store, &p->plan_key, 1, out, e) < 0
-	               ? -1
-	               : found;
+	return node_keep_layers(w->node, &p->plan_key, 1, out, e) < 0 ? -1 : found;
 }
 
 /* 1: nothing had to be made, since what it came to was known. */
@@ -177,7 +175,7 @@ static int layer_step(struct node *n, const struct step *s, const struct step_pl
 
 	step_describe(s, &what);
 	if (node_may_look_up(n))
-		known = layer_list_load(n->build->o.store, &p->plan_key, &l, e);
+		known = node_find_layers(n, &p->plan_key, &l, e);
 	if (!known)
 		known = make_layers(n, s, p, &l, e);
 	if (known < 0) {
@@ -238,8 +236,7 @@ static int make_steps(struct node *n, struct err *e)
 int node_make(struct node *n, struct err *e)
 {
 	start_result(n);
-	if (make_steps(n, e) < 0 ||
-	    result_save(n->build->o.store, &n->plan_key, &n->result, e) < 0)
+	if (make_steps(n, e) < 0 || node_keep_result(n, e) < 0)
 		return -1;
 	if (n->target->kind == TARGET_IMAGE && node_assemble(n, true, e) < 0)
 		return -1;

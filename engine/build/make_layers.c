@@ -10,7 +10,7 @@
 
 /* So many threads read and hash; the whole pool compresses for them. One keeps about ten
  * compressing threads busy, and each has up to 24 MiB of what is on the way. */
-enum { PACKERS_MAX = 4 };
+enum { PACKERS_MAX = 4, ASKED_AT_ONCE = 8 };
 
 struct piece {
 	const struct shard *shard;
@@ -52,14 +52,15 @@ static int pack(struct making *m, const struct shard *s, struct layer *out, stru
 	return shard_pack(s, &o, out, e);
 }
 
-static int find(struct node *n, struct piece *p, struct err *e)
+static int find(struct node *n, struct piece *p, bool there, struct err *e)
 {
 	struct layer_list l;
 	int found;
 
 	if (!node_may_look_up(n))
 		return 0;
-	found = layer_list_load(n->build->o.store, &p->key, &l, e);
+	found = there ? node_find_there(n, &p->key, &l, e)
+	              : node_find_here(n, &p->key, &l, e);
 	if (found <= 0)
 		return found;
 	p->known = l.len == 1;
@@ -81,13 +82,13 @@ static int make_locked(struct making *m, size_t i, struct err *e)
 	if (build_cancelled(n->build))
 		return err_set(e, ERR_CANCELLED, "interrupted");
 	lock = build_lock(n->build, &p->key, e);
-	if (lock < 0 || find(n, p, e) < 0)
+	if (lock < 0 || find(n, p, false, e) < 0)
 		return -1;
 	if (p->known)
 		return 0;
 	if (pack(m, p->shard, &p->layer, e) < 0)
 		return -1;
-	return layer_list_save(n->build->o.store, &p->key, 1, &l, e);
+	return node_keep_layers(n, &p->key, 1, &l, e);
 }
 
 static int make_piece(void *self, size_t i, struct err *e)
@@ -154,6 +155,37 @@ static int make_missing(struct making *m, struct err *e)
 	return rc;
 }
 
+static int find_elsewhere(void *self, size_t i, struct err *e)
+{
+	struct making *m = self;
+
+	return find(m->w->node, m->missing[i], true, e);
+}
+
+/* Each is a round trip: side by side. */
+static int ask_others(struct making *m, struct err *e)
+{
+	struct node *n = m->w->node;
+	struct pool_each what = { .n = m->n_missing,
+		                  .threads = ASKED_AT_ONCE,
+		                  .fn = find_elsewhere,
+		                  .self = m };
+	struct pool *pool;
+	size_t left = 0;
+	int rc;
+
+	if (!n->build->o.remote || !m->n_missing)
+		return 0;
+	pool = pool_new(ASKED_AT_ONCE);
+	rc = pool_each(pool, &what, e);
+	pool_free(pool);
+	for (size_t i = 0; i < m->n_missing; i++)
+		if (!m->missing[i]->known)
+			m->missing[left++] = m->missing[i];
+	m->n_missing = left;
+	return rc;
+}
+
 static int make_all(struct making *m, const struct shards *s, struct err *e)
 {
 	for (size_t i = 0; i < s->n; i++) {
@@ -161,12 +193,12 @@ static int make_all(struct making *m, const struct shards *s, struct err *e)
 
 		p->shard = &s->at[i];
 		shard_key(p->shard, m->w->node->target->compression, &p->key);
-		if (find(m->w->node, p, e) < 0)
+		if (find(m->w->node, p, false, e) < 0)
 			return -1;
 		if (!p->known)
 			m->missing[m->n_missing++] = p;
 	}
-	return make_missing(m, e);
+	return ask_others(m, e) < 0 ? -1 : make_missing(m, e);
 }
 
 int work_layers(struct work *w, const struct shard_rule *r, struct layer_list *out,

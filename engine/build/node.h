@@ -136,7 +136,10 @@ MUST_CHECK int download(struct build *b, const char *url, struct digest *out,
  * it. */
 MUST_CHECK int download_lock(struct build *b, const char *url, struct digest *out,
                              struct err *e);
-/* A layer's blob into the store, from wherever it is known to be. */
+/* A blob into the store, from the first of the repositories that has it. A layer's, from
+ * wherever it is known to be. */
+MUST_CHECK int build_fetch_blob(struct build *b, const struct descriptor *d,
+                                const struct strlist *repos, struct err *e);
 MUST_CHECK int base_fetch_layer(struct build *b, const struct node *n,
                                 const struct layer *l, struct err *e);
 /* The same, for somebody to read along if it has to be downloaded; the caller ends the
@@ -145,6 +148,8 @@ struct blob_follow;
 MUST_CHECK int base_fetch_followed(struct build *b, const struct node *n,
                                    const struct layer *l, struct blob_follow *follow,
                                    struct err *e);
+/* The table of a layer that another machine made. */
+MUST_CHECK int base_fetch_table(struct build *b, const struct layer *l, struct err *e);
 
 /* make_layers.c. Who looks a key up and makes what is not there, holds this; the fd is
  * the caller's. */
@@ -198,6 +203,29 @@ MUST_CHECK int why_node(struct node *n, why_fn *fn, void *self, struct err *e);
 /* 1: nothing but files of -o differs from the last build, whose key *key is; 0: not so.
  */
 MUST_CHECK int why_only_old(struct node *n, struct digest *key, struct err *e);
+
+/* remote.c: results of the store, and of other machines. 1: found, *out is to be freed by
+ * vec_fini; 0; -1. */
+MUST_CHECK int node_find_layers(struct node *n, const struct digest *key,
+                                struct layer_list *out, struct err *e);
+/* The two halves of it. */
+MUST_CHECK int node_find_here(struct node *n, const struct digest *key,
+                              struct layer_list *out, struct err *e);
+MUST_CHECK int node_find_there(struct node *n, const struct digest *key,
+                               struct layer_list *out, struct err *e);
+MUST_CHECK int node_keep_layers(struct node *n, const struct digest *keys, size_t count,
+                                const struct layer_list *l, struct err *e);
+/* Of the store: fills n->result. */
+MUST_CHECK int node_find_result(struct node *n, bool *gone, struct err *e);
+MUST_CHECK int node_keep_result(struct node *n, struct err *e);
+/* Other machines' results of planned nodes that are stale: those asked for first, and
+ * what they need only where there is none. */
+MUST_CHECK int build_ask_remote(struct build *b, struct err *e);
+/* The table of a base's layer. 1: *toc is in the store. */
+MUST_CHECK int node_find_table(const struct node *n, const struct digest *diff_id,
+                               struct digest *toc, struct err *e);
+void node_tell_table(const struct node *n, const struct digest *diff_id,
+                     const struct digest *toc, int64_t size);
 
 /* trace.c: with --trace, what is made and why; a step and its commands; a script. */
 void trace_node(struct node *n);

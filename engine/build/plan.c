@@ -277,7 +277,7 @@ static int look_up(struct node *n, struct err *e)
 	n->status = STATUS_STALE;
 	if (n->build->o.always || n->forced)
 		return 0;
-	found = result_load(n->build->o.store, &n->plan_key, &n->result, &gone, e);
+	found = node_find_result(n, &gone, e);
 	if (found < 0)
 		return -1;
 	n->has_result = found > 0;

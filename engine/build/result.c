@@ -32,6 +32,10 @@ static json_t *layer_json(const struct layer *l)
 	json_object_set_new(j, "diffId", json_string(DIGEST_STR(&l->diff_id)));
 	if (!digest_is_zero(&l->toc))
 		json_object_set_new(j, "toc", json_string(DIGEST_STR(&l->toc)));
+	if (l->toc_size)
+		json_object_set_new(j, "tocSize", json_integer(l->toc_size));
+	if (l->remote)
+		json_object_set_new(j, "remote", json_true());
 	return j;
 }
 
@@ -43,18 +47,21 @@ static int layer_read(struct layer *l, const json_t *j, struct err *e)
 	if (descriptor_read(&l->blob, j, e) < 0 ||
 	    json_member_str(j, "diffId", true, &diff_id, e) < 0 ||
 	    json_member_str(j, "toc", false, &toc, e) < 0 ||
+	    json_member_int(j, "tocSize", false, &l->toc_size, e) < 0 ||
+	    json_member_bool(j, "remote", &l->remote, e) < 0 ||
 	    digest_parse(&l->diff_id, diff_id, e) < 0)
 		return -1;
 	return toc ? digest_parse(&l->toc, toc, e) : 0;
 }
 
-/* Layers of a base may be elsewhere: a table of contents of its own says "made here". A
- * blob of another length was cut by the disk, and is put aside. */
+/* Layers of a base and of a remote cache may be elsewhere; of the others, those of a base
+ * have no table of contents of their own. A blob of another length was cut by the disk,
+ * and is put aside. */
 static bool layer_whole(struct store *s, const struct layer *l)
 {
 	int64_t size;
 
-	if (digest_is_zero(&l->toc))
+	if (digest_is_zero(&l->toc) || l->remote)
 		return true;
 	if (!blobs_has(s->blobs, &l->blob.digest, &size) ||
 	    !blobs_has(s->blobs, &l->toc, NULL))
@@ -74,16 +81,6 @@ static int load_json(struct store *s, const struct digest *key, json_t **out,
 	if (found <= 0)
 		return found;
 	return json_read(out, text.s, text.len, &odd) < 0 ? 0 : 1;
-}
-
-static int save_json(struct store *s, const struct digest *key, const json_t *j,
-                     struct err *e)
-{
-	AUTO_BUF text = BUF_INIT;
-
-	json_write(&text, j);
-	return state_put(s->state, STATE_RESULTS, key->b, DIGEST_SIZE, text.s, text.len,
-	                 e);
 }
 
 static json_t *layers_json(const struct layer_list *l)
@@ -112,6 +109,62 @@ static int layers_read(struct layer_list *out, const json_t *j, struct err *e)
 	return 0;
 }
 
+static void write_layers(const struct layer_list *l, json_t *config, struct buf *out)
+{
+	AUTO_JSON *j = json_object();
+
+	if (config)
+		json_object_set(j, "config", config);
+	json_object_set_new(j, "layers", layers_json(l));
+	json_write(out, j);
+}
+
+void result_write(const struct result *r, struct buf *out)
+{
+	write_layers(&r->layers, r->config.root, out);
+}
+
+void layer_list_write(const struct layer_list *l, struct buf *out)
+{
+	write_layers(l, NULL, out);
+}
+
+static int read_result(struct result *out, const json_t *j, struct err *e)
+{
+	AUTO_BUF text = BUF_INIT;
+	json_t *config = NULL;
+
+	*out = (struct result){ .config = { NULL } };
+	if (json_member_object(j, "config", true, &config, e) < 0)
+		return -1;
+	json_write(&text, config);
+	if (config_read(&out->config, text.s, text.len, e) == 0 &&
+	    layers_read(&out->layers, j, e) == 0)
+		return 0;
+	result_fini(out);
+	return -1;
+}
+
+int result_read(struct result *out, const struct buf *text, struct err *e)
+{
+	AUTO_JSON *j = NULL;
+
+	return json_read(&j, text->s, text->len, e) < 0 ? -1 : read_result(out, j, e);
+}
+
+int layer_list_read(struct layer_list *out, const struct buf *text, struct err *e)
+{
+	AUTO_JSON *j = NULL;
+
+	*out = (struct layer_list){ NULL, 0, 0 };
+	if (json_read(&j, text->s, text->len, e) < 0)
+		return -1;
+	if (layers_read(out, j, e) == 0)
+		return 0;
+	vec_fini(out);
+	return -1;
+}
+
 static bool layers_whole(struct store *s, const struct layer_list *l)
 {
 	for (size_t i = 0; i < l->len; i++)
@@ -123,9 +176,7 @@ static bool layers_whole(struct store *s, const struct layer_list *l)
 int result_load(struct store *s, const struct digest *key, struct result *out, bool *gone,
                 struct err *e)
 {
-	AUTO_BUF text = BUF_INIT;
 	AUTO_JSON *j = NULL;
-	json_t *config = NULL;
 	struct err odd;
 	bool whole;
 	int found = load_json(s, key, &j, e);
@@ -134,15 +185,8 @@ int result_load(struct store *s, const struct digest *key, struct result *out, b
 		*gone = false;
 	if (found <= 0)
 		return found;
-	*out = (struct result){ .config = { NULL } };
-	if (json_member_object(j, "config", true, &config, &odd) < 0)
+	if (read_result(out, j, &odd) < 0)
 		return 0; /* a record that cannot be read is none: it is made anew */
-	json_write(&text, config);
-	if (config_read(&out->config, text.s, text.len, &odd) < 0 ||
-	    layers_read(&out->layers, j, &odd) < 0) {
-		result_fini(out);
-		return 0;
-	}
 	whole = layers_whole(s, &out->layers);
 	if (!whole)
 		result_fini(out);
@@ -154,11 +198,11 @@ int result_load(struct store *s, const struct digest *key, struct result *out, b
 int result_save(struct store *s, const struct digest *key, const struct result *r,
                 struct err *e)
 {
-	AUTO_JSON *j = json_object();
+	AUTO_BUF text = BUF_INIT;
 
-	json_object_set(j, "config", r->config.root);
-	json_object_set_new(j, "layers", layers_json(&r->layers));
-	return save_json(s, key, j, e);
+	result_write(r, &text);
+	return state_put(s->state, STATE_RESULTS, key->b, DIGEST_SIZE, text.s, text.len,
+	                 e);
 }
 
 int layer_list_load(struct store *s, const struct digest *key, struct layer_list *out,
@@ -180,19 +224,17 @@ int layer_list_load(struct store *s, const struct digest *key, struct layer_list
 int layer_list_save(struct store *s, const struct digest *keys, size_t n,
                     const struct layer_list *l, struct err *e)
 {
-	AUTO_JSON *j = json_object();
 	AUTO_FREE struct state_change *all = mem_alloc((n + l->len + 1) * sizeof(*all));
 	AUTO_BUF text = BUF_INIT;
 
-	json_object_set_new(j, "layers", layers_json(l));
-	json_write(&text, j);
+	layer_list_write(l, &text);
 	for (size_t i = 0; i < n; i++)
 		all[i] = (struct state_change){ STATE_RESULTS, keys[i].b, DIGEST_SIZE,
 			                        text.s, text.len };
 	for (size_t i = 0; i < l->len; i++) {
 		const struct layer *x = &l->at[i];
 
-		if (!digest_is_zero(&x->toc))
+		if (!digest_is_zero(&x->toc) && !x->remote)
 			all[n++] = (struct state_change){ STATE_LAYERS, x->diff_id.b,
 				                          DIGEST_SIZE, x->toc.b,
 				                          DIGEST_SIZE };

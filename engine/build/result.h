@@ -39,6 +39,13 @@ MUST_CHECK int layer_list_load(struct store *s, const struct digest *key,
 MUST_CHECK int layer_list_save(struct store *s, const struct digest *keys, size_t n,
                                const struct layer_list *l, struct err *e);
 
+/* As texts, for other machines. */
+void result_write(const struct result *r, struct buf *out);
+void layer_list_write(const struct layer_list *l, struct buf *out);
+MUST_CHECK int result_read(struct result *out, const struct buf *text, struct err *e);
+MUST_CHECK int layer_list_read(struct layer_list *out, const struct buf *text,
+                               struct err *e);
+
 /* What is known of a layer by diff ID (STATE_LAYERS): its table of contents. 1: *toc is
  * its blob. */
 MUST_CHECK int layer_toc_known(struct store *s, const struct digest *diff_id,

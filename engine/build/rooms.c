@@ -31,6 +31,8 @@ static void name_layers(const json_t *j, struct gc_names *out)
 	json_t *value;
 	size_t i;
 
+	if (json_is_true(json_object_get(j, "remote")))
+		return; /* a remote cache has it */
 	if (member_digest(j, "digest", &blob) && member_digest(j, "toc", &toc)) {
 		vec_push(&out->needed, blob);
 		vec_push(&out->needed, toc);

@@ -44,14 +44,18 @@ static const struct toc *cache(struct build *b, const struct digest *diff_id,
 	return first;
 }
 
-static int record_toc(struct build *b, const struct digest *diff_id, const struct toc *t,
-                      struct err *e)
+static int record_toc(const struct node *n, const struct digest *diff_id,
+                      const struct toc *t, struct err *e)
 {
+	struct store *s = n->build->o.store;
 	struct digest blob;
+	int64_t size;
 
-	if (toc_put(b->o.store->blobs, t, &blob, NULL, e) < 0)
+	if (toc_put(s->blobs, t, &blob, &size, e) < 0 ||
+	    layer_toc_record(s, diff_id, &blob, e) < 0)
 		return -1;
-	return layer_toc_record(b->o.store, diff_id, &blob, e);
+	node_tell_table(n, diff_id, &blob, size);
+	return 0;
 }
 
 /* Run steps need the layer's files as well, and soon. */
@@ -162,7 +166,7 @@ static int scan_layer(struct scanned *s, struct err *e)
 		               "layer %s unpacks to %s, but its configuration says %s",
 		               DIGEST_STR(&l->blob.digest), DIGEST_STR(&s->diff_id),
 		               DIGEST_STR(&l->diff_id));
-	return record_toc(b, &l->diff_id, s->table, e);
+	return record_toc(s->n, &l->diff_id, s->table, e);
 }
 
 static int load(const struct node *n, const struct layer *l, const struct toc **out,
@@ -179,6 +183,10 @@ static int load(const struct node *n, const struct layer *l, const struct toc **
 	if (digest_is_zero(&blob))
 		known = layer_toc_known(n->build->o.store, &l->diff_id, &blob, e);
 	if (known < 0)
+		return -1;
+	if (!known)
+		known = node_find_table(n, &l->diff_id, &blob, e);
+	if (known < 0 || base_fetch_table(n->build, l, e) < 0)
 		return -1;
 	s.table = t = mem_alloc(sizeof(*t));
 	if (known ? toc_get(n->build->o.store->blobs, &blob, t, e) : scan_layer(&s, e)) {

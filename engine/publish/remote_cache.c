@@ -31,6 +31,8 @@ struct repository {
 	atomic_bool broken;
 };
 
+enum blob_state { BLOB_MISSING, BLOB_COMING, BLOB_THERE };
+
 struct remote_cache {
 	struct build_remote build; /* first: found from it */
 	struct remote_cache_options o;
@@ -41,7 +43,9 @@ struct remote_cache {
 	atomic_size_t asked, found, put;
 	atomic_llong sent;
 	pthread_mutex_t lock;
-	struct map there; /* blobs that the written repository is known to have */
+	pthread_cond_t came;
+	struct map there; /* blobs of the written repository → enum blob_state */
+	struct map told;  /* tags of entries that were put */
 };
 
 const char *remote_tag(enum remote_kind kind, const struct digest *key,
@@ -115,6 +119,13 @@ static int read_entry(struct remote_cache *c, struct repository *r, const char *
 	return rc;
 }
 
+/* So that what is there is not brought again by a build that finds it here. */
+static int note_entry(struct remote_cache *c, const struct repository *r,
+                      const struct digest *key, struct err *e)
+{
+	return blob_sources_add(c->o.store->state, key, r->name, e);
+}
+
 static int get(struct build_remote *self, enum remote_kind kind, const struct digest *key,
                struct buf *text)
 {
@@ -131,6 +142,9 @@ static int get(struct build_remote *self, enum remote_kind kind, const struct di
 			continue;
 		if (read_entry(c, r, tag, text, &e) == 0) {
 			atomic_fetch_add(&c->found, 1);
+			if (kind == REMOTE_RESULT && r->writes &&
+			    note_entry(c, r, key, &e) < 0)
+				give_up(c, r, &e);
 			return 1;
 		}
 		if (e.code != ERR_NOT_FOUND)
@@ -145,35 +159,50 @@ static int get(struct build_remote *self, enum remote_kind kind, const struct di
 struct putting {
 	struct remote_cache *cache;
 	struct repository *repo;
+	enum remote_kind kind;
+	struct digest key;
 	char tag[REMOTE_TAG];
 	char *text;
 	struct descriptor *blobs;
 	size_t n;
 };
 
+/* True: it is there. False: the caller is the one to bring it, and then to say so. */
 static bool is_there(struct remote_cache *c, const struct digest *d)
 {
 	char hex[DIGEST_HEX + 1];
+	enum blob_state *state;
 	bool there;
 
+	digest_hex(d, hex);
 	pthread_mutex_lock(&c->lock);
-	there = map_get(&c->there, digest_hex(d, hex)) != NULL;
+	while ((state = map_get(&c->there, hex)) && *state == BLOB_COMING)
+		pthread_cond_wait(&c->came, &c->lock);
+	if (!state) {
+		state = mem_alloc(sizeof(*state));
+		map_put(&c->there, hex, state);
+	}
+	there = *state == BLOB_THERE;
+	if (!there)
+		*state = BLOB_COMING;
 	pthread_mutex_unlock(&c->lock);
 	return there;
 }
 
-static void note_there(struct remote_cache *c, const struct digest *d)
+static void note_there(struct remote_cache *c, const struct digest *d, bool there)
 {
 	char hex[DIGEST_HEX + 1];
 
 	pthread_mutex_lock(&c->lock);
-	map_put(&c->there, digest_hex(d, hex), c);
+	*(enum blob_state *)map_get(&c->there, digest_hex(d, hex)) =
+		there ? BLOB_THERE : BLOB_MISSING;
+	pthread_cond_broadcast(&c->came);
 	pthread_mutex_unlock(&c->lock);
 }
 
 /* Mounted where another repository of the host has it, else sent. A blob that is not in
  * the store is in one of the repositories that were read. */
-static int put_blob(const struct putting *p, const struct descriptor *d, struct err *e)
+static int bring_blob(const struct putting *p, const struct descriptor *d, struct err *e)
 {
 	struct remote_cache *c = p->cache;
 	AUTO_STRLIST known = STRLIST_INIT, from = STRLIST_INIT;
@@ -182,8 +211,6 @@ static int put_blob(const struct putting *p, const struct descriptor *d, struct 
 	struct reference r;
 	struct err ignored;
 
-	if (is_there(c, &d->digest))
-		return 0;
 	if (blob_sources_get(c->o.store->state, &d->digest, &known, e) < 0)
 		return -1;
 	for (size_t i = 0; i < known.len && from.len < SOURCES_ASKED; i++)
@@ -199,9 +226,20 @@ static int put_blob(const struct putting *p, const struct descriptor *d, struct 
 		return -1;
 	if (how == PUSH_SENT)
 		atomic_fetch_add(&c->sent, d->size);
-	note_there(c, &d->digest);
 	/* So that a deploy to the same host mounts it from here. */
 	return blob_sources_add(c->o.store->state, &d->digest, p->repo->name, e);
+}
+
+/* Once, though several entries name it: who comes second waits. */
+static int put_blob(const struct putting *p, const struct descriptor *d, struct err *e)
+{
+	int rc;
+
+	if (is_there(p->cache, &d->digest))
+		return 0;
+	rc = bring_blob(p, d, e);
+	note_there(p->cache, &d->digest, rc == 0);
+	return rc;
 }
 
 static json_t *created(void)
@@ -272,7 +310,9 @@ static int put_all(const struct putting *p, struct err *e)
 	for (size_t i = 0; i < p->n; i++)
 		if (put_blob(p, &p->blobs[i], e) < 0)
 			return -1;
-	return put_manifest(p, &empty, e);
+	if (put_manifest(p, &empty, e) < 0)
+		return -1;
+	return p->kind == REMOTE_RESULT ? note_entry(p->cache, p->repo, &p->key, e) : 0;
 }
 
 /* Never the batch's failure: the others are told by `broken`. */
@@ -292,10 +332,26 @@ static int put_one(void *arg, struct err *e)
 	return 0;
 }
 
+/* Two threads may find out the same; and registries fail when they get the same twice at
+ * once. */
+static bool told_before(struct remote_cache *c, const char *tag)
+{
+	bool before;
+
+	pthread_mutex_lock(&c->lock);
+	before = map_get(&c->told, tag) != NULL;
+	map_put(&c->told, tag, c);
+	pthread_mutex_unlock(&c->lock);
+	return before;
+}
+
 static void put(struct build_remote *self, const struct remote_entry *entry)
 {
 	struct remote_cache *c = (struct remote_cache *)self;
+	char tag[REMOTE_TAG];
 
+	if (told_before(c, remote_tag(entry->kind, &entry->key, tag)))
+		return;
 	for (size_t i = 0; i < c->n; i++) {
 		struct putting *p;
 
@@ -304,7 +360,9 @@ static void put(struct build_remote *self, const struct remote_entry *entry)
 		p = mem_alloc(sizeof(*p));
 		p->cache = c;
 		p->repo = &c->repos[i];
-		remote_tag(entry->kind, &entry->key, p->tag);
+		p->kind = entry->kind;
+		p->key = entry->key;
+		strcpy(p->tag, tag);
 		p->text = mem_strdup(entry->text);
 		p->n = entry->n;
 		p->blobs = mem_alloc((entry->n + 1) * sizeof(*p->blobs));
@@ -348,6 +406,7 @@ int remote_cache_open(struct remote_cache **out, const struct remote_cache_optio
 	c->build = (struct build_remote){ .get = get, .put = put };
 	c->o = *o;
 	pthread_mutex_init(&c->lock, NULL);
+	pthread_cond_init(&c->came, NULL);
 	c->repos = mem_alloc((o->read->len + 2) * sizeof(*c->repos));
 	c->batch = batch_new(PUTS);
 	if (add_repos(c, e) < 0) {
@@ -398,7 +457,11 @@ void remote_cache_close(struct remote_cache *c)
 	free(c->repos);
 	remote_key_free(c->key);
 	strlist_fini(&c->build.repos);
+	for (size_t i = 0; i < c->there.len; i++)
+		free(c->there.at[i].value);
 	map_fini(&c->there);
+	map_fini(&c->told);
+	pthread_cond_destroy(&c->came);
 	pthread_mutex_destroy(&c->lock);
 	free(c);
 }

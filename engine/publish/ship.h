@@ -22,9 +22,10 @@ struct ship_item {
 struct ship_options {
 	struct store *store;
 	struct registry *registry;
-	struct progress *progress; /* or NULL */
-	bool plan_only;            /* asks, and sends no write request */
-	int connections;           /* 0: 8 */
+	struct progress *progress;    /* or NULL */
+	const struct strlist *others; /* more repositories that may have blobs, or NULL */
+	bool plan_only;               /* asks, and sends no write request */
+	int connections;              /* 0: 8 */
 };
 
 struct deploy_tag {

@@ -141,6 +141,9 @@ static int find_origins(struct origins *o, const struct load *l, const struct jo
 			add_origin(o, j, &r);
 	if (base_repo(j, &r))
 		add_origin(o, j, &r);
+	for (size_t i = 0; l->ship->o->others && i < l->ship->o->others->len; i++)
+		if (reference_parse_repo(&r, l->ship->o->others->at[i], &ignored) == 0)
+			add_origin(o, j, &r);
 	return 0;
 }
 

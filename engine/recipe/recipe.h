@@ -268,6 +268,7 @@ struct recipe {
 	size_t n_targets;
 	struct target **defaults; /* what a bare `imgmake` builds */
 	size_t n_defaults;
+	const char *cache; /* settings { cache = }: a repository; or NULL */
 	struct variable *variables;
 	size_t n_variables;
 	struct input *inputs;

@@ -9,6 +9,7 @@ local json = require "imgmake.json"
 local path = require "imgmake.path"
 local semver = require "imgmake.semver"
 local step = require "imgmake.step"
+local settings = require "imgmake.settings"
 local target = require "imgmake.target"
 local variable = require "imgmake.variable"
 local project = {}
@@ -165,6 +166,9 @@ local function environment(context)
   for name, f in pairs(target.constructors(context)) do
     api[name] = f
   end
+  for name, f in pairs(settings.constructors(context)) do
+    api[name] = f
+  end
   for _, name in ipairs { "copy", "write", "mkdir", "symlink", "remove", "unpack", "add", "env", "workdir",
     "user", "config", "run", "layer" } do
     api[name] = step[name]
@@ -208,7 +212,8 @@ function project.evaluate(main)
   evaluate(main.dir, main.file, true)
   target.finish()
   variable.finish(main.file)
-  return { targets = target.all, defaults = target.defaults, variables = variable.all }
+  return { targets = target.all, defaults = target.defaults, variables = variable.all,
+    settings = settings.values }
 end
 
 return project

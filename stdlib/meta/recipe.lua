@@ -56,6 +56,10 @@ function task(name) end
 ---@param targets imgmake.Target[]
 function default(targets) end
 
+---Settings of the project, in the Imagefile that is read first.
+---@param body imgmake.Settings
+function settings(body) end
+
 ---Evaluates another Imagefile: "dir", "../dir", or "//dir" from the project's root.
 ---@param dir string
 ---@return table<string, imgmake.Target>
