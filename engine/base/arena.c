@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { BLOCK_SIZE = 16 * 1024 };
+/* The first block is small: many arenas hold little. */
+enum { FIRST_SIZE = 2 * 1024, BLOCK_SIZE = 16 * 1024 };
 
 struct arena_block {
 	struct arena_block *next;
@@ -26,7 +27,7 @@ static void *bump(struct arena *a, size_t n, size_t align)
 {
 	size_t pad = (align - (size_t)a->next % align) % align;
 	struct arena_block *b;
-	size_t size;
+	size_t block = a->head ? BLOCK_SIZE : FIRST_SIZE, size;
 	char *p;
 
 	if (a->next && (size_t)(a->end - a->next) >= n + pad) {
@@ -34,7 +35,7 @@ static void *bump(struct arena *a, size_t n, size_t align)
 		a->next = p + n;
 		return p;
 	}
-	size = n > BLOCK_SIZE / 4 ? n : BLOCK_SIZE;
+	size = n > block / 4 ? n : block;
 	b = mem_alloc(sizeof(*b) + size);
 	b->next = a->head;
 	a->head = b;
