@@ -31,15 +31,21 @@ talk() {   # OPTION…
 }
 
 @test "-Oline shows lines as they come, -Onone without names" {
-	two_talkers
-	talk -j2 -Oline
-	equal "$(said)" 'a1 b1 a2 b2'
-	contains "$stderr" '^a: a1$'
-	talk -j2 -Onone
-	equal "$(said)" 'a1 b1 a2 b2'
-	contains "$stderr" '^a1$'
-	talk -j2 -Onone --progress=json
-	equal "$(jq -r 'select(.event == "output") | .target + .text' <<<"$stderr" | paste -sd' ')" 'aa1 bb1 aa2 bb2'
+	mkfifo one go
+	recipe <<-'EOF'
+		file "a" { run = { "echo a1", "echo >one", "read x <go", "touch a" } }
+		file "b" { run = { "read x <one", "echo b1", "touch b" } }
+		task "all" { deps = { "a", "b" }, run = "true" }
+	EOF
+	local mode shown
+	for mode in line none; do
+		rm -rf a b "$IMGMAKE_STORE"
+		timeout 20 "$IMGMAKE" -j2 "-O$mode" all 2>err 3>&- &
+		[ "$mode" = line ] && shown='^b: b1$' || shown='^b1$'
+		wait_until grep -q "$shown" err   # while a, which spoke first, is running
+		echo >go
+		wait "$!"
+	done
 	fails "-O: 'mixed' is none of target, line, none" imgmake -Omixed all
 }
 
