@@ -31,6 +31,7 @@ int cmd_login(const struct options *o, struct terminal *t);
 int cmd_logout(const struct options *o, struct terminal *t);
 int cmd_fsck(const struct options *o, struct terminal *t);
 int cmd_gc(const struct options *o, struct terminal *t);
+int cmd_completion(const struct options *o, struct terminal *t);
 int cmd_help(const struct options *o, struct terminal *t);
 int cmd_version(const struct options *o, struct terminal *t);
 

@@ -230,6 +230,12 @@ const struct command commands[] = {
 	  "by the next build that needs it.",
 	  "imgmake fsck\nimgmake fsck --repair", fsck_options, TAKES_STORE | TAKES_JSON,
 	  0, 0, cmd_fsck },
+	{ "completion", "bash|zsh|fish",
+	  "the script with which a shell completes commands",
+	  "Commands, options and their values, targets and variables of the Imagefile that is there.",
+	  "source <(imgmake completion bash)\nimgmake completion fish "
+	  ">~/.config/fish/completions/imgmake.fish",
+	  NULL, TAKES_REST, 1, 1, cmd_completion },
 	{ "help", "[COMMAND|all]", "this, or all about a command", NULL,
 	  "imgmake help deploy", NULL, 0, 0, 1, cmd_help },
 	{ "version", "", "print the version", NULL, "imgmake version", NULL, 0, 0, 0,
