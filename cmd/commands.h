@@ -30,6 +30,7 @@ extern const char *const load_engines[]; /* NULL-terminated */
 int cmd_login(const struct options *o, struct terminal *t);
 int cmd_logout(const struct options *o, struct terminal *t);
 int cmd_fsck(const struct options *o, struct terminal *t);
+int cmd_cache(const struct options *o, struct terminal *t);
 int cmd_gc(const struct options *o, struct terminal *t);
 int cmd_completion(const struct options *o, struct terminal *t);
 int cmd_help(const struct options *o, struct terminal *t);

@@ -110,6 +110,14 @@ static const struct opt gc_options[] = {
 	{ 0 },
 };
 
+static const struct opt cache_options[] = {
+	{ 0, "max-age", "DURATION", "remove what was brought longer ago, such as 30d",
+	  TEXT(max_age), 0 },
+	{ 0, "max-size", "SIZE", "then the oldest, until so much is left, such as 20g",
+	  TEXT(max_size), 0 },
+	{ 0 },
+};
+
 static const struct opt fsck_options[] = {
 	{ 0, "repair", NULL, "put what is damaged aside, and forget what is known of it",
 	  FLAG(repair), 0 },
@@ -224,6 +232,16 @@ const struct command commands[] = {
 	  "some, stays.",
 	  "imgmake gc\nimgmake gc --max-size 5g\nimgmake gc -n --all", gc_options,
 	  TAKES_STORE | TAKES_JSON | TAKES_DRY_RUN, 0, 0, cmd_gc },
+	{ "cache", "stats|prune [REPOSITORY]",
+	  "what a remote cache holds, and less of it",
+	  "Without REPOSITORY, of --cache, IMGMAKE_CACHE or the Imagefile. What prune removes can "
+	  "be made anew; the registry frees the room when it collects its garbage.",
+	  "imgmake cache stats registry.example.com/team/cache\n"
+	  "imgmake cache prune --max-age 30d --max-size 20g",
+	  cache_options,
+	  TAKES_PROJECT | TAKES_NETWORK | TAKES_STORE | TAKES_JSON | TAKES_DRY_RUN |
+	          TAKES_CACHE,
+	  1, 2, cmd_cache },
 	{ "fsck", "", "look for damage in the store, and mend it",
 	  "Reads every blob, and looks at the records, at tables of contents and at unpacked "
 	  "layers. Exits 1 if it found something, mended or not. What was put aside is made anew "

@@ -79,7 +79,7 @@ static const struct opt common[] = {
 	{ 0, "store", "DIR", "keep images and results in DIR", TEXT(store), TAKES_STORE },
 	{ 0, "cache", "REPO",
 	  "take results of other machines from REPO, and bring ours there; or none",
-	  TEXT(cache), TAKES_BUILD },
+	  TEXT(cache), TAKES_BUILD | TAKES_CACHE },
 	{ 0, "cache-read", "REPO", "take results from REPO only (may be repeated)",
 	  LIST(cache_read), TAKES_BUILD },
 	{ 0, "cache-key", "FILE",

@@ -45,7 +45,7 @@ struct options {
 	struct strlist mirrors; /* HOST=MIRROR */
 	struct strlist insecure;
 	struct strlist platforms;
-	const char *max_size, *max_age;                     /* gc */
+	const char *max_size, *max_age;                     /* gc, cache */
 	bool repair;                                        /* fsck */
 	bool all;                                           /* gc */
 	int lock;                                           /* enum lock_mode */
@@ -122,6 +122,7 @@ enum {
 	TAKES_REST = 1 << 8,     /* words behind `--` are kept apart */
 	TAKES_PLATFORM = 1 << 9, /* --platform, without a recipe */
 	TAKES_SANDBOX = 1 << 10, /* --isolation, without a build */
+	TAKES_CACHE = 1 << 11,   /* --cache, without a build */
 };
 
 struct terminal;

@@ -65,6 +65,8 @@ MUST_CHECK int session_build(struct session *s, struct target *const *targets, s
 
 /* session_remote.c: the remote cache, or NULL. */
 MUST_CHECK int session_open_remote(struct session *s, struct err *e);
+/* The repository that --cache, IMGMAKE_CACHE or the recipe name; NULL: none. Borrowed. */
+const char *session_cache_repo(const struct session *s);
 struct build_remote;
 struct build_remote *session_remote(struct session *s);
 void session_wait_remote(struct session *s);  /* until all that was made is there */

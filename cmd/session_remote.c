@@ -6,7 +6,7 @@
 #include "publish/remote_cache.h"
 
 /* The command line beats the environment, which beats the recipe. */
-static const char *repo_of(const struct session *s)
+const char *session_cache_repo(const struct session *s)
 {
 	const char *said = s->options->cache;
 
@@ -24,7 +24,7 @@ int session_open_remote(struct session *s, struct err *e)
 		.store = &s->store,
 		.registry = s->registry,
 		.progress = terminal_progress(s->terminal),
-		.repo = repo_of(s),
+		.repo = session_cache_repo(s),
 		.read = &o->cache_read,
 		.key = o->cache_key,
 		.dry_run = s->store.read_only,

@@ -48,15 +48,21 @@ struct remote_cache {
 	struct map told;  /* tags of entries that were put */
 };
 
+const char *remote_kind_name(enum remote_kind kind)
+{
+	static const char *const names[REMOTE_KINDS] = { [REMOTE_RESULT] = "result",
+		                                         [REMOTE_STEP] = "step",
+		                                         [REMOTE_TABLE] = "table" };
+
+	return names[kind];
+}
+
 const char *remote_tag(enum remote_kind kind, const struct digest *key,
                        char out[REMOTE_TAG])
 {
-	static const char *const kinds[] = { [REMOTE_RESULT] = "result",
-		                             [REMOTE_STEP] = "step",
-		                             [REMOTE_TABLE] = "table" };
 	char hex[DIGEST_HEX + 1];
 
-	snprintf(out, REMOTE_TAG, "%s-%s", kinds[kind], digest_hex(key, hex));
+	snprintf(out, REMOTE_TAG, "%s-%s", remote_kind_name(kind), digest_hex(key, hex));
 	return out;
 }
 

@@ -35,6 +35,7 @@ void remote_cache_wait(struct remote_cache *c);
 void remote_cache_counts(struct remote_cache *c, struct remote_cache_counts *out);
 void remote_cache_close(struct remote_cache *c); /* waits; NULL is fine */
 
+const char *remote_kind_name(enum remote_kind kind);
 /* The tag of an entry: "step-" and 64 hex digits. */
 enum { REMOTE_TAG = 80 };
 const char *remote_tag(enum remote_kind kind, const struct digest *key,

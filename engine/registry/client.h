@@ -50,6 +50,10 @@ MUST_CHECK int registry_get_manifest(struct registry *r, const struct reference 
 MUST_CHECK int registry_put_manifest(struct registry *r, const struct reference *ref,
                                      const struct descriptor *d, const void *body,
                                      struct err *e);
+/* Deletes the manifest of ref's digest, with all its tags. Gone already: done.
+ * ERR_DENIED: nobody may, or not we. */
+MUST_CHECK int registry_delete_manifest(struct registry *r, const struct reference *ref,
+                                        struct err *e);
 /* All tags of ref's repository, sorted; a repository that does not exist has none. */
 MUST_CHECK int registry_list_tags(struct registry *r, const struct reference *ref,
                                   struct strlist *out, struct err *e);

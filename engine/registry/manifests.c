@@ -31,13 +31,15 @@ static void wanted_fini(struct wanted *w)
 static void wanted_init(struct wanted *w, const char *method, const struct reference *ref,
                         struct host *h, const char *name)
 {
-	bool push = !strcmp(method, "PUT");
+	const char *actions = !strcmp(method, "PUT")      ? "pull,push"
+	                      : !strcmp(method, "DELETE") ? "pull,delete"
+	                                                  : "pull";
 
 	*w = (struct wanted){ .path = BUF_INIT, .what = BUF_INIT };
 	buf_addf(&w->path, "/v2/%s/manifests/%s", ref->repo, name);
 	buf_addf(&w->what, "manifest %s", name);
-	call_scope(&w->scopes, ref->repo, push ? "pull,push" : "pull");
-	if (!push)
+	call_scope(&w->scopes, ref->repo, actions);
+	if (!strcmp(method, "GET") || !strcmp(method, "HEAD"))
 		strlist_add(&w->headers,
 		            "Accept: " MEDIA_OCI_MANIFEST ", " MEDIA_OCI_INDEX
 		            ", " MEDIA_DOCKER_MANIFEST ", " MEDIA_DOCKER_INDEX);
@@ -294,4 +296,26 @@ int registry_put_manifest(struct registry *r, const struct reference *ref,
 		return err_set(e, ERR_CORRUPT, "%s/%s stored %s as %s", h->name,
 		               ref->repo, DIGEST_STR(&d->digest), DIGEST_STR(&said));
 	return 0;
+}
+
+int registry_delete_manifest(struct registry *r, const struct reference *ref,
+                             struct err *e)
+{
+	struct host *h = host_get(r, ref->host);
+	AUTO(wanted_fini) struct wanted w;
+	AUTO_ANSWER a = HTTP_ANSWER_INIT;
+	char name[DIGEST_TEXT];
+
+	wanted_init(&w, "DELETE", ref, h, digest_text(&ref->digest, name));
+	if (call_run(r, &w.call, &a, e) < 0)
+		return err_wrap(e, "delete %s of %s/%s", w.what.s, h->name, ref->repo);
+	if (a.status / 100 == 2 || a.status == 404)
+		return 0;
+	/* OCI distribution-spec 1.1, "Deleting manifests": 400 or 405 where it is off. */
+	if (a.status == 400 || a.status == 405)
+		return err_set(e, ERR_DENIED,
+		               "%s lets nobody delete; its own rules for what is kept "
+		               "must do it",
+		               h->name);
+	return call_refused(r, &w.call, "delete", w.what.s, &a, e);
 }

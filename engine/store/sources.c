@@ -33,3 +33,20 @@ int blob_sources_add(struct state *s, const struct digest *blob, const char *rep
 			buf_add(&text, known.at[i], strlen(known.at[i]) + 1);
 	return state_put(s, STATE_SOURCES, blob->b, DIGEST_SIZE, text.s, text.len, e);
 }
+
+int blob_sources_forget(struct state *s, const struct digest *blob, const char *repo,
+                        struct err *e)
+{
+	AUTO_STRLIST known = STRLIST_INIT;
+	AUTO_BUF text = BUF_INIT;
+
+	if (blob_sources_get(s, blob, &known, e) < 0)
+		return -1;
+	if (!strlist_has(&known, repo))
+		return 0;
+	for (size_t i = 0; i < known.len; i++)
+		if (strcmp(known.at[i], repo) != 0)
+			buf_add(&text, known.at[i], strlen(known.at[i]) + 1);
+	return state_put(s, STATE_SOURCES, blob->b, DIGEST_SIZE, text.len ? text.s : NULL,
+	                 text.len, e);
+}

@@ -12,6 +12,8 @@ enum { SOURCES_MAX = 16 };
 
 MUST_CHECK int blob_sources_add(struct state *s, const struct digest *blob,
                                 const char *repo, struct err *e);
+MUST_CHECK int blob_sources_forget(struct state *s, const struct digest *blob,
+                                   const char *repo, struct err *e);
 MUST_CHECK int blob_sources_get(struct state *s, const struct digest *blob,
                                 struct strlist *out, struct err *e);
 
