@@ -2,14 +2,9 @@
 #include "cmd/compare.h"
 
 #include "cmd/commands.h"
+#include "cmd/opened.h"
 #include "image/compare.h"
-#include "publish/image_tables.h"
 #include "store/blobs.h"
-
-struct side {
-	struct image image;
-	struct image_tables tables;
-};
 
 /* The name of a repository's image, of the first that has it. */
 static int find_published(struct session *s, const struct target *t, const char *digest,
@@ -44,45 +39,11 @@ static int full_name(struct session *s, const struct comparison *c, struct buf *
 		buf_adds(name, c->was);
 		return 0;
 	}
-	if (image_peek(s->store.blobs, &d, &root, &ignored) == 0)
+	if (image_peek(s->store.blobs, &d, &root, &ignored) == 0) {
+		buf_adds(name, c->was);
 		return 0;
+	}
 	return find_published(s, c->target, c->was, name, e);
-}
-
-static int find_root(struct session *s, const char *name, const char *digest, bool layers,
-                     struct descriptor *root, struct err *e)
-{
-	struct digest d;
-
-	if (*name)
-		return session_image(s, name, layers, root, e);
-	if (digest_parse(&d, digest, e) < 0)
-		return -1;
-	return image_peek(s->store.blobs, &d, root, e);
-}
-
-/* Layers are only fetched where their tables are not known. */
-static int open_side(struct session *s, struct side *x, const char *name,
-                     const char *digest, struct err *e)
-{
-	struct descriptor root;
-	struct platform p;
-	int known;
-
-	if (session_platform(s, &p, e) < 0 ||
-	    find_root(s, name, digest, false, &root, e) < 0 ||
-	    image_open(&x->image, s->store.blobs, &root, &p, e) < 0)
-		return -1;
-	known = image_tables_known(&s->store, &x->image, e);
-	if (known < 0 || (!known && find_root(s, name, digest, true, &root, e) < 0))
-		return -1;
-	return image_tables_load(&x->tables, &s->store, &x->image, e);
-}
-
-static void close_side(struct side *x)
-{
-	image_tables_fini(&x->tables);
-	image_fini(&x->image);
 }
 
 static void tell(void *self, const char *what, const char *was, const char *is)
@@ -100,20 +61,20 @@ static void tell(void *self, const char *what, const char *was, const char *is)
 
 int compare_images(struct session *s, struct comparison *c, struct err *e)
 {
-	struct side was = { 0 }, is = { 0 };
+	struct opened was = { 0 }, is = { 0 };
 	AUTO_BUF name = BUF_INIT;
 	int rc = -1;
 
-	if (full_name(s, c, &name, e) == 0 && open_side(s, &is, c->is, "", e) == 0 &&
-	    open_side(s, &was, name.s, c->was, e) == 0) {
+	if (full_name(s, c, &name, e) == 0 && opened_init(&is, s, c->is, e) == 0 &&
+	    opened_init(&was, s, name.s, e) == 0) {
 		struct compared a = { &was.image, image_tables_view(&was.tables) },
 				b = { &is.image, image_tables_view(&is.tables) };
 
 		image_compare(&a, &b, tell, c);
 		rc = 0;
 	}
-	close_side(&was);
-	close_side(&is);
+	opened_fini(&was);
+	opened_fini(&is);
 	return rc;
 }
 

@@ -183,6 +183,13 @@ const struct command commands[] = {
 	  "How files are divided into layers, and dates, are no difference.",
 	  "imgmake diff registry.example.com/team/web:1.2.3 web", NULL, TAKES_LOOK, 2, 2,
 	  cmd_diff },
+	{ "size", "IMAGE", "where an image's bytes are, and which of them nobody sees",
+	  "Of each layer: compressed, unpacked, and what later layers replace or remove of it; then "
+	  "the largest files.",
+	  "imgmake size web", NULL, TAKES_LOOK, 1, 1, cmd_size },
+	{ "tree", "[IMAGE...]", "images, and the layers that they share",
+	  "Without names, all images of the Imagefile.", "imgmake tree", NULL, TAKES_LOOK,
+	  0, -1, cmd_tree },
 	{ "tags", "REPOSITORY|TARGET", "a tag family, and what a version would move",
 	  NULL, "imgmake tags registry.example.com/team/web --version 1.2.4", tag_options,
 	  TAKES_LOOK, 1, 1, cmd_tags },
