@@ -7,28 +7,15 @@
 
 #include "build/result.h"
 #include "build/rooms_own.h"
+#include "image/toc_store.h"
 #include "os/fd.h"
 #include "os/file.h"
-#include "store/blobs.h"
-
-enum { TABLE_LIMIT = 1 << 30 };
-
-static int read_table(struct rooms *r, const struct digest *d, struct toc *out,
-                      struct err *e)
-{
-	AUTO_BUF data = BUF_INIT;
-
-	*out = (struct toc)TOC_INIT;
-	if (blobs_read(r->look, d, TABLE_LIMIT, &data, e) < 0)
-		return -1;
-	return toc_decode(out, data.s, data.len, e);
-}
 
 bool rooms_is_table(void *self, const struct digest *d)
 {
-	struct toc toc;
+	struct toc toc = TOC_INIT;
 	struct err ignored;
-	bool is = read_table(self, d, &toc, &ignored) == 0;
+	bool is = toc_get(((struct rooms *)self)->look, d, &toc, &ignored) == 0;
 
 	toc_fini(&toc);
 	return is;
@@ -84,7 +71,7 @@ static int check_one(struct rooms *r, struct fsck *f, const char *name, bool rep
 	AUTO_BUF bad = BUF_INIT;
 	struct digest diff_id, table;
 	struct err ignored;
-	struct toc toc;
+	struct toc toc = TOC_INIT;
 	int known, rc = 0;
 
 	if (!diff_id_of(name, &diff_id))
@@ -93,7 +80,7 @@ static int check_one(struct rooms *r, struct fsck *f, const char *name, bool rep
 	if (known <= 0)
 		return known;
 	suspect.toc = &toc;
-	if (read_table(r, &table, &toc, &ignored) == 0) { /* else that was told */
+	if (toc_get(r->look, &table, &toc, &ignored) == 0) { /* else that was told */
 		rc = rooms_inside(r, &inside, e);
 		if (rc == 0)
 			rc = layers_check(r->store, &suspect, inside, &bad, e);

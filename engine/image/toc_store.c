@@ -71,7 +71,7 @@ int toc_get(struct blobs *store, const struct digest *blob, struct toc *t, struc
 
 	if (blobs_read(store, blob, TOC_MAX, &data, e) < 0)
 		return -1;
-	/* Stores of before hold them as they are. */
+	/* Others may hold them as they are. */
 	if (data.len >= 4 && !memcmp(data.s, "\x28\xb5\x2f\xfd", 4)) {
 		if (inflate(&data, &plain, e) < 0)
 			return err_wrap(e, "table of contents %s", DIGEST_STR(blob));
