@@ -14,10 +14,10 @@
 
 const char *const model_target_words[] = { "base", "stage", "image", "check",
 	                                   "file", "task",  NULL };
-const char *const model_step_words[] = { "copy",   "write",  "mkdir",   "symlink",
-	                                 "remove", "unpack", "add",     "layer",
-	                                 "run",    "env",    "workdir", "user",
-	                                 "config", NULL };
+const char *const model_step_words[] = { "copy",   "write",  "mkdir", "symlink",
+	                                 "remove", "unpack", "add",   "account",
+	                                 "layer",  "run",    "env",   "workdir",
+	                                 "user",   "config", NULL };
 static const char *const mtime_words[] = { "", "content", "keep", "number", NULL };
 static const char *const sharing_words[] = { "shared", "private", "locked", NULL };
 static const char *const mount_words[] = { "bind", "tmpfs", NULL };
@@ -94,6 +94,19 @@ static const struct field add_fields[] = {
 	END,
 };
 
+static const struct field account_fields[] = {
+	F(struct step, TEXT, "user", account.user),
+	F(struct step, TEXT, "group", account.group),
+	F(struct step, INT64, "uid", account.uid),
+	F(struct step, INT64, "gid", account.gid),
+	F(struct step, BOOL, "system", account.system),
+	F(struct step, TEXT, "comment", account.comment),
+	F(struct step, TEXT, "shell", account.shell),
+	F(struct step, TEXT, "home", account.home),
+	F(struct step, TEXTS, "groups", account.groups),
+	END,
+};
+
 static const struct field cache_fields[] = {
 	F(struct run_cache, TEXT, "path", path),
 	F(struct run_cache, TEXT, "id", id),
@@ -149,12 +162,13 @@ static const struct field config_fields[] = { F(struct step, JSON, "config", con
 	                                      END };
 
 const struct field *const model_step_fields[] = {
-	[STEP_COPY] = copy_fields,     [STEP_WRITE] = write_fields,
-	[STEP_MKDIR] = mkdir_fields,   [STEP_SYMLINK] = symlink_fields,
-	[STEP_REMOVE] = remove_fields, [STEP_UNPACK] = unpack_fields,
-	[STEP_ADD] = add_fields,       [STEP_RUN] = run_fields,
-	[STEP_ENV] = env_fields,       [STEP_WORKDIR] = workdir_fields,
-	[STEP_USER] = user_fields,     [STEP_CONFIG] = config_fields,
+	[STEP_COPY] = copy_fields,       [STEP_WRITE] = write_fields,
+	[STEP_MKDIR] = mkdir_fields,     [STEP_SYMLINK] = symlink_fields,
+	[STEP_REMOVE] = remove_fields,   [STEP_UNPACK] = unpack_fields,
+	[STEP_ADD] = add_fields,         [STEP_ACCOUNT] = account_fields,
+	[STEP_RUN] = run_fields,         [STEP_ENV] = env_fields,
+	[STEP_WORKDIR] = workdir_fields, [STEP_USER] = user_fields,
+	[STEP_CONFIG] = config_fields,
 };
 
 const struct field model_publish_fields[] = {

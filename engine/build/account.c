@@ -1,6 +1,5 @@
 #include "build/account.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 #define ID_MAX 4294967294u /* 2^32 - 1 means "leave it" to chown */
@@ -59,6 +58,37 @@ static bool find_line(const struct buf *text, const char *name, size_t n,
 		p = nl ? nl + 1 : end;
 	}
 	return false;
+}
+
+const char *account_next(const char *line, const char *end)
+{
+	const char *nl = memchr(line, '\n', (size_t)(end - line));
+
+	return nl ? nl + 1 : end;
+}
+
+const char *account_find(const struct buf *text, const char *name)
+{
+	const char *line;
+	size_t len;
+
+	return find_line(text, name, strlen(name), &line, &len) ? line : NULL;
+}
+
+bool account_field(const char *line, const char *stop, int i, const char **out)
+{
+	size_t n;
+
+	return field(line, (size_t)(stop - line), i, out, &n);
+}
+
+bool account_id(const char *line, const char *end, uint32_t *id)
+{
+	const char *nl = memchr(line, '\n', (size_t)(end - line)), *f;
+	size_t n;
+
+	return field(line, (size_t)((nl ? nl : end) - line), 2, &f, &n) &&
+	       read_id(f, n, id);
 }
 
 static int look_up(const char *path, const char *what, const char *name, size_t n,

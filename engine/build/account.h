@@ -4,6 +4,7 @@
 /* Names of users and groups, as an image's own /etc/passwd and /etc/group give them. Our
  * own parser: the host's name service must not be asked, nor the image's libraries run
  * (CVE-2019-14271). */
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/buf.h"
@@ -20,5 +21,13 @@ typedef int account_reader(void *self, const char *path, struct buf *text, struc
  * group; a number alone is also the group, as COPY --chown has it. */
 MUST_CHECK int account_resolve(const char *spec, account_reader *read, void *self,
                                struct owner *out, struct err *e);
+
+/* Whether a line that ends at `stop` has the field i, from 0; and where it begins. */
+bool account_field(const char *line, const char *stop, int i, const char **out);
+/* The lines of such a text: the one after `line`, at most `end`; the one whose first
+ * field is `name`, NULL if there is none; and the number in a line's third field. */
+const char *account_next(const char *line, const char *end);
+const char *account_find(const struct buf *text, const char *name);
+bool account_id(const char *line, const char *end, uint32_t *id);
 
 #endif

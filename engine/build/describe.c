@@ -81,6 +81,9 @@ void step_describe(const struct step *s, struct buf *out)
 		word(out, " ", s->add.url);
 		word(out, " to ", s->add.to);
 		break;
+	case STEP_ACCOUNT:
+		word(out, " ", *s->account.user ? s->account.user : s->account.group);
+		break;
 	case STEP_LAYER:
 		for (size_t i = 0; i < s->layer.n; i++) {
 			buf_adds(out, i ? "; " : " ");

@@ -12,10 +12,10 @@
 enum { PLAN_VERSION = 1 };
 
 static const int op_version[] = {
-	[STEP_COPY] = 2,   [STEP_WRITE] = 1,  [STEP_MKDIR] = 1,   [STEP_SYMLINK] = 1,
-	[STEP_REMOVE] = 1, [STEP_UNPACK] = 1, [STEP_ADD] = 1,     [STEP_LAYER] = 1,
-	[STEP_RUN] = 1,    [STEP_ENV] = 1,    [STEP_WORKDIR] = 1, [STEP_USER] = 1,
-	[STEP_CONFIG] = 1,
+	[STEP_COPY] = 2,    [STEP_WRITE] = 1,  [STEP_MKDIR] = 1, [STEP_SYMLINK] = 1,
+	[STEP_REMOVE] = 1,  [STEP_UNPACK] = 1, [STEP_ADD] = 1,   [STEP_LAYER] = 1,
+	[STEP_ACCOUNT] = 1, [STEP_RUN] = 1,    [STEP_ENV] = 1,   [STEP_WORKDIR] = 1,
+	[STEP_USER] = 1,    [STEP_CONFIG] = 1,
 };
 
 bool node_touched(const struct node *n, const char *path)
@@ -175,6 +175,19 @@ static int key_layer(struct node *n, const struct step *s, struct step_plan *p,
 	return rc;
 }
 
+static void key_account(struct key *k, const struct step_account *a)
+{
+	key_str(k, "user", a->user);
+	key_str(k, "group", a->group);
+	key_int(k, "uid", a->uid);
+	key_int(k, "gid", a->gid);
+	key_int(k, "system", a->system);
+	key_str(k, "comment", a->comment);
+	key_str(k, "shell", a->shell);
+	key_str(k, "home", a->home);
+	key_strings(k, "groups", a->groups.at, a->groups.n);
+}
+
 static int key_arguments(struct node *n, const struct step *s, struct step_plan *p,
                          struct err *e)
 {
@@ -207,6 +220,7 @@ static int key_arguments(struct node *n, const struct step *s, struct step_plan 
 		key_strings(k, "paths", s->remove.paths.at, s->remove.paths.n);
 		key_int(k, "optional", s->remove.optional);
 		return 0;
+	case STEP_ACCOUNT: key_account(k, &s->account); return 0;
 	case STEP_ENV:
 		for (size_t i = 0; i < s->env.n; i++)
 			key_str(k, s->env.at[i].key, s->env.at[i].value);

@@ -72,9 +72,15 @@ MUST_CHECK int work_unpack(struct work *w, const struct step_unpack *u,
 MUST_CHECK int work_add(struct work *w, const struct step_add *a,
                         const struct step_plan *p, struct err *e);
 
+/* work_account.c: entries in the lists of accounts, and the home. */
+MUST_CHECK int work_account(struct work *w, const struct step_account *a, struct err *e);
+
 /* Shared by steps. The owner of `spec`; "" is 0:0. */
 MUST_CHECK int work_owner(struct work *w, const char *spec, struct owner *out,
                           struct err *e);
+/* account_reader: a list of accounts as the image so far has it. */
+MUST_CHECK int work_read_accounts(void *work, const char *path, struct buf *text,
+                                  struct err *e);
 /* The mtime of a file under the step's rule. */
 int64_t work_mtime(const struct work *w, enum mtime_kind kind, int64_t value,
                    const struct digest *content, int64_t own);

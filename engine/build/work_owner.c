@@ -71,8 +71,7 @@ static int read_own(struct work *w, const struct tree_entry *own, struct buf *te
 }
 
 /* /etc/passwd as the image so far has it: of this very layer, or of one below. */
-static int read_account_file(void *self, const char *path, struct buf *text,
-                             struct err *e)
+int work_read_accounts(void *self, const char *path, struct buf *text, struct err *e)
 {
 	struct work *w = self;
 	struct toc_view v = { w->tocs, w->below->layers.len };
@@ -95,5 +94,5 @@ static int read_account_file(void *self, const char *path, struct buf *text,
 int work_owner(struct work *w, const char *spec, struct owner *out, struct err *e)
 {
 	*out = (struct owner){ 0, 0 };
-	return *spec ? account_resolve(spec, read_account_file, w, out, e) : 0;
+	return *spec ? account_resolve(spec, work_read_accounts, w, out, e) : 0;
 }

@@ -35,6 +35,7 @@ enum step_kind {
 	STEP_REMOVE,
 	STEP_UNPACK,
 	STEP_ADD,
+	STEP_ACCOUNT,
 	STEP_LAYER,
 	STEP_RUN, /* change files */
 	STEP_ENV,
@@ -103,6 +104,17 @@ struct step_add {
 	bool unpack;
 };
 
+/* A user with its group, or a group alone. */
+struct step_account {
+	const char *user;  /* "": a group alone */
+	const char *group; /* made unless the image has it */
+	int64_t uid, gid;  /* -1: the first that is free */
+	bool system;       /* free ones are looked for from 100, else from 1000 */
+	const char *comment, *shell;
+	const char *home;      /* "": none is made */
+	struct strings groups; /* of the image, which the user joins */
+};
+
 struct pair {
 	const char *key, *value;
 };
@@ -166,6 +178,7 @@ struct step {
 		struct step_remove remove;
 		struct step_unpack unpack;
 		struct step_add add;
+		struct step_account account;
 		struct step_run run;
 		struct pairs env;
 		const char *workdir;

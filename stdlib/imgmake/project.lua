@@ -1,4 +1,5 @@
 --- Imagefiles: the environment that each one sees, imports between them, and modules of the project.
+local account = require "imgmake.account"
 local apk = require "imgmake.apk"
 local apt = require "imgmake.apt"
 local check = require "imgmake.check"
@@ -156,7 +157,7 @@ end
 
 --- Modules of the library that recipes may name, and where they are in the environment.
 project.library = {
-  ["imgmake.apk"] = "apk", ["imgmake.apt"] = "apt", ["imgmake.dnf"] = "dnf", ["imgmake.git"] = "git",
+  ["imgmake.account"] = "account", ["imgmake.apk"] = "apk", ["imgmake.apt"] = "apt", ["imgmake.dnf"] = "dnf", ["imgmake.git"] = "git",
   ["imgmake.json"] = "json", ["imgmake.path"] = "path", ["imgmake.semver"] = "semver",
 }
 
@@ -178,6 +179,7 @@ local function environment(context)
   api.git = git(context.dir)
   api.path = copy_of(path)
   api.semver = copy_of(semver)
+  api.account = copy_of(account)
   api.apk, api.apt, api.dnf = copy_of(apk), copy_of(apt), copy_of(dnf)
   api.var = function(body) return variable.declare(context, body) end
   api.import = function(dir) return import(context, dir) end

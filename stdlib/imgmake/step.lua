@@ -239,6 +239,11 @@ function step.run(body)
   return make("run", run.read(body))
 end
 
+---For imgmake.account, which has checked it.
+function step.account(record)
+  return make("account", record)
+end
+
 local configures = { env = true, workdir = true, user = true, config = true }
 
 --- The records of a list of steps; anything else in it is an error.

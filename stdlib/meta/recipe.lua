@@ -131,6 +131,9 @@ function read(path) end
 ---@return string[]
 function glob(body) end
 
+---@module "imgmake.account"
+account = {}
+
 ---@module "imgmake.apt"
 apt = {}
 
