@@ -100,7 +100,8 @@ static int open_registry(struct session *s, struct err *e)
 	const struct options *o = s->options;
 	struct registry_options r = { .insecure = o->insecure,
 		                      .mirrors = o->mirrors,
-		                      .progress = terminal_progress(s->terminal) };
+		                      .progress = terminal_progress(s->terminal),
+		                      .store = s->store.state ? &s->store : NULL };
 
 	if (registry_new(&s->registry, &r, e) < 0)
 		return -1;

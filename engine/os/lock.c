@@ -92,3 +92,24 @@ int64_t lock_lowest_shown(int fd)
 		lowest = l.l_start;
 	}
 }
+
+int lock_number(int dir, const char *name, int64_t number, struct err *e)
+{
+	struct flock l = {
+		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = number, .l_len = 1
+	};
+	AUTO_CLOSE int fd =
+		openat(dir, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int out;
+
+	if (fd < 0)
+		return err_sys(e, "open lock %s", name);
+	if (fcntl(fd, F_OFD_SETLK, &l) < 0)
+		return errno == EAGAIN || errno == EACCES
+		               ? err_set(e, ERR_EXISTS, "another has its part of %s",
+		                         name)
+		               : err_sys(e, "lock %s", name);
+	out = fd;
+	fd = -1;
+	return out;
+}

@@ -26,4 +26,8 @@ int lock_existing(int dir, const char *name);
 MUST_CHECK int lock_show(int fd, int64_t number, struct err *e);
 int64_t lock_lowest_shown(int fd); /* of all others; -1: there are none */
 
+/* A number of the file `name`, for one alone: returns the fd that holds it, or -1 with
+ * ERR_EXISTS at once if another does. */
+MUST_CHECK int lock_number(int dir, const char *name, int64_t number, struct err *e);
+
 #endif

@@ -15,6 +15,8 @@ struct blob_source {
 	struct hasher hash;
 	int64_t hashed; /* bytes from the front that the hash has seen; -1: it is over */
 	struct progress *progress;
+	void (*tick)(void *user); /* at least once a second, or NULL */
+	void *user;
 	const char *what;
 	struct err *e;
 };

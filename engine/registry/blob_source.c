@@ -67,6 +67,14 @@ static int source_rewind(struct http_source *self)
 	return 0;
 }
 
+static void source_tick(struct http_source *self)
+{
+	struct blob_source *s = (struct blob_source *)self;
+
+	if (s->tick)
+		s->tick(s->user);
+}
+
 int blob_source_open(struct blob_source *s, struct blobs *store,
                      const struct descriptor *blob, struct err *e)
 {
@@ -85,6 +93,7 @@ int blob_source_open(struct blob_source *s, struct blobs *store,
 	}
 	s->source.read = source_read;
 	s->source.rewind = source_rewind;
+	s->source.tick = source_tick;
 	hasher_init(&s->hash);
 	s->hashed = 0;
 	return 0;

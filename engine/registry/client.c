@@ -27,6 +27,8 @@ int registry_new(struct registry **out, const struct registry_options *o, struct
 		return -1;
 	}
 	pthread_mutex_init(&r->lock, NULL);
+	r->http.stall_s = o->stall_s;
+	r->store = o->store;
 	r->progress = o->progress;
 	r->credentials = credentials_new(o->progress);
 	copy_list(&r->mirrors, &o->mirrors);
@@ -51,6 +53,7 @@ void registry_free(struct registry *r)
 void registry_counts(struct registry *r, struct registry_counts *out)
 {
 	out->requests = atomic_load(&r->http.requests);
+	out->waited_ns = registry_waited(r);
 	out->retries = atomic_load(&r->retries);
 	out->bytes_sent = atomic_load(&r->http.sent);
 	out->bytes_received = atomic_load(&r->http.received);

@@ -11,6 +11,7 @@
 #include "image/limits.h"
 #include "image/reference.h"
 #include "store/blobs.h"
+#include "store/store.h"
 
 struct registry_options {
 	struct strlist insecure; /* HOST[:PORT]: plain http, or https unverified */
@@ -20,11 +21,16 @@ struct registry_options {
 	const char *user_agent; /* NULL: "imgmake" */
 	struct progress *progress; /* borrowed, or NULL */
 	int connections;           /* at most at once for each host; 0: 8 */
+	int stall_s;               /* without a byte, then it is asked again; 0: 60 */
+	struct store *store; /* borrowed, or NULL: remembers uploads, so that the next
+	                      * process goes on with those of one that was killed */
 };
 
 /* Counted since registry_new, over all threads. */
 struct registry_counts {
 	int64_t requests, retries;
+	int64_t waited_ns; /* in which at least one request was held back, as the registry
+	                    * asked or before a retry */
 	int64_t bytes_sent, bytes_received; /* bodies of blobs and manifests */
 };
 

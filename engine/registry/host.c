@@ -76,6 +76,39 @@ void host_add_base(struct buf *out, const struct host *h)
 	         atomic_load(&h->scheme) == SCHEME_HTTP ? "http" : "https", h->authority);
 }
 
+static void count_waiting(struct registry *r, int change)
+{
+	int64_t now = clock_ns();
+
+	pthread_mutex_lock(&r->lock);
+	if (r->waiting)
+		r->waited += now - r->waiting_since;
+	r->waiting_since = now;
+	r->waiting += change;
+	pthread_mutex_unlock(&r->lock);
+}
+
+int registry_wait(struct registry *r, int64_t ns, struct err *e)
+{
+	int rc;
+
+	count_waiting(r, 1);
+	rc = http_sleep(&r->http, ns, e);
+	count_waiting(r, -1);
+	return rc;
+}
+
+int64_t registry_waited(struct registry *r)
+{
+	int64_t waited;
+
+	count_waiting(r, 0);
+	pthread_mutex_lock(&r->lock);
+	waited = r->waited;
+	pthread_mutex_unlock(&r->lock);
+	return waited;
+}
+
 static int64_t left_to_wait(struct host *h)
 {
 	int64_t left;
@@ -95,7 +128,7 @@ int host_wait(struct registry *r, struct host *h, struct err *e)
 		              (long long)((left + SECOND - 1) / SECOND));
 		if (left > SAY_EVERY_S * SECOND)
 			left = SAY_EVERY_S * SECOND;
-		if (http_sleep(&r->http, left, e) < 0)
+		if (registry_wait(r, left, e) < 0)
 			return -1;
 	}
 	return atomic_load(&r->http.cancelled) ? http_cancelled(e) : 0;

@@ -22,7 +22,8 @@ struct host {
 	char *authority;    /* where its API is: "registry-1.docker.io" */
 	bool plain_allowed; /* http may be tried */
 	atomic_int scheme, upload_way;
-	atomic_bool down; /* a mirror that could not be reached: not asked again */
+	atomic_llong chunk_max; /* bodies that it took, by halves; 0: not tried */
+	atomic_bool down;       /* a mirror that could not be reached: not asked again */
 
 	pthread_mutex_t lock; /* of what follows */
 	int64_t not_before;   /* clock_ns() until which it asked us to wait */
@@ -42,9 +43,12 @@ struct registry {
 	struct credentials *credentials;
 	struct progress *progress;
 	struct strlist mirrors;
+	struct store *store;
 	atomic_llong retries;
-	pthread_mutex_t lock; /* of hosts */
+	pthread_mutex_t lock; /* of what follows */
 	struct map hosts;
+	int waiting; /* requests that are held back, since when, and before that */
+	int64_t waiting_since, waited;
 };
 
 /* Borrowed from `r`. `name` is the host of a reference. */
@@ -52,6 +56,10 @@ struct host *host_get(struct registry *r, const char *name);
 void host_free(struct host *h);
 /* "https://authority". */
 void host_add_base(struct buf *out, const struct host *h);
+
+/* Waits that long, which counts as time waited. */
+MUST_CHECK int registry_wait(struct registry *r, int64_t ns, struct err *e);
+int64_t registry_waited(struct registry *r);
 
 /* Waits until the host may be asked again, telling the user. */
 MUST_CHECK int host_wait(struct registry *r, struct host *h, struct err *e);

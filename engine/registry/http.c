@@ -135,13 +135,17 @@ static int on_progress(void *self, curl_off_t dt, curl_off_t down, curl_off_t ut
                        curl_off_t up)
 {
 	struct exchange *x = self;
-	int64_t limit = x->q->stall_s ? x->q->stall_s : STALL_S;
+	int64_t limit = x->q->stall_s      ? x->q->stall_s
+	                : x->http->stall_s ? x->http->stall_s
+	                                   : STALL_S;
 	int64_t now = clock_ns();
 
 	(void)dt;
 	(void)ut;
 	if (atomic_load(&x->http->cancelled))
 		return 1;
+	if (x->q->body && x->q->body->tick)
+		x->q->body->tick(x->q->body);
 	if (down + up != x->moved) {
 		x->moved = down + up;
 		x->moved_at = now;

@@ -19,6 +19,8 @@ struct http_source {
 	int64_t size;
 	ssize_t (*read)(struct http_source *self, void *out, size_t n);
 	int (*rewind)(struct http_source *self);
+	/* At least once a second while it is being sent, or NULL. */
+	void (*tick)(struct http_source *self);
 };
 
 struct http_memory { /* a source of bytes in memory */
@@ -42,7 +44,7 @@ struct http_request {
 	struct http_source *body;      /* NULL: none */
 	struct http_sink *sink;        /* NULL: the body goes into the answer */
 	int64_t limit;                 /* of a 2xx body in the answer; 0: 1 MiB */
-	int stall_s;                   /* seconds without a byte; 0: 60 */
+	int stall_s;                   /* seconds without a byte; 0: as for all */
 	bool counted;                  /* its bodies are blobs or manifests */
 	bool once; /* a body that has been sent in part is not sent again */
 };
@@ -84,6 +86,7 @@ struct http {
 	struct tls *tls;
 	char *user_agent;
 	atomic_bool cancelled;
+	int stall_s; /* seconds without a byte that a request may take; 0: 60 */
 	atomic_llong requests, sent, received;
 };
 

@@ -30,7 +30,9 @@ static int memory_rewind(struct http_source *self)
 
 struct http_source *http_memory(struct http_memory *m, const void *data, size_t n)
 {
-	*m = (struct http_memory){ { (int64_t)n, memory_read, memory_rewind }, data, 0 };
+	*m = (struct http_memory){ { (int64_t)n, memory_read, memory_rewind, NULL },
+		                   data,
+		                   0 };
 	return &m->source;
 }
 

@@ -49,7 +49,7 @@ int retry_pause(struct registry *r, int n, struct err *e)
 	unsigned noise = (unsigned)(now ^ now >> 17) ^ (unsigned)(uintptr_t)&now >> 4;
 
 	atomic_fetch_add(&r->retries, 1);
-	return http_sleep(&r->http, retry_backoff(n, noise), e);
+	return registry_wait(r, retry_backoff(n, noise), e);
 }
 
 static bool again(const struct host *h, const struct http_request *q,

@@ -3,10 +3,15 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "os/clock.h"
 #include "registry/blob.h"
 #include "registry/url.h"
+#include "store/uploads.h"
 
-enum { ATTEMPTS = 5, COMMIT_STALL_S = 300, CHUNK = 8 << 20 };
+enum { ATTEMPTS = 5, COMMIT_STALL_S = 300, CHUNK = 8 << 20, CHUNK_MIN = 256 << 10 };
+
+/* An upload that takes longer is worth a record, for the next process. */
+#define NOTE_AFTER_NS 1000000000LL
 
 struct upload {
 	struct registry *r;
@@ -16,7 +21,10 @@ struct upload {
 	struct strlist scopes;
 	char *location; /* of the session; NULL: none open */
 	int64_t offset; /* bytes the session has */
-	int64_t chunk;  /* at least that many in each but the last */
+	int64_t least;  /* that the registry wants in each chunk but the last */
+	bool inherited; /* the session is of another process */
+	struct upload_note note;
+	int64_t note_at; /* clock_ns(); 0: noted from now on */
 	struct err *e;
 };
 
@@ -41,7 +49,46 @@ static void forget_session(struct upload *u)
 	free(u->location);
 	u->location = NULL;
 	u->offset = 0;
+	u->inherited = false;
 }
+
+/* --- For the next process ------------------------------------------------------------
+ */
+
+/* A record is the way to go on by, and where: "0 https://…". */
+static void note(struct upload *u)
+{
+	int way = atomic_load(&u->host->upload_way);
+	AUTO_BUF text = BUF_INIT;
+	struct err e;
+
+	if (u->note_at || !u->location || way == UPLOAD_PUT)
+		return;
+	buf_addf(&text, "%d %s", way, u->location);
+	if (upload_note_keep(&u->note, text.s, &e) < 0)
+		progress_warning(u->r->progress, "%s", e.msg);
+}
+
+static void note_when_slow(void *self)
+{
+	struct upload *u = self;
+
+	if (!u->note_at || clock_ns() < u->note_at)
+		return;
+	u->note_at = 0;
+	note(u);
+}
+
+static void forget_note(struct upload *u)
+{
+	struct err e;
+
+	if (upload_note_drop(&u->note, &e) < 0)
+		progress_warning(u->r->progress, "%s", e.msg);
+}
+
+/* --- Sessions --------------------------------------------------------------------------
+ */
 
 static struct call session_call(struct upload *u, const char *method, const char *url)
 {
@@ -74,6 +121,7 @@ static int take_location(struct upload *u, const struct http_answer *a)
 	}
 	free(u->location);
 	u->location = next;
+	note(u);
 	return 0;
 }
 
@@ -94,9 +142,7 @@ static int open_session(struct upload *u)
 	if (a.status != 202)
 		return call_refused(u->r, &c, "push", "place to upload to", &a, u->e);
 	least = http_header(&a, "oci-chunk-min-length");
-	u->chunk = least && isdigit((unsigned char)*least) ? strtoll(least, NULL, 10) : 0;
-	if (u->chunk < CHUNK)
-		u->chunk = CHUNK;
+	u->least = least && isdigit((unsigned char)*least) ? strtoll(least, NULL, 10) : 0;
 	u->offset = 0;
 	return take_location(u, &a);
 }
@@ -107,7 +153,7 @@ static enum outcome ask_offset(struct upload *u)
 	AUTO_ANSWER a = HTTP_ANSWER_INIT;
 	struct call c = session_call(u, "GET", u->location);
 	struct err ignored, *e = u->e;
-	int64_t offset = -1;
+	int64_t offset = -1, most = u->s->blob->size;
 	int rc;
 
 	c.tries = RETRY_TRIES;
@@ -120,11 +166,39 @@ static enum outcome ask_offset(struct upload *u)
 		offset = upload_offset(http_header(&a, "range"));
 	/* "0-0" may be one byte or none. What we never read from the store cannot be
 	 * there. */
-	if (offset <= 1 || offset > u->s->blob->size ||
-	    (u->s->hashed >= 0 && offset > u->s->hashed) || take_location(u, &a) < 0)
+	if (!u->inherited && u->s->hashed >= 0)
+		most = u->s->hashed;
+	if (offset <= 1 || offset > most || take_location(u, &a) < 0)
 		return RESTART;
 	u->offset = offset;
 	return RESUME;
+}
+
+/* Goes on with what another process has left, as far as that is possible. */
+static int inherit(struct upload *u)
+{
+	AUTO_BUF text = BUF_INIT;
+	int found = upload_note_find(&u->note, &text, u->e);
+	int way = UPLOAD_PATCH, fresh = UPLOAD_PATCH;
+	enum outcome o;
+
+	if (found <= 0 || atomic_load(&u->host->upload_way) == UPLOAD_PUT)
+		return found < 0 ? -1 : 0;
+	if (text.s[0] == '0' + UPLOAD_CHUNKS)
+		way = UPLOAD_CHUNKS;
+	if (text.len < 3 || (!strncmp(text.s + 2, "http:", 5) &&
+	                     atomic_load(&u->host->scheme) != SCHEME_HTTP))
+		return 0;
+	free(u->location);
+	u->location = mem_strdup(text.s + 2);
+	u->inherited = true;
+	u->note_at = 0;
+	o = ask_offset(u);
+	if (o == RESTART)
+		forget_session(u);
+	else if (o == RESUME)
+		atomic_compare_exchange_strong(&u->host->upload_way, &fresh, way);
+	return o == FAILED ? -1 : 0;
 }
 
 static void next_way(struct upload *u, int from, int to)
@@ -144,6 +218,26 @@ static enum outcome broken(struct upload *u, const struct http_answer *a, int wa
 	}
 }
 
+static int64_t chunk_size(const struct upload *u)
+{
+	int64_t most = atomic_load(&u->host->chunk_max);
+	int64_t size = most ? most : CHUNK;
+
+	return size > u->least ? size : u->least;
+}
+
+/* Bodies, not the session, were refused: it may go on in smaller ones. */
+static enum outcome send_less(struct upload *u, int way)
+{
+	int64_t less = chunk_size(u) / 4;
+
+	if (way != UPLOAD_CHUNKS)
+		next_way(u, way, UPLOAD_CHUNKS);
+	else if (less >= CHUNK_MIN && less >= u->least)
+		atomic_store(&u->host->chunk_max, less);
+	return ask_offset(u);
+}
+
 static enum outcome refused(struct upload *u, const struct call *c,
                             const struct http_answer *a, int way)
 {
@@ -157,8 +251,8 @@ static enum outcome refused(struct upload *u, const struct call *c,
 	if (a->status == 416 && way == UPLOAD_CHUNKS)
 		return ask_offset(u);
 	if (a->status == 413 || a->status == 416)
-		next_way(u, way, UPLOAD_CHUNKS);
-	else
+		return send_less(u, way);
+	if (!u->inherited)
 		next_way(u, way, way == UPLOAD_PATCH ? UPLOAD_PUT : UPLOAD_CHUNKS);
 	return RESTART;
 }
@@ -218,7 +312,7 @@ static enum outcome commit_failed(struct upload *u, const struct call *c,
 	if (!answered)
 		return a->failure == HTTP_STOPPED ? FAILED : RESTART;
 	call_refused(u->r, c, "push", "an upload", a, u->e);
-	if (!retry_status(a->status) && a->status != 404)
+	if (!retry_status(a->status) && a->status != 404 && !u->inherited)
 		next_way(u, way,
 		         way == UPLOAD_PATCH && a->status != 413 ? UPLOAD_PUT
 		                                                 : UPLOAD_CHUNKS);
@@ -258,8 +352,8 @@ static enum outcome attempt(struct upload *u)
 	while (o == DONE && way != UPLOAD_PUT && u->offset < size) {
 		int64_t end = size;
 
-		if (way == UPLOAD_CHUNKS && end - u->offset > u->chunk)
-			end = u->offset + u->chunk;
+		if (way == UPLOAD_CHUNKS && end - u->offset > chunk_size(u))
+			end = u->offset + chunk_size(u);
 		o = patch(u, end, way);
 	}
 	return o == DONE ? commit(u, way) : o;
@@ -302,12 +396,22 @@ int upload_blob(struct registry *r, const struct reference *ref, struct blob_sou
 		            .repo = ref->repo,
 		            .s = s,
 		            .location = location,
-		            .chunk = CHUNK,
+		            .note_at = clock_ns() + NOTE_AFTER_NS,
 		            .e = e };
+	AUTO_FREE char *repo = reference_repo_text(ref);
 	int rc;
 
 	call_scope(&u.scopes, ref->repo, "pull,push");
-	rc = run_upload(&u);
+	upload_note_init(&u.note, r->store, repo, &s->blob->digest);
+	s->tick = note_when_slow;
+	s->user = &u;
+	rc = inherit(&u);
+	if (rc == 0)
+		rc = run_upload(&u);
+	if (rc == 0)
+		forget_note(&u);
+	s->tick = NULL;
+	upload_note_fini(&u.note);
 	forget_session(&u);
 	strlist_fini(&u.scopes);
 	return rc;

@@ -15,6 +15,7 @@
 #include "store/blobs.h"
 #include "store/gc_list.h"
 #include "store/stat_cache.h"
+#include "store/uploads.h"
 
 enum {
 	HOUR = 60 * 60,
@@ -469,7 +470,8 @@ static int collect(struct gc *g, struct err *e)
 	choose_all(g);
 	if (remove_all(g, e) < 0)
 		return -1;
-	if (!g->o->dry_run && stat_cache_sweep(g->store->state, e) < 0)
+	if (!g->o->dry_run && (stat_cache_sweep(g->store->state, e) < 0 ||
+	                       upload_notes_expire(g->store->state, g->o->all, e) < 0))
 		return -1;
 	if (g->before == INT64_MAX && !g->o->dry_run) {
 		g->o->rooms->tidy(g->o->rooms->self);

@@ -33,7 +33,7 @@ static const char *const names[STATE_TABLES] = {
 	[STATE_SOURCES] = "sources", [STATE_FACTS] = "facts",
 	[STATE_GONE] = "gone",       [STATE_SIZES] = "sizes",
 	[STATE_FILES] = "files",     [STATE_USED] = "used",
-	[STATE_TIMES] = "times",
+	[STATE_TIMES] = "times",     [STATE_UPLOADS] = "uploads",
 };
 
 static int failed(int rc, const char *what, struct err *e)

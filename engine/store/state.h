@@ -24,7 +24,10 @@ enum state_table {
 	STATE_FILES, /* directory → digests of its files, see stat_cache.h */
 	STATE_USED, /* table and key → when the record was last read or written: private
 	             */
-	STATE_TIMES, /* root → how long its targets took to be made */
+	STATE_UPLOADS, /* digest of host, repository and blob → an upload that is under
+	                * way, see uploads.h
+	                */
+	STATE_TIMES,   /* root → how long its targets took to be made */
 	STATE_TABLES,
 };
 

@@ -213,7 +213,7 @@ static int start(void **state)
 {
 	char port[12], log[100];
 	char *argv[] = {
-		"tests/servers/faulty_registry.py", "--port", port, "--log", log, NULL
+		"tests/servers/scripted_registry.py", "--port", port, "--log", log, NULL
 	};
 
 	(void)state;
