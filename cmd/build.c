@@ -1,4 +1,6 @@
 /* imgmake build, plan, check, clean. */
+#include <string.h>
+
 #include "cmd/commands.h"
 
 #include "build/rule.h"
@@ -28,6 +30,12 @@ static bool is_work(const struct target *t)
 	return t->kind != TARGET_BASE && t->kind != TARGET_CHECK;
 }
 
+static void add_reasons(struct listing *l, const struct target *t)
+{
+	if (t->kind != TARGET_TASK)
+		l->rc = why_text(l->s, t, 3, &l->text, l->e);
+}
+
 static void plan_line(void *self, const struct target *t, enum status status)
 {
 	struct listing *l = self;
@@ -37,8 +45,17 @@ static void plan_line(void *self, const struct target *t, enum status status)
 	l->stale++;
 	buf_addf(&l->text, "would %s %s %s\n", t->kind == TARGET_TASK ? "run" : "make",
 	         target_kind_text(t->kind), t->name);
-	if (t->kind != TARGET_TASK)
-		l->rc = why_text(l->s, t, 3, &l->text, l->e);
+	add_reasons(l, t);
+}
+
+static void explain_stale(void *self, const struct target *t, enum status status)
+{
+	struct listing *l = self;
+
+	if (t->kind == TARGET_TASK || !is_work(t) || status != STATUS_STALE || l->rc < 0)
+		return;
+	buf_addf(&l->text, "%s is out of date:\n", t->name);
+	add_reasons(l, t);
 }
 
 static void plan_json(void *self, const struct target *t, enum status status)
@@ -107,27 +124,23 @@ static void summary_line(void *self, const struct target *t, enum status status)
 		plan_json(self, t, status);
 }
 
-static void explain_stale(void *self, const struct target *t, enum status status)
-{
-	plan_line(self, t, status);
-}
-
-static void print_explanations(struct session *s, struct err *e)
+static int print_explanations(struct session *s, struct err *e)
 {
 	struct listing l = { .s = s, .text = BUF_INIT, .e = e };
 
 	build_each(s->build, explain_stale, &l);
-	if (l.text.len)
-		terminal_note(s->terminal, "%.*s", (int)l.text.len - 1, l.text.s);
+	for (const char *line = l.text.s, *end; (end = strchr(line, '\n'));
+	     line = end + 1)
+		terminal_note(s->terminal, "%.*s", (int)(end - line), line);
 	buf_fini(&l.text);
+	return l.rc;
 }
 
 static int make(struct session *s, struct target **targets, size_t n, struct err *e)
 {
 	if (s->options->debug == DEBUG_EXPLAIN) {
-		if (session_plan(s, targets, n, e) < 0)
+		if (session_plan(s, targets, n, e) < 0 || print_explanations(s, e) < 0)
 			return -1;
-		print_explanations(s, e);
 	}
 	return session_build(s, targets, n, e);
 }

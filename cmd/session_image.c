@@ -79,7 +79,9 @@ int session_image(struct session *s, const char *name, bool layers,
 	struct target *t;
 	struct err no_target;
 
-	if (s->recipe && session_find_target(s, name, &t, &no_target) == 0)
+	/* A base is the image that its name refers to. */
+	if (s->recipe && session_find_target(s, name, &t, &no_target) == 0 &&
+	    t->kind != TARGET_BASE)
 		return image_of_target(s, t, layers, root, e);
 	if (layout_parse(name, &kind, &path, &tag))
 		return layout_import(s->store.blobs, AT_FDCWD, kind, path, tag, root, e);

@@ -16,7 +16,8 @@ struct where {
 	enum layout_kind kind;
 	char *path, *tag;
 	struct reference ref; /* of a registry */
-	bool not_here;        /* a dry run would have to bring it first */
+	bool not_here;        /* a dry run would have to bring it first: this */
+	struct digest wanted;
 };
 
 static void where_fini(struct where *w)
@@ -185,6 +186,7 @@ static int fetch_registry(struct build *b, const struct node *n, struct where *w
 		return 0;
 	if (b->o.dry_run) {
 		w->not_here = true;
+		w->wanted = w->ref.digest;
 		return err_set(e, ERR_NOT_FOUND, "it has not been pulled yet");
 	}
 	if (fetch_manifest(b, &w->ref, &w->ref.digest, root, &body, e) < 0)
@@ -206,6 +208,7 @@ static int fetch_local(struct build *b, const struct node *n, struct where *w,
 		return 0;
 	if (b->o.dry_run) {
 		w->not_here = true;
+		w->wanted = root->digest;
 		return err_set(e, ERR_NOT_FOUND, "it has not been read yet");
 	}
 	return layout_import(b->o.store->blobs, dir, w->kind, w->path, w->tag, root, e);
@@ -301,6 +304,25 @@ static int base_read(struct node *n, struct where *w, struct err *e)
 	return 0;
 }
 
+/* A dry run pulls nothing: what stands on the base is then out of date, which is true. */
+static int wait_for_base(struct node *n, const struct where *w, struct err *e)
+{
+	const char *taken;
+
+	if (node_taken(n, &w->wanted, &taken, e) < 0)
+		return -1;
+	key_str(&n->key, "base", "not pulled yet");
+	key_value(&n->key, &n->plan_key);
+	n->status = STATUS_STALE;
+	n->guessed = true;
+	n->forced = arena_printf(&n->arena, "the base %s %s%s", n->target->name,
+	                         taken ? "was " : "has not been ",
+	                         taken      ? taken
+	                         : w->local ? "read yet"
+	                                    : "pulled yet");
+	return 0;
+}
+
 int base_plan(struct node *n, struct err *e)
 {
 	struct where w;
@@ -309,16 +331,8 @@ int base_plan(struct node *n, struct err *e)
 	if (where_read(&w, n, e) < 0)
 		return -1;
 	rc = base_read(n, &w, e);
-	/* A dry run pulls nothing: what stands on the base is then out of date, which is
-	 * true. */
-	if (rc < 0 && w.not_here) {
-		key_str(&n->key, "base", "not pulled yet");
-		key_value(&n->key, &n->plan_key);
-		n->status = STATUS_STALE;
-		n->forced = arena_printf(&n->arena, "the base %s has not been pulled yet",
-		                         n->target->name);
-		rc = 0;
-	}
+	if (rc < 0 && w.not_here)
+		rc = wait_for_base(n, &w, e);
 	where_fini(&w);
 	return rc;
 }

@@ -105,7 +105,7 @@ bool node_can_be_made(const struct node *n)
 	       n->target->kind == TARGET_TASK;
 }
 
-bool node_waits_for_rule(const struct node *n)
+const struct node *node_waits_for(const struct node *n)
 {
 	bool rule = n->target->kind == TARGET_FILE;
 
@@ -114,9 +114,9 @@ bool node_waits_for_rule(const struct node *n)
 
 		if (need->status == STATUS_STALE && (need->target->kind == TARGET_FILE ||
 		                                     (rule && node_can_be_made(need))))
-			return true;
+			return need;
 	}
-	return false;
+	return NULL;
 }
 
 static int make_now(struct node *n, struct err *e)

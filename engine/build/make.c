@@ -236,6 +236,7 @@ static int make_steps(struct node *n, struct err *e)
 int node_make(struct node *n, struct err *e)
 {
 	start_result(n);
+	trace_node(n);
 	if (make_steps(n, e) < 0 || node_keep_result(n, e) < 0)
 		return -1;
 	if (n->target->kind == TARGET_IMAGE && node_assemble(n, true, e) < 0)

@@ -40,7 +40,8 @@ struct node {
 	struct digest plan_key; /* of the whole node */
 	struct step_plan *steps;
 	enum status status;
-	bool flat; /* a run step of it, or of what it needs, has one owner for all */
+	bool flat;    /* a run step of it, or of what it needs, has one owner for all */
+	bool guessed; /* a base that is not here stands in the key as that */
 	const char *forced; /* why no result will do: -W, or a need's own reason; NULL */
 	const char *lost;   /* what became of a result that was known; NULL */
 	bool asked;         /* for itself, not because something needs it */
@@ -112,8 +113,9 @@ void nodes_free(struct build *b);
 bool build_cancelled(void *b);
 /* Images, stages and tasks: by a job of their own when they are stale. */
 bool node_can_be_made(const struct node *n);
-/* In a dry run: a host rule that it needs has not run, so its files cannot be judged. */
-bool node_waits_for_rule(const struct node *n);
+/* In a dry run: what a rule needs, or the rule that it needs, has not been made, so its
+ * files cannot be judged. NULL: they can. */
+const struct node *node_waits_for(const struct node *n);
 
 /* plan.c: keys and look-ups. */
 /* -W names this file, relative to the node's directory. */
@@ -122,6 +124,10 @@ void node_force(struct node *n, const char *path);
 void node_force_touched(struct node *n, const struct fileset *set);
 /* -o names what the rule makes: it counts as made. */
 bool rule_is_old(const struct build *b, const struct target *t);
+/* "removed by gc on 2026-11-20", in the node's arena, if gc took what is noted under
+ * `what`; else NULL. */
+MUST_CHECK int node_taken(struct node *n, const struct digest *what, const char **out,
+                          struct err *e);
 /* What forces something that it needs forces it, too. */
 void node_inherit_force(struct node *n);
 MUST_CHECK int node_plan(struct node *n, struct err *e);

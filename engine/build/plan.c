@@ -39,8 +39,11 @@ void node_force(struct node *n, const char *path)
 
 void node_inherit_force(struct node *n)
 {
-	for (size_t i = 0; i < n->needs.len && !n->forced; i++)
-		n->forced = n->needs.at[i]->forced;
+	for (size_t i = 0; i < n->needs.len; i++) {
+		if (!n->forced)
+			n->forced = n->needs.at[i]->forced;
+		n->guessed |= n->needs.at[i]->guessed;
+	}
 }
 
 void node_force_touched(struct node *n, const struct fileset *set)
@@ -264,21 +267,27 @@ static void key_start(struct node *n)
 		key_str(k, "from", "scratch");
 }
 
-/* What became of a result that is not there, if that is known. */
-static int find_lost(struct node *n, bool gone, struct err *e)
+int node_taken(struct node *n, const struct digest *what, const char **out, struct err *e)
 {
-	int64_t when;
-	int taken = gc_when(n->build->o.store, &n->plan_key, &when, e);
+	int64_t when = 0;
+	int taken = gc_when(n->build->o.store, what, &when, e);
 	time_t t = (time_t)when;
 	char day[16];
 	struct tm tm;
 
-	if (taken < 0)
+	*out = NULL;
+	if (taken > 0 && gmtime_r(&t, &tm) && strftime(day, sizeof(day), "%Y-%m-%d", &tm))
+		*out = arena_printf(&n->arena, "removed by gc on %s", day);
+	return taken < 0 ? -1 : 0;
+}
+
+/* What became of a result that is not there, if that is known. */
+static int find_lost(struct node *n, bool gone, struct err *e)
+{
+	if (node_taken(n, &n->plan_key, &n->lost, e) < 0)
 		return -1;
-	if (taken && gmtime_r(&t, &tm) && strftime(day, sizeof(day), "%Y-%m-%d", &tm))
-		n->lost = arena_printf(&n->arena, "removed by gc on %s", day);
-	else
-		n->lost = gone ? "its result is no longer in the store" : NULL;
+	if (!n->lost && gone)
+		n->lost = "its result is no longer in the store";
 	return 0;
 }
 
@@ -331,6 +340,7 @@ static int look_up_old(struct node *n, struct err *e)
 static int plan_filesystem(struct node *n, struct err *e)
 {
 	const struct target *t = n->target;
+	const struct node *first;
 
 	node_inherit_force(n);
 	for (size_t i = 0; i < n->needs.len; i++)
@@ -339,9 +349,12 @@ static int plan_filesystem(struct node *n, struct err *e)
 		n->base_name = n->from->base_name;
 		n->base_digest = n->from->base_digest;
 	}
-	if (node_waits_for_rule(n)) {
+	first = node_waits_for(n);
+	if (first) {
 		n->status = STATUS_STALE;
-		n->forced = "a host rule that it needs has to run first";
+		n->forced = arena_printf(&n->arena, "%s %s has to be made first",
+		                         target_kind_text(first->target->kind),
+		                         first->target->name);
 		key_value(&n->key, &n->plan_key);
 		return 0;
 	}

@@ -297,7 +297,7 @@ int rule_plan(struct node *n, struct err *e)
 	node_inherit_force(n);
 	if (rule_is_old(n->build, t))
 		n->status = STATUS_CURRENT;
-	else if (t->kind == TARGET_FILE && !node_waits_for_rule(n))
+	else if (t->kind == TARGET_FILE && !node_waits_for(n))
 		rc = plan_output(n, e);
 	return rc < 0 ? err_wrap(e, PLACE_FMT "file '%s'", PLACE_ARG(t->place), t->name)
 	              : 0;

@@ -107,7 +107,7 @@ int why_node(struct node *n, why_fn *fn, void *self, struct err *e)
 		return -1;
 	if (!known)
 		fn(self, "never built before", NULL, NULL);
-	else if (!node_waits_for_rule(n)) /* else today's are not known yet */
+	else if (!n->guessed && !node_waits_for(n)) /* else today's are not known */
 		compare(&n->key, &last, fn, self);
 	if (known && n->lost)
 		fn(self, n->lost, NULL, NULL);

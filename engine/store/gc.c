@@ -23,6 +23,7 @@ enum {
 	VANISHED_AGE = 7 * DAY, /* a disk may just not be mounted */
 	TURN = 4096,            /* things whose records go in one transaction */
 	BATCH = 256,            /* blobs that are removed while nobody may ask for any */
+	DOCUMENT_MAX = 1 << 20, /* bytes of a manifest or configuration, as a rule */
 	GONE_MAX = 4096,        /* notes of what gc took */
 };
 
@@ -192,6 +193,20 @@ static void forget(struct forgetting *f, const struct gc_record *rec)
 		vec_push(&f->changes, note);
 }
 
+/* Documents that no record names are those of bases, which are asked for by digest. */
+static void note_bases(const struct gc *g, size_t turn, struct forgetting *f)
+{
+	for (size_t i = 0; i < g->list.n_blobs; i++) {
+		const struct gc_item *blob = &g->list.items.at[i];
+		struct state_change note = { STATE_GONE, blob->digest.b, DIGEST_SIZE,
+			                     f->when, strlen(f->when) };
+
+		if (blob->victim && blob->turn == turn && !blob->needed &&
+		    blob->size <= DOCUMENT_MAX)
+			vec_push(&f->changes, note);
+	}
+}
+
 /* Those whose first blob goes in this turn, and in the first one those that go anyway. */
 static int forget_turn(struct gc *g, size_t turn, struct err *e)
 {
@@ -208,6 +223,7 @@ static int forget_turn(struct gc *g, size_t turn, struct err *e)
 		forget(&f, rec);
 		n++;
 	}
+	note_bases(g, turn, &f);
 	rc = g->o->dry_run
 	             ? 0
 	             : state_change(g->store->state, f.changes.at, f.changes.len, e);

@@ -158,6 +158,7 @@ static void add_need(struct gc_list *l, struct gc_record *rec, const struct dige
 		rec->missing = arena_memdup(&l->arena, d, sizeof(*d));
 		return;
 	}
+	l->items.at[blob - l->items.at].needed = true;
 	vec_push(&l->needs, (size_t)(blob - l->items.at));
 	rec->n++;
 }

@@ -14,6 +14,7 @@ struct gc_item {
 	bool victim;  /* is to go */
 	bool damaged; /* fsck has found */
 	bool spared;  /* would be, but for being in use */
+	bool needed;  /* by a record */
 	size_t turn;  /* in which batch */
 };
 

@@ -80,6 +80,14 @@ published() {   # ENV TEXT
 	equal "$output" "web is the same as $digest"
 }
 
+@test "a base of the recipe is the image that its name refers to" {
+	recipe <<<"image 'web' { from = base '$BUSYBOX', write { '/a', '' } }"
+	go imgmake diff "$BUSYBOX" web
+	[ "$status" = 1 ]
+	equal "$output" '/a: new, file sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 mode 0644 owner 0:0'
+	ok imgmake diff "$BUSYBOX" "$BUSYBOX"
+}
+
 @test "what cannot be compared" {
 	local none
 	none=sha256:$(printf "0%.0s" {1..64})

@@ -113,6 +113,23 @@ current() {   # DIR: nothing to do there
 	lacks "$output" 'removed by gc'
 }
 
+@test "a base that gc took is told as that, and not as another base" {
+	mkdir a
+	recipe a <<-EOF
+		local b = base "$BUSYBOX"
+		image "x" { from = b, write { "/a", "" } }
+		image "never" { from = base "$DEBIAN", write { "/a", "" } }
+	EOF
+	imgmake -C a x
+	imgmake gc --all
+	ok imgmake -C a why x never
+	equal "$output" "x is out of date:
+  the base $BUSYBOX was removed by gc on $(date -u +%F)
+never is out of date:
+  never built before
+  the base $DEBIAN has not been read yet"
+}
+
 @test "shards of a large copy go, and come back the same" {
 	mkdir -p a/many
 	local i digest

@@ -34,6 +34,27 @@ traced_recipe() {
 	equal "$stderr" "nothing to do"
 }
 
+@test "-d explain tells the reasons before anything is made, a line each" {
+	traced_recipe one
+	imgmake
+	traced_recipe two
+	ok imgmake -d explain
+	equal "$(head -2 <<<"$stderr")" "web is out of date:
+  step 1 (run): command: was cat /made >/twice echo one, is cat /made >/twice echo two"
+	lacks "$stderr" 'x0a|would make'
+	ok imgmake -d explain
+	equal "$stderr" "nothing to do"
+}
+
+@test "what waits for a host rule says for which" {
+	traced_recipe one
+	imgmake
+	echo other >source
+	ok imgmake why parent
+	equal "$output" "parent is out of date:
+  file made has to be made first"
+}
+
 @test "--events: each line an object, whatever is shown" {
 	traced_recipe one
 	ok imgmake -s --events events.json
