@@ -37,6 +37,17 @@ struct drawing {
 	long total, height;
 };
 
+/* False: nothing had to be moved. */
+static bool move_right(struct drawing *d, const struct graph_edge *e)
+{
+	struct spot *from = &d->spots.at[e->from], *to = &d->spots.at[e->to];
+
+	if (to->column > from->column)
+		return false;
+	to->column = from->column + 1;
+	return true;
+}
+
 /* Edges are sorted by `to`, and nodes in no order: repeated until nothing moves, which
  * ends since there is no cycle. */
 static void place_in_columns(struct drawing *d)
@@ -46,17 +57,10 @@ static void place_in_columns(struct drawing *d)
 
 	while (moved) {
 		moved = false;
-		for (size_t i = 0; i < g->edges.len; i++) {
-			const struct graph_edge *e = &g->edges.at[i];
-			size_t least = d->spots.at[e->from].column + 1;
-
-			if (d->spots.at[e->to].column >= least)
-				continue;
-			d->spots.at[e->to].column = least;
-			moved = true;
-		}
+		for (size_t i = 0; i < g->edges.len; i++)
+			moved |= move_right(d, &g->edges.at[i]);
 	}
-	for (size_t i = 0; i < g->nodes.len; i++)
+	for (size_t i = 0; i < d->spots.len; i++)
 		if (d->spots.at[i].column + 1 > d->n_columns)
 			d->n_columns = d->spots.at[i].column + 1;
 }
@@ -227,6 +231,14 @@ static void draw_box(const struct drawing *d, const struct spot *s, struct buf *
 	         s->x + PAD, s->y + 12, caption.s);
 }
 
+static void draw_all(const struct drawing *d, struct buf *out)
+{
+	for (size_t i = 0; i < d->g->edges.len; i++)
+		draw_edge(d, i, out);
+	for (size_t i = 0; i < d->g->nodes.len; i++)
+		draw_box(d, &d->spots.at[i], out);
+}
+
 static void write_svg(const struct drawing *d, struct buf *out)
 {
 	buf_addf(out,
@@ -239,11 +251,17 @@ static void write_svg(const struct drawing *d, struct buf *out)
 		"rect{fill:#fff;stroke:#555}rect.base{fill:#eee}"
 		"rect.stale{fill:#ffd9a0;stroke:#a05a00}"
 		"path{fill:none;stroke:#999}path.needs{stroke-dasharray:4 3}</style>\n");
-	for (size_t i = 0; i < d->g->edges.len; i++)
-		draw_edge(d, i, out);
-	for (size_t i = 0; i < d->g->nodes.len; i++)
-		draw_box(d, &d->spots.at[i], out);
+	if (d->spots.at)
+		draw_all(d, out);
 	buf_adds(out, "</svg>\n");
+}
+
+static void lay_out(struct drawing *d)
+{
+	place_in_columns(d);
+	add_bends(d);
+	fill_columns(d);
+	arrange(d);
 }
 
 void graph_svg(const struct graph *g, struct buf *out)
@@ -256,10 +274,8 @@ void graph_svg(const struct graph *g, struct buf *out)
 
 		vec_push(&d.spots, box);
 	}
-	place_in_columns(&d);
-	add_bends(&d);
-	fill_columns(&d);
-	arrange(&d);
+	if (d.spots.at)
+		lay_out(&d);
 	write_svg(&d, out);
 	for (size_t c = 0; c < d.n_columns; c++)
 		vec_fini(&d.columns[c]);

@@ -182,10 +182,9 @@ static json_t *files_json(const struct sizes *s, bool wasted)
 			continue;
 		buf_addc(&path, '/');
 		buf_add_printable(&path, f->entry->path, strlen(f->entry->path));
-		json_array_append_new(list,
-		                      json_pack("{s:s,s:I,s:I}", "path", path.s, "size",
-		                                (json_int_t)f->entry->size, "layer",
-		                                (json_int_t)(f->layer + 1)));
+		json_array_append_new(list, json_pack("{s:s,s:I,s:I}", "path", path.s,
+		                                      "size", (json_int_t)f->entry->size,
+		                                      "layer", (json_int_t)f->layer + 1));
 	}
 	return list;
 }

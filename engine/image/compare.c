@@ -198,12 +198,12 @@ static void describe(struct buf *out, const struct toc_entry *e,
 		add_attributes(out, e);
 }
 
-static void tell_file(const struct telling *t, const struct toc_entry *was,
-                      const struct toc_entry *is)
+static void tell_file(const struct telling *t, const char *name,
+                      const struct toc_entry *was, const struct toc_entry *is)
 {
 	AUTO_BUF path = BUF_INIT, a = BUF_INIT, b = BUF_INIT;
 
-	buf_addf(&path, "/%s", was ? was->path : is->path);
+	buf_addf(&path, "/%s", name);
 	if (was)
 		describe(&a, was, is);
 	if (is)
@@ -220,15 +220,19 @@ static void compare_files(const struct telling *t, const struct toc_view *was,
 
 	toc_view_walk(was, "", list_entry, &a);
 	toc_view_walk(is, "", list_entry, &b);
-	while (i < a.at.len || k < b.at.len) {
-		const struct toc_entry *x = i < a.at.len ? a.at.at[i] : NULL,
-				       *y = k < b.at.len ? b.at.at[k] : NULL;
-		int order = !x ? 1 : !y ? -1 : strcmp(x->path, y->path);
+	while (i < a.at.len && k < b.at.len) {
+		const struct toc_entry *x = a.at.at[i], *y = b.at.at[k];
+		int order = strcmp(x->path, y->path);
 
-		tell_file(t, order <= 0 ? x : NULL, order >= 0 ? y : NULL);
+		tell_file(t, order <= 0 ? x->path : y->path, order <= 0 ? x : NULL,
+		          order >= 0 ? y : NULL);
 		i += order <= 0;
 		k += order >= 0;
 	}
+	for (; i < a.at.len; i++)
+		tell_file(t, a.at.at[i]->path, a.at.at[i], NULL);
+	for (; k < b.at.len; k++)
+		tell_file(t, b.at.at[k]->path, NULL, b.at.at[k]);
 	vec_fini(&a.at);
 	vec_fini(&b.at);
 }

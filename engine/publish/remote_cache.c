@@ -225,7 +225,7 @@ static int bring_blob(const struct putting *p, const struct descriptor *d, struc
 		    strcmp(r.repo, p->repo->ref.repo) != 0)
 			strlist_add(&from, r.repo);
 	for (size_t i = 0; i < c->n && !origin; i++)
-		if (&c->repos[i] != p->repo)
+		if (!c->repos[i].writes)
 			origin = &c->repos[i].ref;
 	if (registry_push_blob(c->o.registry, &p->repo->ref, d, &from, origin,
 	                       c->o.store->blobs, &how, e) < 0)
