@@ -4,6 +4,7 @@
 
 #include "build/configure.h"
 #include "build/describe.h"
+#include "build/join.h"
 #include "build/node.h"
 #include "build/run.h"
 #include "build/shard.h"
@@ -95,34 +96,125 @@ static int run_in_lane(struct work *w, const struct step_plan *p, struct layer_l
 	return lane_back(was, rc, e);
 }
 
-/* 1: all that it came to was known. */
+/* Of the work's tree, which is complete. 1: all that it came to was known. */
 static int find_or_pack(struct work *w, const struct step_plan *p, struct layer_list *out,
                         struct err *e)
 {
 	struct shard_rule rule = split_rule(w->node, w->step, p);
-	int found;
+	int found = work_layers(w, &rule, out, e);
 
-	if (work_step(w, w->step, p, e) < 0)
-		return -1;
-	found = work_layers(w, &rule, out, e);
 	if (found < 0)
 		return -1;
 	return node_keep_layers(w->node, &p->plan_key, 1, out, e) < 0 ? -1 : found;
 }
 
+/* A step, or some of those of a `layer`, over what is below. */
+struct making {
+	struct node *node;
+	const struct result *below;
+	const struct step *step;
+	const struct step_plan *plan;
+};
+
 /* 1: nothing had to be made, since what it came to was known. */
-static int make_layers(struct node *n, const struct step *s, const struct step_plan *p,
-                       struct layer_list *out, struct err *e)
+static int make_apart(const struct making *m, struct layer_list *out, struct err *e)
 {
 	struct work w;
-	int rc = work_init(&w, n, &n->result, e);
+	int rc = work_init(&w, m->node, m->below, e);
 
-	w.step = s;
-	if (rc == 0)
-		rc = s->kind == STEP_RUN ? run_in_lane(&w, p, out, e)
-		                         : find_or_pack(&w, p, out, e);
+	w.step = m->step;
+	if (rc == 0 && m->step->kind == STEP_RUN) {
+		rc = run_in_lane(&w, m->plan, out, e);
+	} else if (rc == 0) {
+		rc = work_step(&w, m->step, m->plan, e);
+		if (rc == 0)
+			rc = find_or_pack(&w, m->plan, out, e);
+	}
 	work_fini(&w);
 	return rc;
+}
+
+/* Of the steps of a `layer`, from `first` on: a command alone, or those up to the next.
+ * How many. */
+static size_t next_part(const struct making *m, size_t first, struct step *s,
+                        struct step_plan *p)
+{
+	const struct step *all = m->step->layer.at;
+	size_t n = 1;
+
+	*s = all[first];
+	*p = m->plan->inner[first];
+	if (s->kind == STEP_RUN)
+		return 1;
+	while (first + n < m->step->layer.n && all[first + n].kind != STEP_RUN)
+		n++;
+	*s = (struct step){ .kind = STEP_LAYER, .place = all[first].place };
+	s->layer.at = &m->step->layer.at[first];
+	s->layer.n = n;
+	*p = (struct step_plan){ .plan_key = m->plan->inner[first + n - 1].plan_key,
+		                 .inner = &m->plan->inner[first] };
+	return n;
+}
+
+/* Layers of their own, as those of any step are: each is looked up by what it depends on,
+ * and made of what it sees. They are in no image. */
+static int make_parts(const struct making *m, struct result *upto, struct err *e)
+{
+	size_t n;
+
+	for (size_t i = 0; i < m->step->layer.n; i += n) {
+		struct layer_list l = { NULL, 0, 0 };
+		struct step s;
+		struct step_plan p;
+		struct making part = { m->node, upto, &s, &p };
+		int known = 0;
+
+		if (build_cancelled(m->node->build))
+			return err_set(e, ERR_CANCELLED, "interrupted");
+		n = next_part(m, i, &s, &p);
+		if (node_may_look_up(m->node))
+			known = node_find_layers(m->node, &p.plan_key, &l, e);
+		if (known == 0)
+			known = make_apart(&part, &l, e);
+		for (size_t k = 0; known >= 0 && k < l.len; k++)
+			vec_push(&upto->layers, l.at[k]);
+		vec_fini(&l);
+		if (known < 0 && s.kind == STEP_RUN)
+			return err_wrap(e, PLACE_FMT "%s", PLACE_ARG(s.place),
+			                step_kind_text(s.kind));
+		if (known < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* A command sees files, not what is on its way into a layer: so the steps of a `layer`
+ * with commands are made apart, and then the difference that they come to. */
+static int make_joined(const struct making *m, struct layer_list *out, struct err *e)
+{
+	struct result upto;
+	struct work w;
+	int rc;
+
+	result_copy(&upto, m->below);
+	rc = make_parts(m, &upto, e);
+	if (rc == 0) {
+		rc = work_init(&w, m->node, m->below, e);
+		w.step = m->step;
+		if (rc == 0)
+			rc = work_join(&w, &upto, e);
+		if (rc == 0)
+			rc = find_or_pack(&w, m->plan, out, e);
+		work_fini(&w);
+	}
+	result_fini(&upto);
+	return rc;
+}
+
+static int make_layers(const struct making *m, struct layer_list *out, struct err *e)
+{
+	return m->step->kind == STEP_LAYER && step_runs(m->step) ? make_joined(m, out, e)
+	                                                         : make_apart(m, out, e);
 }
 
 static void report(struct node *n, const char *what, const struct layer_list *l,
@@ -170,6 +262,7 @@ static int layer_step(struct node *n, const struct step *s, const struct step_pl
                       struct err *e)
 {
 	AUTO_BUF what = BUF_INIT;
+	struct making m = { n, &n->result, s, p };
 	struct layer_list l = { NULL, 0, 0 };
 	int known = 0;
 
@@ -177,7 +270,7 @@ static int layer_step(struct node *n, const struct step *s, const struct step_pl
 	if (node_may_look_up(n))
 		known = node_find_layers(n, &p->plan_key, &l, e);
 	if (!known)
-		known = make_layers(n, s, p, &l, e);
+		known = make_layers(&m, &l, e);
 	if (known < 0) {
 		vec_fini(&l);
 		return -1;

@@ -9,7 +9,7 @@
 
 /* Raised when the same recipe and files may come to another result. Each operation has
  * its own beside it, so that a change to one does not rebuild the others. */
-enum { PLAN_VERSION = 1 };
+enum { PLAN_VERSION = 1, JOIN_VERSION = 1 };
 
 static const int op_version[] = {
 	[STEP_COPY] = 2,    [STEP_WRITE] = 1,  [STEP_MKDIR] = 1, [STEP_SYMLINK] = 1,
@@ -164,6 +164,8 @@ static int key_layer(struct node *n, const struct step *s, struct step_plan *p,
 
 	p->inner = arena_alloc(&n->arena, s->layer.n * sizeof(*p->inner));
 	key_int(&n->key, "steps", (int64_t)s->layer.n);
+	if (step_runs(s))
+		key_int(&n->key, "joined", JOIN_VERSION);
 	for (size_t i = 0; rc == 0 && i < s->layer.n; i++) {
 		const struct step *inner = &s->layer.at[i];
 		const char *what = step_kind_text(inner->kind);

@@ -199,6 +199,7 @@ static int put_file(struct place_work *pw, const struct project_file *name, stru
 	later.to = tree_own(&pw->w->tree, x.path);
 	later.to->inode = f->type == TOC_FILE && f->ino ? f : NULL;
 	if (f->type == TOC_FILE && f->entry && pw->p->from) {
+		later.in = &pw->p->from->result;
 		later.source = f->entry->path;
 		vec_push(&pw->w->pending, later);
 	}

@@ -62,7 +62,7 @@ static int record_toc(const struct node *n, const struct digest *diff_id,
 static bool will_run(const struct target *t)
 {
 	for (size_t i = 0; i < t->n_steps; i++)
-		if (t->steps[i].kind == STEP_RUN)
+		if (step_runs(&t->steps[i]))
 			return true;
 	return false;
 }

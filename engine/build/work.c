@@ -307,7 +307,7 @@ static int fetch_some(struct work *w, struct pending *p, size_t n, uint64_t shar
 		if (is_needed(w, &p[i], shards))
 			vec_push(&wants, want);
 	}
-	rc = extract_files(p->from, &p->from->result, wants.at, wants.len, &w->spool, e);
+	rc = extract_files(p->from, p->in, wants.at, wants.len, &w->spool, e);
 	vec_fini(&wants);
 	for (size_t i = 0; rc == 0 && i < n; i++)
 		if (is_needed(w, &p[i], shards))

@@ -8,9 +8,10 @@
 #include "build/node.h"
 #include "build/tree.h"
 
-/* A file whose content is in a layer of another image. */
+/* A file whose content is in a layer of another image, or below in this one. */
 struct pending {
 	const struct node *from;
+	const struct result *in; /* of it */
 	size_t layer;
 	const char *source;    /* path there */
 	struct tree_entry *to; /* whose it is, if the tree still has that when complete */

@@ -41,7 +41,7 @@ static int read_pending(struct work *w, const struct tree_entry *own, struct buf
 		if (p->to != own)
 			continue;
 		spool_init(&spool, w->node->build->o.store);
-		if (extract_files(p->from, &p->from->result, &want, 1, &spool, e) < 0)
+		if (extract_files(p->from, p->in, &want, 1, &spool, e) < 0)
 			return -1;
 		return spool.fd < 0 ? 0
 		                    : read_at(spool.fd, offset, own->toc.size, text, e);

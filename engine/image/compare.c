@@ -143,20 +143,6 @@ static bool same_link(const struct toc_entry *a, const struct toc_entry *b)
 	return !a->link == !b->link && (!a->link || !strcmp(a->link, b->link));
 }
 
-static bool same_attributes(const struct toc_entry *a, const struct toc_entry *b)
-{
-	if (a->n_xattrs != b->n_xattrs)
-		return false;
-	for (size_t i = 0; i < a->n_xattrs; i++) {
-		const struct toc_xattr *x = &a->xattrs[i], *y = &b->xattrs[i];
-
-		if (strcmp(x->name, y->name) != 0 || x->size != y->size ||
-		    memcmp(x->value, y->value, x->size) != 0)
-			return false;
-	}
-	return true;
-}
-
 static void add_attributes(struct buf *out, const struct toc_entry *e)
 {
 	buf_adds(out, " attributes");
@@ -194,7 +180,7 @@ static void describe(struct buf *out, const struct toc_entry *e,
 		buf_addf(out, " owner %u:%u", e->uid, e->gid);
 	if (!alone && e->type != TOC_DIR && e->mtime != other->mtime)
 		buf_addf(out, " time %lld", (long long)e->mtime);
-	if (other && !alone && !same_attributes(e, other))
+	if (other && !alone && !toc_xattrs_same(e, other))
 		add_attributes(out, e);
 }
 

@@ -167,3 +167,26 @@ bool toc_path_valid(const char *path, size_t n)
 			return true;
 	}
 }
+
+bool toc_xattrs_same(const struct toc_entry *a, const struct toc_entry *b)
+{
+	if (a->n_xattrs != b->n_xattrs)
+		return false;
+	for (size_t i = 0; i < a->n_xattrs; i++) {
+		const struct toc_xattr *x = &a->xattrs[i], *y = &b->xattrs[i];
+
+		if (strcmp(x->name, y->name) != 0 || x->size != y->size ||
+		    memcmp(x->value, y->value, x->size) != 0)
+			return false;
+	}
+	return true;
+}
+
+bool toc_entry_same(const struct toc_entry *a, const struct toc_entry *b)
+{
+	return a->type == b->type && a->mode == b->mode && a->uid == b->uid &&
+	       a->gid == b->gid && a->dev_major == b->dev_major &&
+	       a->dev_minor == b->dev_minor && a->size == b->size &&
+	       digest_equal(&a->digest, &b->digest) && !a->link == !b->link &&
+	       (!a->link || !strcmp(a->link, b->link)) && toc_xattrs_same(a, b);
+}

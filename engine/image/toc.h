@@ -68,6 +68,11 @@ struct toc_entry *toc_add(struct toc *t, const struct toc_entry *entry);
 void toc_sort(struct toc *t);
 const struct toc_entry *toc_find(const struct toc *t, const char *path); /* not whiteouts
                                                                           */
+/* Names and values are equal. */
+bool toc_xattrs_same(const struct toc_entry *a, const struct toc_entry *b);
+/* What they say is equal but for path and time: of a hard link, the name that it links.
+ */
+bool toc_entry_same(const struct toc_entry *a, const struct toc_entry *b);
 /* Index of the first entry whose path is not below the n bytes at `path` in bytewise
  * order; t->n if there is none. */
 size_t toc_lower_bound(const struct toc *t, const char *path, size_t n);

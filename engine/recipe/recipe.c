@@ -112,3 +112,11 @@ bool step_changes_files(const struct step *s)
 {
 	return s->kind <= STEP_RUN;
 }
+
+bool step_runs(const struct step *s)
+{
+	for (size_t i = 0; s->kind == STEP_LAYER && i < s->layer.n; i++)
+		if (step_runs(&s->layer.at[i]))
+			return true;
+	return s->kind == STEP_RUN;
+}

@@ -305,5 +305,6 @@ MUST_CHECK int recipe_find(const struct recipe *r, const char *name, struct targ
 const char *target_kind_text(enum target_kind k); /* "image" */
 const char *step_kind_text(enum step_kind k);     /* "copy" */
 bool step_changes_files(const struct step *s);
+bool step_runs(const struct step *s); /* a command: itself, or a step of it */
 
 #endif

@@ -263,7 +263,8 @@ function step.records(who, items)
   return out
 end
 
----One layer of several steps.
+---One layer of several steps, each of which sees what those before it did. What one of them makes and a
+---later one removes is in no layer.
 ---@param body imgmake.Step[]
 ---@return imgmake.Step
 function step.layer(body)
@@ -272,8 +273,6 @@ function step.layer(body)
   for _, record in ipairs(step.records("layer", items)) do
     if configures[record.kind] then
       error(("layer: '%s' changes no files; put it before the layer"):format(record.kind))
-    elseif record.kind == "run" and #steps > 0 then
-      error("layer: a run does not see the steps before it in the layer; put it first, or outside")
     end
     if (record.split or 1) > 1 then
       error("layer: a copy with 'split' makes layers of its own; leave out one of the two")

@@ -117,6 +117,7 @@ function config(body) end
 ---@return imgmake.Step
 function run(body) end
 
+---One layer of several steps, each of which sees what those before it did.
 ---@param steps imgmake.Step[]
 ---@return imgmake.Step
 function layer(steps) end
