@@ -124,7 +124,7 @@ failing() {   # a target whose step leaves something and fails
 	between=$(awk '/^<it is/ { on = 1; next } /^it is .>/ { on = 0 } on' <<<"$output")
 	equal "$between" ""
 	equal "$(grep -c '^y: beside' <<<"$output")" 40
-	equal "$(grep -c '^imgmake: ' <<<"$output")" 3
+	equal "$(grep -c '^imgmake: Imagefile:' <<<"$output")" 3
 }
 
 @test "shell on fail: without a terminal that is said, and the build ends as it would have" {
