@@ -375,15 +375,28 @@ int build_fetch_blob(struct build *b, const struct descriptor *d,
 }
 
 /* What another machine made can be made here, too. */
-static int not_there(struct build *b, const struct layer *l, struct err *e)
+int layer_doubt(struct build *b, const struct layer *l, struct err *e)
 {
 	struct err inner = *e;
 
-	if (!l->remote || e->code == ERR_CANCELLED || b->o.distrust)
+	if (!l->remote || e->code == ERR_CANCELLED || e->code == ERR_CHANGED)
 		return -1;
-	b->o.distrust = true;
-	return err_set(e, ERR_CHANGED, "the remote cache lost a layer: %.300s",
-	               inner.msg);
+	atomic_store(&b->distrust, true);
+	return err_set(e, ERR_CHANGED,
+	               "the remote cache lost a layer, or it lies: %.300s", inner.msg);
+}
+
+/* The caller has it under its digest, so only the length can be wrong. */
+static int check_size(struct build *b, const struct layer *l, struct err *e)
+{
+	int64_t size;
+
+	if (!l->remote || !blobs_has(b->o.store->blobs, &l->blob.digest, &size) ||
+	    size == l->blob.size)
+		return 0;
+	err_set(e, ERR_CORRUPT, "layer %s has %lld bytes, but was said to have %lld",
+	        DIGEST_STR(&l->blob.digest), (long long)size, (long long)l->blob.size);
+	return layer_doubt(b, l, e);
 }
 
 int base_fetch_layer(struct build *b, const struct node *n, const struct layer *l,
@@ -398,7 +411,7 @@ int base_fetch_followed(struct build *b, const struct node *n, const struct laye
 	AUTO_STRLIST repos = STRLIST_INIT;
 
 	if (have(b, &l->blob.digest))
-		return 0;
+		return check_size(b, l, e);
 	for (size_t i = 0; l->remote && b->o.remote && i < b->o.remote->repos.len; i++)
 		strlist_add(&repos, b->o.remote->repos.at[i]);
 	if (blob_sources_get(b->o.store->state, &l->blob.digest, &repos, e) < 0)
@@ -406,7 +419,7 @@ int base_fetch_followed(struct build *b, const struct node *n, const struct laye
 	if (fetch_followed(b, &l->blob, &repos, follow, e) == 0)
 		return 0;
 	err_wrap(e, "a layer of %s", n->target->name);
-	return not_there(b, l, e);
+	return layer_doubt(b, l, e);
 }
 
 int base_fetch_table(struct build *b, const struct layer *l, struct err *e)
@@ -417,9 +430,7 @@ int base_fetch_table(struct build *b, const struct layer *l, struct err *e)
 
 	if (!l->remote || have(b, &l->toc))
 		return 0;
-	if (build_fetch_blob(b, &d, repos, e) < 0)
-		return not_there(b, l, e);
-	return layer_toc_record(b->o.store, &l->diff_id, &l->toc, e);
+	return build_fetch_blob(b, &d, repos, e) < 0 ? layer_doubt(b, l, e) : 0;
 }
 
 int download(struct build *b, const char *url, struct digest *out, struct err *e)

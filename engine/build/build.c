@@ -46,6 +46,7 @@ int build_new(struct build **out, const struct recipe *r, const struct build_opt
 
 	b->recipe = r;
 	b->o = *o;
+	atomic_init(&b->distrust, o->distrust);
 	b->locks = -1;
 	pthread_mutex_init(&b->lock, NULL);
 	pthread_mutex_init(&b->shell, NULL);

@@ -15,7 +15,7 @@ struct build_remote;
 struct build_options {
 	struct store *store;
 	struct build_remote *remote; /* results of other machines; or NULL */
-	bool distrust; /* results of other machines count only as far as they are here */
+	bool distrust;               /* results of other machines do not count */
 	struct registry *registry;
 	struct lockfile *lock;
 	struct progress *progress; /* or NULL */

@@ -77,6 +77,7 @@ struct build {
 	atomic_uint runs;             /* for names of staging directories */
 	atomic_uint limits_said; /* which limits cannot be kept, as said: LIMIT_… */
 	atomic_bool command_failed;
+	atomic_bool distrust;  /* see build_options */
 	pthread_mutex_t shell; /* who has the terminal for a shell in a failed command */
 	int locks;             /* directory fd: <store>/locks; -1 in a dry run */
 	bool asked_make, make_takes_names; /* the host's make: from 4.4 on */
@@ -154,6 +155,10 @@ struct blob_follow;
 MUST_CHECK int base_fetch_followed(struct build *b, const struct node *n,
                                    const struct layer *l, struct blob_follow *follow,
                                    struct err *e);
+/* What another machine made was of no use, as `e` says: if it was another machine's, and
+ * may have been the fault of that, it is ERR_CHANGED from now on, and the build does
+ * without such. Returns -1. */
+int layer_doubt(struct build *b, const struct layer *l, struct err *e);
 /* The table of a layer that another machine made. */
 MUST_CHECK int base_fetch_table(struct build *b, const struct layer *l, struct err *e);
 
@@ -227,9 +232,9 @@ MUST_CHECK int node_keep_result(struct node *n, struct err *e);
 /* Other machines' results of planned nodes that are stale: those asked for first, and
  * what they need only where there is none. */
 MUST_CHECK int build_ask_remote(struct build *b, struct err *e);
-/* The table of a base's layer. 1: *toc is in the store. */
-MUST_CHECK int node_find_table(const struct node *n, const struct digest *diff_id,
-                               struct digest *toc, struct err *e);
+/* The table of a base's layer. True: *toc is in the store, and may be anything. */
+bool node_find_table(const struct node *n, const struct digest *diff_id,
+                     struct digest *toc);
 void node_tell_table(const struct node *n, const struct digest *diff_id,
                      const struct digest *toc, int64_t size);
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "build/node.h"
-#include "store/blobs.h"
+#include "image/toc_store.h"
 #include "store/sources.h"
 
 #define MEDIA_TABLE "application/vnd.imgmake.toc.v1+zstd"
@@ -13,7 +13,7 @@ enum { ASKED_AT_ONCE = 8 };
 /* Whoever has one owner for all files builds for himself alone. */
 static bool may_ask(const struct node *n)
 {
-	return n->build->o.remote && !n->flat && !n->build->o.distrust;
+	return n->build->o.remote && !n->flat && !atomic_load(&n->build->distrust);
 }
 
 static bool may_tell(const struct node *n)
@@ -21,22 +21,80 @@ static bool may_tell(const struct node *n)
 	return n->build->o.remote && n->build->o.remote->writes && !n->flat;
 }
 
-/* What is neither here nor to be had any more: a cache forgets, too. */
-static bool lost(const struct build *b, const struct layer_list *l)
+/* A cache forgets, and it may lie: then what it said is made here. */
+static bool lost(struct build *b, const struct layer_list *l)
 {
-	for (size_t i = 0; b->o.distrust && i < l->len; i++)
-		if (l->at[i].remote &&
-		    !blobs_has(b->o.store->blobs, &l->at[i].blob.digest, NULL))
+	for (size_t i = 0; atomic_load(&b->distrust) && i < l->len; i++)
+		if (l->at[i].remote)
 			return true;
 	return false;
 }
 
-/* Another machine's layers may stay where they are. Those that it had of a base have no
- * table of their own, and their repository is known by the base. */
-static void mark_remote(struct layer_list *l)
+/* Another machine's layers, from the given one on, may stay where they are. False: it
+ * cannot have made such. */
+static bool take_remote(struct layer_list *l, size_t from)
 {
-	for (size_t i = 0; i < l->len; i++)
-		l->at[i].remote = !digest_is_zero(&l->at[i].toc);
+	for (size_t i = from; i < l->len; i++) {
+		struct layer *x = &l->at[i];
+		enum codec codec;
+		struct err odd;
+
+		if (digest_is_zero(&x->toc) || x->toc_size <= 0 ||
+		    x->toc_size > TOC_MAX || x->blob.size <= 0 ||
+		    media_layer_codec(x->blob.media_type, &codec, &odd) < 0)
+			return false;
+		x->remote = true;
+	}
+	return true;
+}
+
+/* The base's layers are known here; of their repository the other machine's entry says
+ * nothing. */
+static bool take_base(const struct node *n, struct layer_list *l, size_t *count)
+{
+	const struct node *base = n;
+
+	*count = 0;
+	while (base->from)
+		base = base->from;
+	if (base->target->kind != TARGET_BASE)
+		return true;
+	*count = base->result.layers.len;
+	if (!base->has_result || l->len < *count)
+		return false;
+	for (size_t i = 0; i < *count; i++) {
+		if (!digest_equal(&l->at[i].diff_id, &base->result.layers.at[i].diff_id))
+			return false;
+		l->at[i] = base->result.layers.at[i];
+	}
+	return true;
+}
+
+/* Whether configuration and layers agree with each other, and with what was asked for. */
+static bool take_result(const struct node *n, struct result *r)
+{
+	size_t base, count = config_layer_count(&r->config);
+	struct platform p;
+	struct digest d;
+
+	config_platform(&r->config, &p);
+	if (strcmp(p.os, n->platform.os) != 0 || strcmp(p.arch, n->platform.arch) != 0 ||
+	    count != r->layers.len || !take_base(n, &r->layers, &base))
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		config_diff_id(&r->config, i, &d);
+		if (!digest_equal(&d, &r->layers.at[i].diff_id))
+			return false;
+	}
+	return take_remote(&r->layers, base);
+}
+
+static void tell_malformed(const struct node *n)
+{
+	progress_warning(n->build->o.progress,
+	                 "the remote cache's entry for %s is not one that imgmake "
+	                 "writes; it is made here",
+	                 n->target->name);
 }
 
 /* --- Layers of a step
@@ -62,10 +120,13 @@ int node_find_there(struct node *n, const struct digest *key, struct layer_list 
 	struct err odd;
 
 	*out = (struct layer_list){ NULL, 0, 0 };
-	if (!may_ask(n) || r->get(r, REMOTE_STEP, key, &text) == 0 ||
-	    layer_list_read(out, &text, &odd) < 0)
+	if (!may_ask(n) || r->get(r, REMOTE_STEP, key, &text) == 0)
 		return 0;
-	mark_remote(out);
+	if (layer_list_read(out, &text, &odd) < 0 || !take_remote(out, 0)) {
+		vec_fini(out);
+		tell_malformed(n);
+		return 0;
+	}
 	if (layer_list_save(n->build->o.store, key, 1, out, e) == 0)
 		return 1;
 	vec_fini(out);
@@ -180,10 +241,17 @@ static int ask(void *self, size_t i, struct err *e)
 	struct err odd;
 	bool write = !n->build->o.dry_run;
 
-	if (r->get(r, REMOTE_RESULT, &n->plan_key, &text) == 0 ||
-	    result_read(&n->result, &text, &odd) < 0)
+	if (r->get(r, REMOTE_RESULT, &n->plan_key, &text) == 0)
 		return 0;
-	mark_remote(&n->result.layers);
+	if (result_read(&n->result, &text, &odd) < 0) {
+		tell_malformed(n);
+		return 0;
+	}
+	if (!take_result(n, &n->result)) {
+		result_fini(&n->result);
+		tell_malformed(n);
+		return 0;
+	}
 	n->has_result = true;
 	n->status = STATUS_CURRENT;
 	if (write && result_save(n->build->o.store, &n->plan_key, &n->result, e) < 0)
@@ -265,8 +333,8 @@ int build_ask_remote(struct build *b, struct err *e)
 /* --- Tables of bases' layers
  * ------------------------------------------------------------ */
 
-int node_find_table(const struct node *n, const struct digest *diff_id,
-                    struct digest *toc, struct err *e)
+bool node_find_table(const struct node *n, const struct digest *diff_id,
+                     struct digest *toc)
 {
 	struct build_remote *r = n->build->o.remote;
 	AUTO_BUF text = BUF_INIT;
@@ -276,11 +344,11 @@ int node_find_table(const struct node *n, const struct digest *diff_id,
 
 	if (!may_ask(n) || r->get(r, REMOTE_TABLE, diff_id, &text) == 0 ||
 	    json_read(&j, text.s, text.len, &odd) < 0 ||
-	    descriptor_read(&d, j, &odd) < 0 ||
+	    descriptor_read(&d, j, &odd) < 0 || d.size > TOC_MAX ||
 	    build_fetch_blob(n->build, &d, &r->repos, &odd) < 0)
-		return 0;
+		return false;
 	*toc = d.digest;
-	return layer_toc_record(n->build->o.store, diff_id, toc, e) < 0 ? -1 : 1;
+	return true;
 }
 
 void node_tell_table(const struct node *n, const struct digest *diff_id,

@@ -114,7 +114,13 @@ static int open_layers(struct runner *x, struct err *e)
 	if (fetch_layers(x, &items, e) < 0)
 		return -1;
 	o.items = items;
-	return layers_open(&x->layers, &o, e);
+	if (layers_open(&x->layers, &o, e) == 0)
+		return 0;
+	for (size_t i = 0; e->code != ERR_SYS && i < o.n; i++)
+		if (x->w->below->layers.at[i].remote)
+			return layer_doubt(x->w->node->build, &x->w->below->layers.at[i],
+			                   e);
+	return -1;
 }
 
 /* tmp/run.PID.N, new: what a killed run of the same number left must not be taken for

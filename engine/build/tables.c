@@ -169,27 +169,60 @@ static int scan_layer(struct scanned *s, struct err *e)
 	return record_toc(s->n, &l->diff_id, s->table, e);
 }
 
+/* Of a layer that was made by us, or by another machine. */
+static int own_table(struct scanned *s, struct err *e)
+{
+	struct build *b = s->n->build;
+	const struct layer *l = s->l;
+	struct digest ours;
+	int known;
+
+	if (base_fetch_table(b, l, e) < 0)
+		return -1;
+	if (toc_get(b->o.store->blobs, &l->toc, s->table, e) < 0)
+		return layer_doubt(b, l, e);
+	if (!l->remote)
+		return 0;
+	known = layer_toc_known(b->o.store, &l->diff_id, &ours, e);
+	return known ? (known < 0 ? -1 : 0)
+	             : layer_toc_record(b->o.store, &l->diff_id, &l->toc, e);
+}
+
+/* 1: *s->table is filled. One that cannot be read is none: it is made anew. */
+static int find_table(struct scanned *s, struct err *e)
+{
+	struct store *store = s->n->build->o.store;
+	const struct digest *diff_id = &s->l->diff_id;
+	struct digest blob;
+	struct err odd;
+	int found = layer_toc_known(store, diff_id, &blob, e);
+
+	if (found < 0 || (found && toc_get(store->blobs, &blob, s->table, &odd) == 0))
+		return found;
+	if (!node_find_table(s->n, diff_id, &blob) ||
+	    toc_get(store->blobs, &blob, s->table, &odd) < 0)
+		return 0;
+	return layer_toc_record(store, diff_id, &blob, e) < 0 ? -1 : 1;
+}
+
+static int find_or_scan(struct scanned *s, struct err *e)
+{
+	int found = find_table(s, e);
+
+	return found < 0 ? -1 : found ? 0 : scan_layer(s, e);
+}
+
 static int load(const struct node *n, const struct layer *l, const struct toc **out,
                 struct err *e)
 {
 	struct scanned s = { .n = n, .l = l };
-	struct digest blob = l->toc;
 	struct toc *t;
-	int known = 1;
 
 	*out = cached(n->build, &l->diff_id);
 	if (*out)
 		return 0;
-	if (digest_is_zero(&blob))
-		known = layer_toc_known(n->build->o.store, &l->diff_id, &blob, e);
-	if (known < 0)
-		return -1;
-	if (!known)
-		known = node_find_table(n, &l->diff_id, &blob, e);
-	if (known < 0 || base_fetch_table(n->build, l, e) < 0)
-		return -1;
 	s.table = t = mem_alloc(sizeof(*t));
-	if (known ? toc_get(n->build->o.store->blobs, &blob, t, e) : scan_layer(&s, e)) {
+	if ((digest_is_zero(&l->toc) ? find_or_scan(&s, e) : own_table(&s, e)) < 0) {
 		layer_files_free(s.files);
 		toc_fini(t);
 		free(t);

@@ -4,7 +4,7 @@
 
 #include <zstd.h>
 
-enum { TOC_MAX = 1 << 30, LEVEL = 3 };
+enum { LEVEL = 3 };
 
 static int deflate_table(const struct toc *t, struct buf *out, struct err *e)
 {

@@ -182,3 +182,34 @@ since() {
 	equal "$(did --cache "$(repo cache)")" "web: pack"
 	equal "$(since | grep -c '^GET .*/base/blobs/')" 1
 }
+
+# lies KIND…: what a machine makes that believes a cache with such lies in each entry, without it afterwards too.
+lies() {
+	local lie want cache
+	cached_recipe
+	imgmake --cache "$(repo cache)" web
+	echo changed >src/a
+	machine none
+	imgmake web
+	want=$(exported web)
+	cache=$(repo cache)
+	for lie in "$@"; do
+		"$REPO_ROOT/tests/servers/lying_cache.py" "$OPEN" "${cache#*/}" "t$BATS_TEST_NUMBER/$lie" "$lie"
+		machine "$lie"
+		ok imgmake --cache-read "$(repo "$lie")" web
+		equal "$(exported web)" "$want"
+		ok imgmake fsck
+		echo "$lie" >src/a
+		ok imgmake web
+		echo changed >src/a
+		equal "$(exported web)" "$want"
+	done
+}
+
+@test "lies about what a layer is" {
+	lies size type no-tar other-layer climbs
+}
+
+@test "lies about tables, bases and platforms" {
+	lies table no-table lost-table base platform no-json
+}
