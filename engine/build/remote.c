@@ -8,7 +8,7 @@
 #include "store/sources.h"
 
 #define MEDIA_TABLE "application/vnd.imgmake.toc.v1+zstd"
-enum { ASKED_AT_ONCE = 8 };
+enum { ASKED_AT_ONCE = 8, LAYERS_MAX = 1024 };
 
 /* Whoever has one owner for all files builds for himself alone. */
 static bool may_ask(const struct node *n)
@@ -34,6 +34,8 @@ static bool lost(struct build *b, const struct layer_list *l)
  * cannot have made such. */
 static bool take_remote(struct layer_list *l, size_t from)
 {
+	if (l->len > LAYERS_MAX)
+		return false;
 	for (size_t i = from; i < l->len; i++) {
 		struct layer *x = &l->at[i];
 		enum codec codec;

@@ -29,10 +29,13 @@ struct covered {
 	char *home;
 };
 
-/* Where the kernel says that it is: no symlinks in it. NULL: nowhere any more. */
+/* Where the kernel says that it is: no symlinks in it. NULL: nowhere any more, which the
+ * kernel says by " (deleted)" behind the path, where the command may have put something.
+ */
 static char *path_of(int fd)
 {
 	char link[32], path[PATH_MAX];
+	struct stat is, there;
 	ssize_t n;
 
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
@@ -40,7 +43,10 @@ static char *path_of(int fd)
 	if (n <= 0)
 		return NULL;
 	path[n] = '\0';
-	return path[0] == '/' && access(path, F_OK) == 0 ? mem_strdup(path) : NULL;
+	if (path[0] != '/' || fstat(fd, &is) < 0 || lstat(path, &there) < 0 ||
+	    is.st_dev != there.st_dev || is.st_ino != there.st_ino)
+		return NULL;
+	return mem_strdup(path);
 }
 
 static bool in_root(const struct chroot_place *c, const char *path)

@@ -168,6 +168,14 @@ nothing_is_left() {
 	equal "$(jq -r '.manifests[0].digest' c/index.json)" "$overlay"
 }
 
+@test "chroot: what a step puts in the place of a cache that it has removed does not come to the store" {
+	in_chroot '"echo 1 >/cache/n", "rm -r /cache", "ln -s /etc \"/cache (deleted)\"", cache = { "/cache" }'
+	ok chrooted build
+	equal "$(find "$IMGMAKE_STORE/cache" -type l)" ""
+	in_chroot '"ls /cache >/seen", cache = { "/cache" }'
+	ok chrooted build
+}
+
 @test "chroot: a step has no way out, and no rights that lead to one" {
 	needs_root
 	cp "$(command -v busybox)" .
