@@ -235,7 +235,7 @@ static void on_line(struct terminal *t, const char *event, const char *target,
 	}
 	ongoing_add_titled(&b, output && t->bare ? NULL : target, line);
 	buf_addc(&b, '\n');
-	if (output && !t->at_once)
+	if (output && target && !t->at_once) /* what a recipe prints is no target's */
 		outputs_line(&t->outputs, target, b.s);
 	else if (!outputs_wait(&t->outputs, target, b.s))
 		put_lines(t, &b);

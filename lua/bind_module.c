@@ -160,6 +160,21 @@ static int l_override(lua_State *L)
 	return 2;
 }
 
+/* environment(name) -> value or nil. For the library, which asks for names of its own
+ * alone: recipes cannot. */
+static int l_environment(lua_State *L)
+{
+	const char *name = luaL_checkstring(L, 1), *value = NULL;
+
+	if (!eval_of(L)->options->no_env)
+		value = getenv(name);
+	lua_pushfstring(L, "environment %s", name);
+	bind_record(L, lua_tostring(L, -1), value ? value : "",
+	            value ? strlen(value) : 0);
+	lua_pushstring(L, value);
+	return 1;
+}
+
 /* module(name, environment) -> function of a module of the standard library, or nil */
 static int l_module(lua_State *L)
 {
@@ -184,6 +199,7 @@ static int l_module(lua_State *L)
 int bind_module(lua_State *L)
 {
 	static const luaL_Reg own[] = {
+		{ "environment", l_environment },
 		{ "exists", l_exists },
 		{ "module", l_module },
 		{ "nearest", l_nearest },

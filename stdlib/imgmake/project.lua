@@ -3,6 +3,7 @@ local account = require "imgmake.account"
 local apk = require "imgmake.apk"
 local apt = require "imgmake.apt"
 local check = require "imgmake.check"
+local ci = require "imgmake.ci"
 local dnf = require "imgmake.dnf"
 local engine = require "imgmake.engine"
 local git = require "imgmake.git"
@@ -11,6 +12,7 @@ local path = require "imgmake.path"
 local semver = require "imgmake.semver"
 local step = require "imgmake.step"
 local settings = require "imgmake.settings"
+local tags = require "imgmake.tags"
 local target = require "imgmake.target"
 local variable = require "imgmake.variable"
 local project = {}
@@ -157,8 +159,10 @@ end
 
 --- Modules of the library that recipes may name, and where they are in the environment.
 project.library = {
-  ["imgmake.account"] = "account", ["imgmake.apk"] = "apk", ["imgmake.apt"] = "apt", ["imgmake.dnf"] = "dnf", ["imgmake.git"] = "git",
+  ["imgmake.account"] = "account", ["imgmake.apk"] = "apk", ["imgmake.apt"] = "apt", ["imgmake.ci"] = "ci",
+  ["imgmake.dnf"] = "dnf", ["imgmake.git"] = "git",
   ["imgmake.json"] = "json", ["imgmake.path"] = "path", ["imgmake.semver"] = "semver",
+  ["imgmake.tags"] = "tags",
 }
 
 --- The names that an Imagefile sees, in front of which its own globals go.
@@ -177,6 +181,8 @@ local function environment(context)
   api.read, api.glob = file_functions(context.dir)
   api.json = json(api.read)
   api.git = git(context.dir)
+  api.ci = ci(api.git)
+  api.tags = tags(api.ci)
   api.path = copy_of(path)
   api.semver = copy_of(semver)
   api.account = copy_of(account)

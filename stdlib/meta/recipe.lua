@@ -166,3 +166,15 @@ json = {}
 ---@field dirty fun(): boolean
 ---@field annotations fun(): table<string, string>
 git = {}
+
+---@class imgmake.Ci
+---@field name fun(): string?          which service: "github", "gitlab", …
+---@field branch fun(): string?        of a pull request the one it comes from
+---@field tag fun(): string?
+---@field pull_request fun(): string?  its number
+ci = {}
+
+---@class imgmake.Tags
+---@field slug fun(text: string): string
+---@field ci fun(body: string|imgmake.CiTags): imgmake.Publish
+tags = {}

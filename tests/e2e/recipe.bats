@@ -135,3 +135,14 @@ built() {   # TARGET FILE
 	equal "$(imgmake export x dir:t MODE=release >&2 && cat t/a)" release
 	fails 'MODE' imgmake MODE=fast
 }
+
+@test "what a recipe prints is shown" {
+	recipe <<-LUA
+		print("here", 7)
+		image "x" { from = "scratch", write { "/x", "x" } }
+	LUA
+	ok imgmake list
+	equal "$stderr" 'here	7'
+	ok imgmake
+	contains "$stderr" '^here	7$'
+}
