@@ -27,7 +27,8 @@ return function(ci)
     if request then
       return nil, "pr-" .. tags.slug(request)
     elseif tag then
-      local text = tag:match("([^/]+)$")   -- "web/v1.2.3" of a repository of many
+      -- "web/v1.2.3" in a repository of many; but "nightly/7" is no version.
+      local text = tag:match("/(v?%d+%.[^/]+)$") or tag:match("/(v%d[^/]*)$") or tag
       if semver.parse(text) then
         return text
       end
