@@ -8,7 +8,9 @@ local dnf = require "imgmake.dnf"
 local engine = require "imgmake.engine"
 local git = require "imgmake.git"
 local json = require "imgmake.json"
+local npm = require "imgmake.npm"
 local path = require "imgmake.path"
+local pip = require "imgmake.pip"
 local semver = require "imgmake.semver"
 local step = require "imgmake.step"
 local settings = require "imgmake.settings"
@@ -160,8 +162,8 @@ end
 --- Modules of the library that recipes may name, and where they are in the environment.
 project.library = {
   ["imgmake.account"] = "account", ["imgmake.apk"] = "apk", ["imgmake.apt"] = "apt", ["imgmake.ci"] = "ci",
-  ["imgmake.dnf"] = "dnf", ["imgmake.git"] = "git",
-  ["imgmake.json"] = "json", ["imgmake.path"] = "path", ["imgmake.semver"] = "semver",
+  ["imgmake.dnf"] = "dnf", ["imgmake.git"] = "git", ["imgmake.json"] = "json", ["imgmake.npm"] = "npm",
+  ["imgmake.path"] = "path", ["imgmake.pip"] = "pip", ["imgmake.semver"] = "semver",
   ["imgmake.tags"] = "tags",
 }
 
@@ -181,6 +183,7 @@ local function environment(context)
   api.read, api.glob = file_functions(context.dir)
   api.json = json(api.read)
   api.git = git(context.dir)
+  api.npm, api.pip = npm(context), pip(context)
   api.ci = ci(api.git)
   api.tags = tags(api.ci)
   api.path = copy_of(path)

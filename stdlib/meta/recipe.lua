@@ -178,3 +178,13 @@ ci = {}
 ---@field slug fun(text: string): string
 ---@field ci fun(body: string|imgmake.CiTags): imgmake.Publish
 tags = {}
+
+---@class imgmake.Npm
+---@field install fun(body?: imgmake.NpmInstall): imgmake.Step[]
+---@field build fun(body: imgmake.NpmBuild): imgmake.Step[]
+npm = {}
+
+---@class imgmake.Pip
+---@field install fun(body?: imgmake.PipInstall): imgmake.Step
+---@field build fun(body: imgmake.PipBuild): imgmake.Step[]
+pip = {}

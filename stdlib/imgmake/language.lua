@@ -1,0 +1,95 @@
+--- What the modules of programming languages share: stages of their own, and the manifests of dependencies
+--- without the code beside them.
+local check = require "imgmake.check"
+local step = require "imgmake.step"
+local target = require "imgmake.target"
+local language = {}
+
+--- Options that go to the steps that download: what `run` says of them.
+language.download = {
+  env = "map", secret = function(v) return v end, ssh = "boolean", network = function(v) return v end,
+}
+
+function language.absolute(v)
+  if type(v) == "string" and v:find("^/[^%c]") then
+    return (v:gsub("/+$", ""))
+  end
+  return nil, "an absolute path that is not /"
+end
+
+--- A target with files, as the handle that it came as: it goes on to a stage.
+function language.file_system(v, who)
+  local record, expected = check.convert(v, "file_system", who)
+  return record and v, expected
+end
+
+--- A list: the options of `language.download`, and those of this call.
+function language.spec(own)
+  local out = {}
+  for _, t in ipairs { language.download, own } do
+    for k, v in pairs(t) do
+      out[k] = v
+    end
+  end
+  return out
+end
+
+--- A run step as root with the options for downloads in `o`, and an environment that `o.env` beats.
+function language.run(o, lines, env, options)
+  options.env = env
+  for k, v in pairs(o.env or {}) do
+    env[k] = v
+  end
+  options.secret, options.ssh, options.network = o.secret, o.ssh, o.network
+  options.user = "0"
+  for i, line in ipairs(lines) do
+    options[i] = line
+  end
+  return step.run(options)
+end
+
+--- Copies of a directory only what the patterns name. A change of anything else changes nothing.
+function language.manifests(source, to, patterns)
+  local exclude = { "**" }
+  for i, pattern in ipairs(patterns) do
+    exclude[i + 1] = "!" .. pattern
+  end
+  return step.copy { source, to = to .. "/", exclude = exclude }
+end
+
+--- A stage that a call declares, named after its `name` option: "npm" → "npm-modules".
+function language.stage(context, who, name, what, body)
+  local whole = name .. "-" .. what
+  local taken = context.names[whole]
+  if taken then
+    error(("%s: there is a %s '%s' already, at %s:%d; say name = \"…\" for stages of another name"):format(who,
+      taken.kind, whole, taken.file, taken.line))
+  end
+  return target.constructors(context).stage(whole)(body)
+end
+
+--- What is given as positional entry, where everything has a name.
+function language.no_items(who, items)
+  if #items > 0 then
+    error(("%s: every entry has a name, as source = \".\""):format(who))
+  end
+end
+
+--- A word as the shell reads it back.
+function language.quote(word)
+  if word:find("^[%w_@%%+=:,./-]+$") then
+    return word
+  end
+  return "'" .. word:gsub("'", "'\\''") .. "'"
+end
+
+--- Words of a command from a list.
+function language.words(list)
+  local out = {}
+  for i, word in ipairs(list) do
+    out[i] = language.quote(word)
+  end
+  return table.concat(out, " ")
+end
+
+return language

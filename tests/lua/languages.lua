@@ -1,0 +1,39 @@
+-- npm and pip: which arguments they take. What they do is tested with the real tools.
+
+local function fails(f, expected)
+  local ok, message = pcall(f)
+  message = ok and "no error" or message:gsub("^[^:]*%.lua:%d+: ", "")
+  if message ~= expected then
+    error("expected: " .. expected .. "\ngot: " .. message, 2)
+  end
+end
+
+local tools = base "registry.example.com/tools:1"
+
+fails(function() npm.install { cahce = true } end, "npm.install: unknown option 'cahce'")
+fails(function() npm.install { sorce = "web" } end, "npm.install: unknown option 'sorce', did you mean 'source'?")
+fails(function() npm.install { to = "app" } end,
+  "npm.install: 'to' must be an absolute path that is not /, not the string 'app'")
+fails(function() npm.install { "web" } end, 'npm.install: every entry has a name, as source = "."')
+fails(function() npm.install { dev = "yes" } end, "npm.install: 'dev' must be true or false, not the string 'yes'")
+fails(function() npm.build {} end, "npm.build: 'from' is missing")
+fails(function() npm.build { from = tools, output = "dist" } end,
+  "npm.build: 'output' is what a script makes; say which, as run = \"build\"")
+fails(function() npm.build { from = tools, dev = true } end, "npm.build: unknown option 'dev'")
+npm.build { from = tools, run = "build" }
+fails(function() npm.build { from = tools } end, "npm.build: there is a stage 'npm-modules' already, at "
+  .. "tests/lua/languages.lua:23; say name = \"…\" for stages of another name")
+npm.build { from = tools, name = "other" }
+
+fails(function() pip.install { requirement = "x.txt" } end,
+  "pip.install: unknown option 'requirement', did you mean 'requirements'?")
+fails(function() pip.install "requirements.txt" end,
+  "pip.install: expected requirements = \"requirements.txt\" or other options with names")
+fails(function() pip.install { venv = "/" } end,
+  "pip.install: 'venv' must be an absolute path that is not /, not the string '/'")
+fails(function() pip.build { from = tools, to = "/app" } end,
+  "pip.build: 'to' and 'exclude' are of the code; say where it is, as source = \"src\"")
+fails(function() pip.build { from = "debian" } end, "pip.build: 'from' must be a base, a stage or an image "
+  .. '(write base "debian" for an image of a registry), not the string \'debian\'')
+pip.build { from = tools }
+image "x" { from = tools, npm.install(), { pip.install(), pip.install { env = { PIP_INDEX_URL = "https://x.example.com" } } } }
