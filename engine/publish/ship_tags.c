@@ -5,6 +5,15 @@
 /* Releases that appear while others are being pushed: more rounds than this are a war. */
 enum { ROUNDS_MAX = 5 };
 
+static void note_written(struct job *j, struct job_tag *t, const struct document *root)
+{
+	t->out->now = root->d.digest;
+	t->out->has_now = true;
+	t->written = true;
+	progress_step(j->ship->o->progress, j->item->name, "%s:%s is %s", j->out->repo,
+	              t->out->tag, DIGEST_STR(&root->d.digest));
+}
+
 static int put_tag(struct job *j, struct job_tag *t, const struct document *root,
                    struct err *e)
 {
@@ -13,11 +22,7 @@ static int put_tag(struct job *j, struct job_tag *t, const struct document *root
 	if (registry_put_manifest(j->ship->o->registry, &ref, &root->d, root->body, e) <
 	    0)
 		return err_wrap(e, "tag %s", t->out->tag);
-	t->out->now = root->d.digest;
-	t->out->has_now = true;
-	t->written = true;
-	progress_step(j->ship->o->progress, j->item->name, "%s:%s is %s", j->out->repo,
-	              t->out->tag, DIGEST_STR(&root->d.digest));
+	note_written(j, t, root);
 	return 0;
 }
 
@@ -42,19 +47,43 @@ static int check_full(struct job *j, const struct job_tag *t, struct err *e)
 	               t->out->tag, DIGEST_STR(&d.digest));
 }
 
-static int set_tag(struct job *j, struct job_tag *t, struct err *e)
+/* 1: to be written; 0: not. */
+static int wants_writing(struct job *j, const struct job_tag *t, struct err *e)
 {
 	const struct family_options *family = j->item->family;
 	int held;
 
 	if (t->out->action != TAG_CREATE && t->out->action != TAG_MOVE)
 		return 0;
-	if (!t->out->floating && !t->plain && family->immutable) {
-		held = check_full(j, t, e);
-		if (held != 0)
-			return held < 0 ? -1 : 0;
+	if (t->out->floating || t->plain || !family->immutable)
+		return 1;
+	held = check_full(j, t, e);
+	return held < 0 ? -1 : !held;
+}
+
+static int set_tags(struct job *j, struct err *e)
+{
+	AUTO_FREE bool *chosen = mem_alloc((j->out->n_tags + 1) * sizeof(*chosen));
+	const struct document *root = &j->root;
+	struct reference ref = job_ref(j, "");
+	AUTO_STRLIST names = STRLIST_INIT;
+
+	for (size_t i = 0; i < j->out->n_tags; i++) {
+		int wanted = wants_writing(j, &j->tags[i], e);
+
+		if (wanted < 0)
+			return -1;
+		chosen[i] = wanted;
+		if (wanted)
+			strlist_add(&names, j->out->tags[i].tag);
 	}
-	return put_tag(j, t, &j->root, e);
+	if (names.len && registry_put_tags(j->ship->o->registry, &ref, &root->d,
+	                                   root->body, &names, e) < 0)
+		return -1;
+	for (size_t i = 0; i < j->out->n_tags; i++)
+		if (chosen[i])
+			note_written(j, &j->tags[i], root);
+	return 0;
 }
 
 /* Sets one of our floats to the image of `holder`, which is newer. 1: it moved. */
@@ -144,10 +173,8 @@ static int converge(struct job *j, struct err *e)
 
 int job_tag_all(struct job *j, struct err *e)
 {
-	int rc = 0;
+	int rc = set_tags(j, e);
 
-	for (size_t i = 0; rc == 0 && i < j->out->n_tags; i++)
-		rc = set_tag(j, &j->tags[i], e);
 	if (rc == 0 && j->item->family)
 		rc = converge(j, e);
 	return rc < 0 ? job_wrap(j, e) : 0;

@@ -52,7 +52,8 @@ MUST_CHECK int registry_get_manifest(struct registry *r, const struct reference 
                                      struct err *e);
 /* Puts the bytes (d->size of them) under their digest and, if not "", ref's tag. A tag
  * that may not move and names another image is ERR_EXISTS; with the same image it is
- * done. */
+ * done. One with a subject is added to the index of referrers, where the registry keeps
+ * no such list itself. */
 MUST_CHECK int registry_put_manifest(struct registry *r, const struct reference *ref,
                                      const struct descriptor *d, const void *body,
                                      struct err *e);
@@ -60,6 +61,11 @@ MUST_CHECK int registry_put_manifest(struct registry *r, const struct reference 
  * ERR_DENIED: nobody may, or not we. */
 MUST_CHECK int registry_delete_manifest(struct registry *r, const struct reference *ref,
                                         struct err *e);
+/* Gives ref's repository several tags for one manifest: at once where the registry knows
+ * how, else one by one in their order. What put_manifest says of a tag holds for each. */
+MUST_CHECK int registry_put_tags(struct registry *r, const struct reference *ref,
+                                 const struct descriptor *d, const void *body,
+                                 const struct strlist *tags, struct err *e);
 /* All tags of ref's repository, sorted; a repository that does not exist has none. */
 MUST_CHECK int registry_list_tags(struct registry *r, const struct reference *ref,
                                   struct strlist *out, struct err *e);

@@ -22,8 +22,9 @@ struct host {
 	char *authority;    /* where its API is: "registry-1.docker.io" */
 	bool plain_allowed; /* http may be tried */
 	atomic_int scheme, upload_way;
-	atomic_llong chunk_max; /* bodies that it took, by halves; 0: not tried */
-	atomic_bool down;       /* a mirror that could not be reached: not asked again */
+	atomic_llong chunk_max;   /* bodies that it took, by halves; 0: not tried */
+	atomic_bool one_tag_each; /* it does not take several tags at once */
+	atomic_bool down; /* a mirror that could not be reached: not asked again */
 
 	pthread_mutex_t lock; /* of what follows */
 	int64_t not_before;   /* clock_ns() until which it asked us to wait */
@@ -31,9 +32,10 @@ struct host {
 	bool quota_said;
 	struct strlist warnings; /* that have been shown */
 
-	pthread_mutex_t auth_lock; /* held while a token is asked for, so that one is
-	                              enough */
-	enum auth_scheme auth;     /* AUTH_NONE until it has challenged us */
+	pthread_mutex_t referrers_lock; /* held while an index of referrers is changed */
+	pthread_mutex_t auth_lock;      /* held while a token is asked for, so that one is
+	                                   enough */
+	enum auth_scheme auth;          /* AUTH_NONE until it has challenged us */
 	char *realm, *service;
 	struct map tokens; /* scopes → struct token */
 };

@@ -1,8 +1,9 @@
-/* Manifests: HEAD, GET, PUT (OCI distribution-spec 1.1). */
+/* Manifests: HEAD, GET, DELETE (OCI distribution-spec 1.1). */
 #include <string.h>
 
 #include "base/json.h"
 #include "registry/call.h"
+#include "registry/manifests.h"
 #include "registry/mirror.h"
 
 /* What a manifest is called in its URL: the digest wins. */
@@ -13,14 +14,7 @@ static const char *name_of(const struct reference *ref, char out[DIGEST_TEXT])
 	                       : "latest";
 }
 
-struct wanted {
-	struct call call;
-	char name[DIGEST_TEXT];
-	struct buf path, what;
-	struct strlist scopes, headers;
-};
-
-static void wanted_fini(struct wanted *w)
+void manifest_call_fini(struct manifest_call *w)
 {
 	buf_fini(&w->path);
 	buf_fini(&w->what);
@@ -28,14 +22,14 @@ static void wanted_fini(struct wanted *w)
 	strlist_fini(&w->headers);
 }
 
-static void wanted_init(struct wanted *w, const char *method, const struct reference *ref,
-                        struct host *h, const char *name)
+void manifest_call_init(struct manifest_call *w, const char *method,
+                        const struct reference *ref, struct host *h, const char *name)
 {
 	const char *actions = !strcmp(method, "PUT")      ? "pull,push"
 	                      : !strcmp(method, "DELETE") ? "pull,delete"
 	                                                  : "pull";
 
-	*w = (struct wanted){ .path = BUF_INIT, .what = BUF_INIT };
+	*w = (struct manifest_call){ .path = BUF_INIT, .what = BUF_INIT };
 	buf_addf(&w->path, "/v2/%s/manifests/%s", ref->repo, name);
 	buf_addf(&w->what, "manifest %s", name);
 	call_scope(&w->scopes, ref->repo, actions);
@@ -71,8 +65,7 @@ static bool is_image_type(const char *type)
 	return c == MEDIA_MANIFEST || c == MEDIA_INDEX;
 }
 
-/* The header's digest, if it is one of ours. 1, 0: none, -1: it contradicts `ref`. */
-static int header_digest(const struct http_answer *a, const struct host *h,
+int manifest_said_digest(const struct http_answer *a, const struct host *h,
                          const struct reference *ref, struct digest *out, struct err *e)
 {
 	const char *text = http_header(a, "docker-content-digest");
@@ -152,7 +145,7 @@ static int check_body(struct descriptor *out, const struct http_answer *a,
 	if (ref->has_digest && !digest_equal(&out->digest, &ref->digest))
 		return err_set(e, ERR_CORRUPT, "its bytes are %s",
 		               DIGEST_STR(&out->digest));
-	has = header_digest(a, h, ref, &said, e);
+	has = manifest_said_digest(a, h, ref, &said, e);
 	if (has < 0)
 		return -1;
 	if (has && !digest_equal(&said, &out->digest))
@@ -171,12 +164,12 @@ struct get {
 static int get_from(void *self, const struct reference *ref, struct host *h,
                     struct err *e)
 {
-	AUTO(wanted_fini) struct wanted w;
+	AUTO(manifest_call_fini) struct manifest_call w;
 	AUTO_ANSWER a = HTTP_ANSWER_INIT;
 	struct get *g = self;
 	char name[DIGEST_TEXT];
 
-	wanted_init(&w, "GET", ref, h, name_of(ref, name));
+	manifest_call_init(&w, "GET", ref, h, name_of(ref, name));
 	if (call_run(g->r, &w.call, &a, e) < 0)
 		return err_wrap(e, "get %s of %s/%s", w.what.s, h->name, ref->repo);
 	if (a.status != 200)
@@ -186,6 +179,14 @@ static int get_from(void *self, const struct reference *ref, struct host *h,
 	if (g->body)
 		buf_add(g->body, a.body.s, a.body.len);
 	return 0;
+}
+
+int manifest_get(struct registry *r, const struct reference *ref, struct descriptor *out,
+                 struct buf *body, struct err *e)
+{
+	struct get g = { r, out, body };
+
+	return get_from(&g, ref, host_get(r, ref->host), e);
 }
 
 int registry_get_manifest(struct registry *r, const struct reference *ref,
@@ -206,7 +207,7 @@ static int read_head(struct descriptor *out, const struct http_answer *a,
 	*out = (struct descriptor){ 0 };
 	take_type(http_header(a, "content-type"), out->media_type,
 	          sizeof(out->media_type));
-	has = header_digest(a, h, ref, &out->digest, e);
+	has = manifest_said_digest(a, h, ref, &out->digest, e);
 	if (has < 0)
 		return -1;
 	if (!has && ref->has_digest)
@@ -222,12 +223,12 @@ int registry_head_manifest(struct registry *r, const struct reference *ref,
 {
 	struct host *h = host_get(r, ref->host);
 	struct get g = { r, out, NULL };
-	AUTO(wanted_fini) struct wanted w;
+	AUTO(manifest_call_fini) struct manifest_call w;
 	AUTO_ANSWER a = HTTP_ANSWER_INIT;
 	char name[DIGEST_TEXT];
 	int rc;
 
-	wanted_init(&w, "HEAD", ref, h, name_of(ref, name));
+	manifest_call_init(&w, "HEAD", ref, h, name_of(ref, name));
 	rc = call_run(r, &w.call, &a, e);
 	if (rc < 0 && a.failure != HTTP_CUT)
 		return err_wrap(e, "look for %s of %s/%s", w.what.s, h->name, ref->repo);
@@ -241,72 +242,15 @@ int registry_head_manifest(struct registry *r, const struct reference *ref,
 	return get_from(&g, ref, h, e);
 }
 
-/* 0: the registry has the manifest under that name already, as with an immutable tag. */
-static int already_there(struct registry *r, const struct reference *ref,
-                         const struct descriptor *d)
-{
-	struct reference tag = *ref;
-	struct descriptor have;
-	struct err e;
-
-	tag.has_digest = tag.has_digest && !*tag.tag;
-	if (registry_head_manifest(r, &tag, &have, &e) < 0)
-		return -1;
-	return digest_equal(&have.digest, &d->digest) ? 0 : -1;
-}
-
-static int put_refused(struct registry *r, const struct call *c, const char *what,
-                       const struct reference *ref, const struct descriptor *d,
-                       const struct http_answer *a, struct err *e)
-{
-	if (a->status == 401 || a->status >= 500)
-		return call_refused(r, c, "push", what, a, e);
-	if (already_there(r, ref, d) == 0)
-		return 0;
-	if (a->status == 409 || a->status == 412)
-		return err_set(e, ERR_EXISTS,
-		               "%s/%s: the tag %s is immutable and names another image",
-		               c->host->name, c->repo, ref->tag);
-	return call_refused(r, c, "push", what, a, e);
-}
-
-int registry_put_manifest(struct registry *r, const struct reference *ref,
-                          const struct descriptor *d, const void *body, struct err *e)
-{
-	struct host *h = host_get(r, ref->host);
-	AUTO(wanted_fini) struct wanted w;
-	AUTO_ANSWER a = HTTP_ANSWER_INIT;
-	AUTO_BUF type = BUF_INIT;
-	struct http_memory bytes;
-	char text[DIGEST_TEXT];
-	struct digest said;
-
-	/* By tag it is there by digest too. */
-	wanted_init(&w, "PUT", ref, h,
-	            *ref->tag ? ref->tag : digest_text(&d->digest, text));
-	buf_addf(&type, "Content-Type: %s", d->media_type);
-	strlist_add(&w.headers, type.s);
-	w.call.body = http_memory(&bytes, body, (size_t)d->size);
-	if (call_run(r, &w.call, &a, e) < 0)
-		return err_wrap(e, "put %s of %s/%s", w.what.s, h->name, ref->repo);
-	if (a.status / 100 != 2)
-		return put_refused(r, &w.call, w.what.s, ref, d, &a, e);
-	if (header_digest(&a, h, &(struct reference){ 0 }, &said, e) > 0 &&
-	    !digest_equal(&said, &d->digest))
-		return err_set(e, ERR_CORRUPT, "%s/%s stored %s as %s", h->name,
-		               ref->repo, DIGEST_STR(&d->digest), DIGEST_STR(&said));
-	return 0;
-}
-
 int registry_delete_manifest(struct registry *r, const struct reference *ref,
                              struct err *e)
 {
 	struct host *h = host_get(r, ref->host);
-	AUTO(wanted_fini) struct wanted w;
+	AUTO(manifest_call_fini) struct manifest_call w;
 	AUTO_ANSWER a = HTTP_ANSWER_INIT;
 	char name[DIGEST_TEXT];
 
-	wanted_init(&w, "DELETE", ref, h, digest_text(&ref->digest, name));
+	manifest_call_init(&w, "DELETE", ref, h, digest_text(&ref->digest, name));
 	if (call_run(r, &w.call, &a, e) < 0)
 		return err_wrap(e, "delete %s of %s/%s", w.what.s, h->name, ref->repo);
 	if (a.status / 100 == 2 || a.status == 404)

@@ -21,6 +21,7 @@ of the repository's name: a registry that people know ("ghcr/app"; PROFILES belo
   silent       the first GET of a manifest or blob has no answer
   warned       every answer has two Warnings: 299
   renew        a token is good for one write
+  throttled    GET of an index of referrers is 429, always
 
   tests/servers/scripted_registry.py --port PORT [--port-file FILE] [--log FILE]     PORT 0: any free one
 
@@ -160,7 +161,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if not good:
             return self.send(401)
         with lock:
-            value = "%s-%d" % (kind, len(tokens))
+            seen["tokens"] = seen.get("tokens", 0) + 1
+            value = "%s-%d" % (kind, seen["tokens"])
             tokens.add(value)
         fields = {"token": ["token"], "access_token": ["access_token"], "both": ["token", "access_token"]}
         answer = {name: value for name in fields[quirk["token"]]}
@@ -353,6 +355,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         known = tags.setdefault(self.repo, {})
         if self.command == "PUT":
             return self.put_manifest(name, known)
+        if self.kind == "throttled" and self.command == "GET" and name.startswith("sha256-"):
+            return self.send(429)
         digest = known.get(name, name)
         if (self.repo, digest) not in manifests:
             return self.refuse(404, "MANIFEST_UNKNOWN")
