@@ -334,9 +334,10 @@ static int return_cache(const struct chroot_place *c, const struct covered *x,
 	return 0;
 }
 
-static int uncover(const struct chroot_place *c, const struct covered *x, struct err *e)
+static int uncover(const struct chroot_place *c, const struct covered *x, bool alone,
+                   struct err *e)
 {
-	if (x->cache >= 0 && return_cache(c, x, e) < 0)
+	if (x->cache >= 0 && alone && return_cache(c, x, e) < 0)
 		return -1;
 	if (!x->saved)
 		return 0;
@@ -348,7 +349,7 @@ static int uncover(const struct chroot_place *c, const struct covered *x, struct
 	return 0;
 }
 
-int chroot_close(struct chroot_place *c, struct err *e)
+int chroot_close(struct chroot_place *c, bool alone, struct err *e)
 {
 	int rc = c->path ? kill_rest(c, e) : 0;
 
@@ -356,7 +357,7 @@ int chroot_close(struct chroot_place *c, struct err *e)
 		struct covered *x = &c->covered.at[i];
 
 		if (rc == 0)
-			rc = uncover(c, x, e);
+			rc = uncover(c, x, alone, e);
 		fd_close(&x->parent);
 		free(x->name);
 		free(x->saved);

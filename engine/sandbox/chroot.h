@@ -20,8 +20,10 @@ struct chroot_place {
 MUST_CHECK int chroot_open(struct chroot_place *c, const struct setup *setup,
                            struct strlist *stubs, struct err *e);
 
-/* Kills what is left of the command, and takes out what was put in; caches go back to
- * where they were. */
-MUST_CHECK int chroot_close(struct chroot_place *c, struct err *e);
+/* Kills what is left of the command, and takes out what was put in. Caches go back to
+ * where they were if nothing can be left: a process that hides from us (PR_SET_DUMPABLE)
+ * in a directory that is moved out of the root could walk on to ours. Else they are
+ * emptied. */
+MUST_CHECK int chroot_close(struct chroot_place *c, bool alone, struct err *e);
 
 #endif

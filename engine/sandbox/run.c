@@ -299,6 +299,17 @@ static void judge(struct run *r)
 		out->end = SANDBOX_TIMED_OUT;
 }
 
+/* The first process has ended all others, or nothing of the image has run. */
+static bool is_alone(struct run *r)
+{
+	bool over;
+	struct err e;
+
+	while (r->report >= 0 && hear(r, MSG_DONTWAIT, &over, &e) > 0)
+		continue;
+	return !r->started || r->ended || r->failed;
+}
+
 /* For both outputs, whatever ours are. Who has become another user may not open it anew,
  * but mostly has it for writing, too. */
 static int take_terminal(struct setup *setup, struct err *e)
@@ -353,7 +364,7 @@ static int run_all(struct run *r, struct setup *setup, struct err *e)
 	if (rc == 0)
 		rc = follow(r, e);
 	end_child(r, rc < 0);
-	if (setup->chroot && chroot_close(&r->place, rc < 0 ? &more : e) < 0)
+	if (setup->chroot && chroot_close(&r->place, is_alone(r), rc < 0 ? &more : e) < 0)
 		rc = -1;
 	prepared_fini(&p);
 	return rc;

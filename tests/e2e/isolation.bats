@@ -348,3 +348,38 @@ without_namespaces() {
 	equal "$(pgrep -f '^./busybox sleep 987126')" ""
 	nothing_is_left
 }
+
+@test "chroot: who hides in a cache and kills what watches it does not come out with the cache" {
+	needs_root
+	cat >hide.c <<-'EOC'
+		#include <fcntl.h>
+		#include <poll.h>
+		#include <signal.h>
+		#include <stdlib.h>
+		#include <sys/prctl.h>
+		#include <unistd.h>
+		int main(int argc, char **argv)
+		{
+			if (argc < 2)
+				return 0;
+			if (fork())
+				pause();
+			if (setsid() < 0 || fork())
+				return 0;
+			prctl(PR_SET_DUMPABLE, 0);
+			chdir("/cache");
+			kill(atoi(argv[1]), SIGKILL);
+			for (int i = 0; i < 40; i++, poll(NULL, 0, 50))
+				open("../../escaped", O_WRONLY | O_CREAT, 0600);
+			return 0;
+		}
+	EOC
+	cc -static -w -o imgmake-hides hide.c
+	in_chroot '"./imgmake-hides $PPID", inputs = { "imgmake-hides" }, cache = { "/cache" }'
+	fails 'ended by signal 9' chrooted build
+	wait_until eval '! ps -eo stat,comm | grep -v "^Z" | grep -q imgmake-hides'
+	[ ! -e "$IMGMAKE_STORE/escaped" ]
+	nothing_is_left
+	in_chroot '"ls /cache >/seen", cache = { "/cache" }'
+	ok chrooted build
+}
