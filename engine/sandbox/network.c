@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <net/if.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -57,6 +58,8 @@ static _Noreturn void pasta_main(const struct setup *s, int gate)
 		dup2(s->out, 1);
 		dup2(s->out, 2);
 	}
+	/* It takes a SIGPIPE that is ignored already for a failure. */
+	signal(SIGPIPE, SIG_DFL);
 	execve(s->pasta, (char *const *)argv, env);
 	exec_end(127);
 }

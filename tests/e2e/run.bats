@@ -152,6 +152,15 @@ layer_listing() {
 	equal "$(cat d/net)" lo
 }
 
+@test "a private network, on request" {
+	needs_root
+	{ command -v pasta && : <>/dev/net/tun; } >/dev/null 2>&1 || skip "no pasta, or no /dev/net/tun"
+	run_recipe '"ip -o link | cut -d: -f2", network = "private"'
+	ok imgmake
+	equal "$(grep '^x:  ' <<<"$stderr")" "x:  lo
+x:  eth0"
+}
+
 @test "files of the project and memory can be mounted, and leave nothing" {
 	mkdir data
 	echo hi >data/f
