@@ -188,19 +188,35 @@ static int own_table(struct scanned *s, struct err *e)
 	             : layer_toc_record(b->o.store, &l->diff_id, &l->toc, e);
 }
 
+/* 1: *s->table is filled; 0: it is empty, and that of `from` cannot be read. */
+static int read_table(struct scanned *s, const struct digest *blob, const char *from)
+{
+	struct build *b = s->n->build;
+	struct err why;
+
+	if (toc_get(b->o.store->blobs, blob, s->table, &why) == 0)
+		return 1;
+	toc_fini(s->table);
+	progress_warning(
+		b->o.progress,
+		"the table of contents of layer %s in the %s is damaged; it is made "
+		"anew",
+		DIGEST_STR(&s->l->blob.digest), from);
+	return 0;
+}
+
 /* 1: *s->table is filled. One that cannot be read is none: it is made anew. */
 static int find_table(struct scanned *s, struct err *e)
 {
 	struct store *store = s->n->build->o.store;
 	const struct digest *diff_id = &s->l->diff_id;
 	struct digest blob;
-	struct err odd;
 	int found = layer_toc_known(store, diff_id, &blob, e);
 
-	if (found < 0 || (found && toc_get(store->blobs, &blob, s->table, &odd) == 0))
+	if (found < 0 || (found && read_table(s, &blob, "store")))
 		return found;
 	if (!node_find_table(s->n, diff_id, &blob) ||
-	    toc_get(store->blobs, &blob, s->table, &odd) < 0)
+	    !read_table(s, &blob, "remote cache"))
 		return 0;
 	return layer_toc_record(store, diff_id, &blob, e) < 0 ? -1 : 1;
 }

@@ -186,6 +186,25 @@ upload_begun() {
 	equal "$(jq -r '.manifests[0].digest' back/index.json)" "$digest"
 }
 
+@test "a damaged table of contents of a base is noticed, and made anew in the same build" {
+	local f digest
+	recipe <<<"image 'x' { from = base '$BUSYBOX', copy { 'file', to = '/' } }"
+	echo one >file
+	imgmake
+	for f in "$IMGMAKE_STORE"/blobs/sha256/*; do
+		if zstd -dcq <"$f" 2>/dev/null | head -c 11 | grep -q imgmake-toc; then
+			chmod u+w "$f"
+			echo x >"$f"
+		fi
+	done
+	echo two >file
+	ok imgmake
+	contains "$stderr" '^imgmake: warning: the table of contents of layer sha256:.* in the store is damaged; it is made anew$'
+	equal "$(imgmake fsck --repair | grep -c 'its bytes')" 1   # that of the old copy, which nobody needed
+	digest=$(imgmake --json | jq -r '.[0].digest')
+	equal "$(imgmake --store "$DIR/other" --json 2>/dev/null | jq -r '.[0].digest')" "$digest"
+}
+
 @test "a truncated blob in the store is noticed, and made anew" {
 	big_image 3
 	local digest layer
