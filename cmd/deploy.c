@@ -121,6 +121,9 @@ static int ship_images(struct session *s, struct target *const *images, size_t n
 	/* What goes to the cache's registry need not go there twice. */
 	session_wait_remote(s);
 	ship_options_of(s, plan_only, &o);
+	for (size_t i = 0; plan_only && i < n; i++)
+		if (build_documents(s->build, images[i], e) < 0)
+			return -1;
 	for (size_t i = 0; i < n; i++)
 		list[i] = (struct deploy_image){ images[i]->name, images[i]->publish,
 			                         build_root(s->build, images[i]) };

@@ -93,3 +93,16 @@ int assemble_index(struct build *b, const struct target *t, bool write,
 	json_decref(ix.annotations);
 	return rc;
 }
+
+int build_documents(struct build *b, const struct target *t, struct err *e)
+{
+	struct descriptor index;
+	size_t n = 0;
+
+	if (!build_root(b, t))
+		return 0;
+	for (struct node *x = nodes_of(b, t); x; x = x->sibling, n++)
+		if (node_assemble(x, true, e) < 0)
+			return -1;
+	return n > 1 ? assemble_index(b, t, true, &index, e) : 0;
+}

@@ -16,7 +16,7 @@ struct where {
 	enum layout_kind kind;
 	char *path, *tag;
 	struct reference ref; /* of a registry */
-	bool not_here;        /* a dry run would have to bring it first: this */
+	bool not_here;        /* a dry run lacks it: this */
 	struct digest wanted;
 };
 
@@ -117,8 +117,6 @@ static int fetch_manifest(struct build *b, const struct reference *ref,
 	if (lane_back(was, registry_get_manifest(b->o.registry, &at, out, body, e), e) <
 	    0)
 		return -1;
-	if (b->o.dry_run)
-		return 0;
 	return blobs_put(b->o.store->blobs, body->s, body->len, NULL, e);
 }
 
@@ -184,11 +182,10 @@ static int fetch_registry(struct build *b, const struct node *n, struct where *w
 	    image_peek(b->o.store->blobs, &w->ref.digest, root, e) == 0 &&
 	    image_can_open(b->o.store->blobs, root, &n->platform))
 		return 0;
-	if (b->o.dry_run) {
-		w->not_here = true;
-		w->wanted = w->ref.digest;
-		return err_set(e, ERR_NOT_FOUND, "it has not been pulled yet");
-	}
+	/* A dry run keeps documents in memory; where it cannot have them, what stands on
+	 * the base counts as out of date. */
+	w->not_here = b->o.dry_run;
+	w->wanted = w->ref.digest;
 	if (fetch_manifest(b, &w->ref, &w->ref.digest, root, &body, e) < 0)
 		return -1;
 	if (media_class(root->media_type) == MEDIA_INDEX)
@@ -331,7 +328,7 @@ int base_plan(struct node *n, struct err *e)
 	if (where_read(&w, n, e) < 0)
 		return -1;
 	rc = base_read(n, &w, e);
-	if (rc < 0 && w.not_here)
+	if (rc < 0 && w.not_here && e->code != ERR_CANCELLED)
 		rc = wait_for_base(n, &w, e);
 	where_fini(&w);
 	return rc;

@@ -50,6 +50,7 @@ int build_new(struct build **out, const struct recipe *r, const struct build_opt
 	b->locks = -1;
 	pthread_mutex_init(&b->lock, NULL);
 	pthread_mutex_init(&b->shell, NULL);
+	pthread_cond_init(&b->scanned, NULL);
 	b->pool = pool_new(o->jobs);
 	b->layers = layers_memory_new();
 	b->cache = stat_cache_open(o->store->state);
@@ -84,6 +85,7 @@ void build_free(struct build *b)
 		free(b->tocs.at[i].value);
 	}
 	map_fini(&b->tocs);
+	map_fini(&b->scanning);
 	for (size_t i = 0; i < b->files.len; i++)
 		layer_files_free(b->files.at[i].value);
 	map_fini(&b->files);
@@ -95,6 +97,7 @@ void build_free(struct build *b)
 	jobserver_close(b->own_jobs);
 	pthread_mutex_destroy(&b->lock);
 	pthread_mutex_destroy(&b->shell);
+	pthread_cond_destroy(&b->scanned);
 	fd_close(&b->locks);
 	arena_fini(&b->arena);
 	free(b);

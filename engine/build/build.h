@@ -67,6 +67,9 @@ void build_free(struct build *b); /* NULL is fine */
  * make. */
 MUST_CHECK int build_plan(struct build *b, struct target *const *targets, size_t n,
                           struct err *e);
+/* After a plan of a dry run: the documents of images that are current, for build_root's
+ * user to read, in memory where the store lacks them. */
+MUST_CHECK int build_documents(struct build *b, const struct target *t, struct err *e);
 /* Makes what is stale, for targets that were planned. */
 MUST_CHECK int build_make(struct build *b, struct err *e);
 /* Runs the checks of `targets` (checks themselves, or images: all checks of them) on what

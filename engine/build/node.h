@@ -69,6 +69,8 @@ struct build {
 	struct arena arena;   /* of roots and failures; guarded by `lock` */
 	pthread_mutex_t lock; /* guards what follows, and the lock file */
 	struct map tocs;      /* hex diff ID → struct toc * */
+	struct map scanning;  /* hex diff ID → not NULL while its layer is read */
+	pthread_cond_t scanned;
 	struct map files;    /* the same → struct layer_files *, of those scanned now */
 	struct map contexts; /* target dir → struct context * */
 	struct map resolved; /* reference → itself, if locked by this build */

@@ -241,7 +241,6 @@ static int ask(void *self, size_t i, struct err *e)
 	struct build_remote *r = n->build->o.remote;
 	AUTO_BUF text = BUF_INIT;
 	struct err odd;
-	bool write = !n->build->o.dry_run;
 
 	if (r->get(r, REMOTE_RESULT, &n->plan_key, &text) == 0)
 		return 0;
@@ -256,9 +255,10 @@ static int ask(void *self, size_t i, struct err *e)
 	}
 	n->has_result = true;
 	n->status = STATUS_CURRENT;
-	if (write && result_save(n->build->o.store, &n->plan_key, &n->result, e) < 0)
+	if (!n->build->o.dry_run &&
+	    result_save(n->build->o.store, &n->plan_key, &n->result, e) < 0)
 		return -1;
-	return n->target->kind == TARGET_IMAGE ? node_assemble(n, write, e) : 0;
+	return n->target->kind == TARGET_IMAGE ? node_assemble(n, true, e) : 0;
 }
 
 static bool worth_asking(const struct node *n)

@@ -221,11 +221,49 @@ static int find_table(struct scanned *s, struct err *e)
 	return layer_toc_record(store, diff_id, &blob, e) < 0 ? -1 : 1;
 }
 
+/* One thread reads a layer, which may be a download; others wait for its table. True:
+ * the caller is to read it, and then to say that it has. Nobody changes lanes meanwhile.
+ */
+static bool begin_scan(struct build *b, const struct digest *diff_id)
+{
+	char hex[DIGEST_HEX + 1];
+	bool waited = false;
+
+	digest_hex(diff_id, hex);
+	pthread_mutex_lock(&b->lock);
+	while (map_get(&b->scanning, hex)) {
+		pthread_cond_wait(&b->scanned, &b->lock);
+		waited = true;
+	}
+	if (!waited)
+		map_put(&b->scanning, hex, b);
+	pthread_mutex_unlock(&b->lock);
+	return !waited;
+}
+
+static void end_scan(struct build *b, const struct digest *diff_id)
+{
+	char hex[DIGEST_HEX + 1];
+
+	pthread_mutex_lock(&b->lock);
+	map_put(&b->scanning, digest_hex(diff_id, hex), NULL);
+	pthread_cond_broadcast(&b->scanned);
+	pthread_mutex_unlock(&b->lock);
+}
+
 static int find_or_scan(struct scanned *s, struct err *e)
 {
-	int found = find_table(s, e);
+	struct build *b = s->n->build;
+	int rc;
 
-	return found < 0 ? -1 : found ? 0 : scan_layer(s, e);
+	do {
+		rc = find_table(s, e);
+		if (rc)
+			return rc < 0 ? -1 : 0;
+	} while (!begin_scan(b, &s->l->diff_id));
+	rc = scan_layer(s, e);
+	end_scan(b, &s->l->diff_id);
+	return rc;
 }
 
 static int load(const struct node *n, const struct layer *l, const struct toc **out,

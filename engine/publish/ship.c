@@ -62,6 +62,14 @@ static int each_job(struct ship *s, int (*fn)(void *job, struct err *e),
 	return batch_wait(s->batch, e);
 }
 
+static void expect_documents(struct job *j)
+{
+	const struct closure *c = j->item->image;
+
+	for (size_t i = 0; c && !j->present && i < c->documents.len; i++)
+		j->out->sent.bytes += c->documents.at[i].d.size;
+}
+
 static bool is_absent(const struct job *j)
 {
 	return !j->present && j->item->image;
@@ -80,6 +88,8 @@ static int run(struct ship *s, struct err *e)
 	if (ship_look(s, e) < 0 || each_job(s, decide, is_open, e) < 0 ||
 	    ship_blobs(s, e) < 0)
 		return -1;
+	for (size_t i = 0; s->o->plan_only && i < s->n; i++)
+		expect_documents(&s->jobs[i]);
 	if (s->o->plan_only)
 		return 0;
 	if (each_job(s, push_documents, is_absent, e) < 0)

@@ -51,7 +51,7 @@ struct deploy_repo {
 	bool has_root;          /* false: not built yet */
 	struct descriptor root; /* what the tags are set to */
 	/* Of a plan: what would be, as far as the image is built. Bytes sent hold
-	 * manifests, too. */
+	 * manifests, too, each once: tags come on top. */
 	struct deploy_amount sent, mounted, present;
 	struct deploy_tag *tags; /* in the order to publish */
 	size_t n_tags;

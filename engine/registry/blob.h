@@ -4,14 +4,17 @@
 /* Blobs on the wire, below the public calls. */
 #include "registry/call.h"
 
-/* A blob of the store as a request's body: any part of it, verified once all of it has
- * been read. */
+struct blob_stream;
+
+/* A blob of the store, or of another registry, as a request's body: any part of it,
+ * verified once all of it has been read. */
 struct blob_source {
 	struct http_source source;
 	struct blobs *store;
 	const struct descriptor *blob;
 	int fd;
-	int64_t start, end, at; /* the part, and where in the blob the next byte is */
+	struct blob_stream *stream; /* instead of the store; or NULL */
+	int64_t start, end, at;     /* the part, and where in the blob the next byte is */
 	struct hasher hash;
 	int64_t hashed; /* bytes from the front that the hash has seen; -1: it is over */
 	struct progress *progress;
@@ -23,6 +26,9 @@ struct blob_source {
 
 MUST_CHECK int blob_source_open(struct blob_source *s, struct blobs *store,
                                 const struct descriptor *blob, struct err *e);
+/* Of another registry. */
+void blob_source_stream(struct blob_source *s, struct blob_stream *from,
+                        const struct descriptor *blob, struct err *e);
 void blob_source_close(struct blob_source *s);
 /* Makes [start, end) the body of the next request. */
 struct http_source *blob_source_part(struct blob_source *s, int64_t start, int64_t end);
@@ -40,6 +46,12 @@ MUST_CHECK int upload_blob(struct registry *r, const struct reference *ref,
  * it does not tell. */
 int64_t upload_offset(const char *range);
 
+/* A blob's bytes from `start` on, as they come, to `take`; none of them are verified. */
+MUST_CHECK int download_pass(struct registry *r, const struct reference *ref,
+                             const struct descriptor *d, int64_t start,
+                             int (*take)(void *self, const void *data, size_t n,
+                                         struct err *e),
+                             void *self, struct err *e);
 /* "START-END/TOTAL" of a Content-Range: where it starts; -1: it is not one. */
 int64_t download_start(const char *content_range);
 

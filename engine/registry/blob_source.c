@@ -3,6 +3,7 @@
 
 #include "os/fd.h"
 #include "registry/blob.h"
+#include "registry/blob_stream.h"
 
 enum { SAY_EVERY = 1 << 20 };
 
@@ -16,6 +17,9 @@ static int verify(struct blob_source *s)
 	s->hashed = -1;
 	if (digest_equal(&got, &s->blob->digest))
 		return 0;
+	if (s->stream)
+		return err_set(s->e, ERR_CORRUPT, "expected %s, but the bytes are %s",
+		               DIGEST_STR(&s->blob->digest), DIGEST_STR(&got));
 	return blobs_rotten(s->store, &s->blob->digest, s->e);
 }
 
@@ -26,6 +30,19 @@ static void tell(struct blob_source *s, int64_t n)
 		progress_bytes(s->progress, NULL, s->what, s->at, s->blob->size);
 }
 
+static ssize_t read_some(struct blob_source *s, void *out, size_t n)
+{
+	ssize_t got;
+
+	if (s->stream)
+		return blob_stream_read(s->stream, s->at, out, n, s->e);
+	do
+		got = pread(s->fd, out, n, s->at);
+	while (got < 0 && errno == EINTR);
+	return got < 0 ? err_sys(s->e, "read blob %s", DIGEST_STR(&s->blob->digest))
+	               : got;
+}
+
 static ssize_t source_read(struct http_source *self, void *out, size_t n)
 {
 	struct blob_source *s = (struct blob_source *)self;
@@ -33,13 +50,14 @@ static ssize_t source_read(struct http_source *self, void *out, size_t n)
 
 	if ((int64_t)n > s->end - s->at)
 		n = (size_t)(s->end - s->at);
+	/* What is sent again ends where the hash goes on. */
+	if (s->at < s->hashed && (int64_t)n > s->hashed - s->at)
+		n = (size_t)(s->hashed - s->at);
 	if (n == 0)
 		return 0;
-	do
-		got = pread(s->fd, out, n, s->at);
-	while (got < 0 && errno == EINTR);
+	got = read_some(s, out, n);
 	if (got < 0)
-		return err_sys(s->e, "read blob %s", DIGEST_STR(&s->blob->digest));
+		return -1;
 	if (got == 0) {
 		blobs_discard(s->store, &s->blob->digest);
 		return err_set(s->e, ERR_CORRUPT,
@@ -75,6 +93,15 @@ static void source_tick(struct http_source *self)
 		s->tick(s->user);
 }
 
+static void begin(struct blob_source *s)
+{
+	s->source.read = source_read;
+	s->source.rewind = source_rewind;
+	s->source.tick = source_tick;
+	hasher_init(&s->hash);
+	s->hashed = 0;
+}
+
 int blob_source_open(struct blob_source *s, struct blobs *store,
                      const struct descriptor *blob, struct err *e)
 {
@@ -91,12 +118,15 @@ int blob_source_open(struct blob_source *s, struct blobs *store,
 		               DIGEST_STR(&blob->digest), (long long)size,
 		               (long long)blob->size);
 	}
-	s->source.read = source_read;
-	s->source.rewind = source_rewind;
-	s->source.tick = source_tick;
-	hasher_init(&s->hash);
-	s->hashed = 0;
+	begin(s);
 	return 0;
+}
+
+void blob_source_stream(struct blob_source *s, struct blob_stream *from,
+                        const struct descriptor *blob, struct err *e)
+{
+	*s = (struct blob_source){ .stream = from, .blob = blob, .fd = -1, .e = e };
+	begin(s);
 }
 
 void blob_source_close(struct blob_source *s)

@@ -29,6 +29,7 @@ int registry_new(struct registry **out, const struct registry_options *o, struct
 	pthread_mutex_init(&r->lock, NULL);
 	r->http.stall_s = o->stall_s;
 	r->store = o->store;
+	sem_init(&r->streams, 0, o->connections > 1 ? (unsigned)o->connections / 2 : 4);
 	r->progress = o->progress;
 	r->credentials = credentials_new(o->progress);
 	copy_list(&r->mirrors, &o->mirrors);
@@ -47,6 +48,7 @@ void registry_free(struct registry *r)
 	strlist_fini(&r->mirrors);
 	http_close(&r->http);
 	pthread_mutex_destroy(&r->lock);
+	sem_destroy(&r->streams);
 	free(r);
 }
 

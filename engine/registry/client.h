@@ -87,8 +87,8 @@ MUST_CHECK int registry_fetch_followed(struct registry *r, const struct referenc
 enum push_outcome { PUSH_PRESENT, PUSH_MOUNTED, PUSH_SENT };
 /* Makes the blob exist in ref's repository: HEAD, then mount from one of `from`
  * (repositories of the same host, may be empty), then upload from the store, where it is
- * verified as it goes out. A blob that the store lacks is asked of `origin` (may be
- * NULL), a repository of any host that has it. */
+ * verified as it goes out. A blob that the store lacks is streamed from `origin`
+ * (may be NULL), a repository of any host that has it. */
 MUST_CHECK int registry_push_blob(struct registry *r, const struct reference *ref,
                                   const struct descriptor *d, const struct strlist *from,
                                   const struct reference *origin, struct blobs *store,

@@ -15,7 +15,10 @@ struct fetch {
 	const struct descriptor *blob; /* NULL: any bytes, up to `limit` */
 	int64_t limit;
 	struct blobs *store;
-	struct blob_writer w;
+	struct blob_writer w; /* its size is where we are, also when */
+	int (*pass)(void *self, const void *data, size_t n, struct err *e);
+	void *passed_to; /* the bytes go there instead; NULL */
+	int64_t from;
 	struct blob_follow *follow; /* who reads along, or NULL */
 	bool started;               /* this answer's first bytes have come */
 	bool resumed;               /* the bytes are of several answers */
@@ -44,6 +47,16 @@ static int start(struct fetch *f, const struct http_answer *a, struct err *e)
 	return 0;
 }
 
+static int keep(struct fetch *f, const char *bytes, size_t n, struct err *e)
+{
+	if (!f->pass)
+		return blob_write(&f->w, bytes, n, e);
+	if (f->pass(f->passed_to, bytes, n, e) < 0)
+		return -1;
+	f->w.size += (int64_t)n;
+	return 0;
+}
+
 static int take(struct http_sink *self, const struct http_answer *a, const void *data,
                 size_t n, struct err *e)
 {
@@ -63,7 +76,7 @@ static int take(struct http_sink *self, const struct http_answer *a, const void 
 	if (f->w.size + (int64_t)n > f->limit)
 		return err_set(e, f->blob ? ERR_CORRUPT : ERR_LIMIT,
 		               "it is larger than %lld bytes", (long long)f->limit);
-	if (n && blob_write(&f->w, bytes, n, e) < 0)
+	if (n && keep(f, bytes, n, e) < 0)
 		return -1;
 	blob_follow_grow(f->follow, f->w.size);
 	if (f->w.size / SAY_EVERY != before / SAY_EVERY)
@@ -74,6 +87,10 @@ static int take(struct http_sink *self, const struct http_answer *a, const void 
 
 static int begin(struct fetch *f, struct err *e)
 {
+	if (f->pass) {
+		f->w.size = f->from;
+		return 0;
+	}
 	if (blob_begin(&f->w, f->store, e) < 0)
 		return -1;
 	blob_follow_begin(f->follow, f->w.fd);
@@ -82,6 +99,8 @@ static int begin(struct fetch *f, struct err *e)
 
 static int restart(struct fetch *f, struct err *e)
 {
+	if (f->pass)
+		return err_set(e, ERR_CORRUPT, "%s: what follows cannot be had", f->what);
 	blob_abort(&f->w);
 	f->resumed = false;
 	return begin(f, e);
@@ -170,6 +189,10 @@ static int fetch_once(struct fetch *f, struct call *c, struct digest *got, int64
 	if (begin(f, e) < 0)
 		return -1;
 	rc = receive(f, c, e);
+	if (f->pass) {
+		f->from = f->w.size; /* for the next one that is asked */
+		return rc;
+	}
 	if (rc == 0) {
 		*size = f->w.size;
 		rc = blob_commit(&f->w, f->blob ? &f->blob->digest : NULL, got, e);
@@ -198,11 +221,29 @@ static int fetch_from(void *self, const struct reference *ref, struct host *h,
 	f->resumed = false;
 	rc = fetch_once(f, &c, NULL, &size, e);
 	/* Pieced together from answers that differed: once more, in one piece. */
-	if (rc < 0 && e->code == ERR_CORRUPT && f->resumed)
+	if (rc < 0 && e->code == ERR_CORRUPT && f->resumed && !f->pass)
 		rc = fetch_once(f, &c, NULL, &size, e);
 	return rc < 0 ? err_wrap(e, "pull %.19s from %s/%s", DIGEST_STR(&f->blob->digest),
 	                         h->name, ref->repo)
 	              : 0;
+}
+
+int download_pass(struct registry *r, const struct reference *ref,
+                  const struct descriptor *d, int64_t start,
+                  int (*pass)(void *self, const void *data, size_t n, struct err *e),
+                  void *self, struct err *e)
+{
+	struct fetch f = { .sink = { take },
+		           .r = r,
+		           .blob = d,
+		           .limit = d->size,
+		           .pass = pass,
+		           .passed_to = self,
+		           .from = start,
+		           .what = DIGEST_STR(&d->digest) };
+
+	f.w.fd = -1;
+	return mirror_try(r, ref, fetch_from, &f, e);
 }
 
 int registry_fetch_blob(struct registry *r, const struct reference *ref,

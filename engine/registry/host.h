@@ -4,6 +4,7 @@
 /* What has been learnt of one registry, shared by all threads, and the state of the
  * client as a whole. */
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 
 #include "base/map.h"
@@ -47,6 +48,8 @@ struct registry {
 	struct strlist mirrors;
 	struct store *store;
 	atomic_llong retries;
+	sem_t streams; /* blobs on their way from registry to registry: few enough that
+	                * downloads and uploads never wait for each other's connections */
 	pthread_mutex_t lock; /* of what follows */
 	struct map hosts;
 	int waiting; /* requests that are held back, since when, and before that */

@@ -1,7 +1,9 @@
 /* Making a blob exist in a repository: look, mount, upload. */
+#include <errno.h>
 #include <string.h>
 
 #include "registry/blob.h"
+#include "registry/blob_stream.h"
 #include "registry/url.h"
 
 int blob_exists(struct registry *r, struct host *h, const char *repo,
@@ -126,26 +128,47 @@ static int mount_any(struct push *p, const struct strlist *from)
 	return rc;
 }
 
-static int send(struct push *p, const struct reference *origin, struct blobs *store)
+static int send_source(struct push *p, struct blob_source *s)
 {
 	AUTO_BUF what = BUF_INIT;
+	int rc;
+
+	buf_addf(&what, "push %s/%s %.19s", p->ref->host, p->ref->repo,
+	         DIGEST_STR(&p->blob->digest));
+	s->progress = p->r->progress;
+	s->what = what.s;
+	progress_begin(s->progress, NULL, what.s, p->blob->size);
+	rc = upload_blob(p->r, p->ref, s, STEAL(p->session), p->e);
+	progress_end(s->progress, NULL, what.s, rc < 0 ? s->at : p->blob->size);
+	blob_source_close(s);
+	return rc;
+}
+
+/* Bytes only pass through: they are not ours to keep. */
+static int stream(struct push *p, const struct reference *origin)
+{
+	struct blob_stream *from = blob_stream_new(p->r, origin, p->blob);
 	struct blob_source s;
 	int rc;
 
-	if (origin && !blobs_has(store, &p->blob->digest, NULL) &&
-	    registry_fetch_blob(p->r, origin, p->blob, store, p->e) < 0)
-		return -1;
+	while (sem_wait(&p->r->streams) < 0 && errno == EINTR)
+		;
+	blob_source_stream(&s, from, p->blob, p->e);
+	rc = send_source(p, &s);
+	blob_stream_free(from);
+	sem_post(&p->r->streams);
+	return rc;
+}
+
+static int send(struct push *p, const struct reference *origin, struct blobs *store)
+{
+	struct blob_source s;
+
+	if (origin && !blobs_has(store, &p->blob->digest, NULL))
+		return stream(p, origin);
 	if (blob_source_open(&s, store, p->blob, p->e) < 0)
 		return -1;
-	buf_addf(&what, "push %s/%s %.19s", p->ref->host, p->ref->repo,
-	         DIGEST_STR(&p->blob->digest));
-	s.progress = p->r->progress;
-	s.what = what.s;
-	progress_begin(s.progress, NULL, what.s, p->blob->size);
-	rc = upload_blob(p->r, p->ref, &s, STEAL(p->session), p->e);
-	progress_end(s.progress, NULL, what.s, rc < 0 ? s.at : p->blob->size);
-	blob_source_close(&s);
-	return rc;
+	return send_source(p, &s);
 }
 
 static int push(struct push *p, const struct strlist *from,

@@ -66,6 +66,7 @@ void blob_follow_end(struct blob_follow *f)
 		return;
 	pthread_mutex_lock(&f->lock);
 	f->ended = true;
+	f->again |= !f->begun; /* it was there already */
 	pthread_cond_signal(&f->moved);
 	pthread_mutex_unlock(&f->lock);
 }

@@ -13,6 +13,7 @@
 #include "os/fd.h"
 #include "os/file.h"
 #include "os/lock.h"
+#include "store/scratch.h"
 
 struct blobs {
 	int store;
@@ -20,6 +21,7 @@ struct blobs {
 	int tmp;
 	int rotten;
 	bool read_only;
+	struct scratch *scratch; /* of a store that is read only: what comes in */
 	atomic_uint serial;
 	atomic_llong added;
 };
@@ -49,8 +51,10 @@ int blobs_open(struct blobs **out, int store_dir, bool read_only, struct err *e)
 	b->store = store_dir;
 	b->tmp = b->rotten = -1;
 	b->dir = open_dir(store_dir, "blobs/sha256", !read_only, e);
-	if (read_only)
+	if (read_only) {
+		b->scratch = scratch_new();
 		return 0;
+	}
 	if (b->dir >= 0)
 		b->tmp = open_dir(store_dir, "tmp", true, e);
 	if (b->tmp >= 0)
@@ -69,6 +73,7 @@ void blobs_close(struct blobs *b)
 	fd_close(&b->dir);
 	fd_close(&b->tmp);
 	fd_close(&b->rotten);
+	scratch_free(b->scratch);
 	free(b);
 }
 
@@ -92,6 +97,8 @@ bool blobs_has(struct blobs *b, const struct digest *d, int64_t *size)
 	char hex[DIGEST_HEX + 1];
 	struct stat st;
 
+	if (b->scratch && scratch_has(b->scratch, d, size))
+		return true;
 	if (b->dir < 0 ||
 	    fstatat(b->dir, digest_hex(d, hex), &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return false;
@@ -109,6 +116,12 @@ static int open_blob(struct blobs *b, const struct digest *d, struct stat *st,
 	int fd;
 
 	digest_hex(d, hex);
+	if (b->scratch && scratch_has(b->scratch, d, NULL)) {
+		fd = scratch_get(b->scratch, d, e);
+		if (fd >= 0 && fstat(fd, st) < 0)
+			st->st_size = 0;
+		return fd;
+	}
 	if (b->dir < 0)
 		return err_set(e, ERR_NOT_FOUND, "blob sha256:%s is not in the store",
 		               hex);
@@ -214,8 +227,13 @@ int blobs_verify(struct blobs *b, const struct digest *d, struct err *e)
 int blob_begin(struct blob_writer *w, struct blobs *b, struct err *e)
 {
 	*w = (struct blob_writer){ .store = b, .fd = -1 };
-	if (b->read_only)
-		return err_set(e, ERR_DENIED, "the store is open for reading only");
+	if (b->scratch) {
+		w->fd = scratch_begin(e);
+		if (w->fd < 0)
+			return -1;
+		hasher_init(&w->hash);
+		return 0;
+	}
 	snprintf(w->name, sizeof(w->name), "blob.%d.%u", (int)getpid(),
 	         atomic_fetch_add(&b->serial, 1));
 	w->fd = openat(b->tmp, w->name,
@@ -239,7 +257,8 @@ void blob_abort(struct blob_writer *w)
 {
 	if (w->fd < 0)
 		return;
-	unlinkat(w->store->tmp, w->name, 0);
+	if (*w->name)
+		unlinkat(w->store->tmp, w->name, 0);
 	fd_close(&w->fd);
 	hasher_drop(&w->hash);
 }
@@ -275,8 +294,10 @@ int blob_commit(struct blob_writer *w, const struct digest *expect, struct diges
 		rc = err_set(e, ERR_CORRUPT, "expected %s, but the bytes are %s",
 		             DIGEST_STR(expect), DIGEST_STR(&d));
 	else
-		rc = name_blob(w, &d, e);
-	unlinkat(w->store->tmp, w->name, 0);
+		rc = w->store->scratch ? scratch_add(w->store->scratch, &d, w->fd, e)
+		                       : name_blob(w, &d, e);
+	if (*w->name)
+		unlinkat(w->store->tmp, w->name, 0);
 	fd_close(&w->fd);
 	if (got)
 		*got = d;

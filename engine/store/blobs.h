@@ -15,7 +15,8 @@ enum { BLOB_USE_GRAIN = 30 * 60 };
 
 struct blobs;
 
-/* `store_dir` is borrowed. A store that is read only says nothing of what it uses. */
+/* `store_dir` is borrowed. A store that is read only says nothing of what it uses; what
+ * comes in stays in memory, is for documents, and forgotten in the end. */
 MUST_CHECK int blobs_open(struct blobs **out, int store_dir, bool read_only,
                           struct err *e);
 void blobs_close(struct blobs *b);
@@ -45,7 +46,7 @@ struct blob_writer {
 	int fd;
 	struct hasher hash;
 	int64_t size;
-	char name[40]; /* of the temporary file */
+	char name[40]; /* of the temporary file; "": it has none */
 	bool first;    /* another one follows, whose commit syncs both names */
 };
 
