@@ -53,6 +53,10 @@ int64_t stamp_now(void);
 
 /* The file system that `fd` is on stamps each change by this kernel's clock. */
 bool stamp_trusted(int fd);
+/* Tells file systems apart that come after each other under one device number, as images
+ * do that are mounted at one loop device: they may have been made with the same times and
+ * inodes, which no change between them has stamped. `dev` is st_dev. */
+uint64_t stamp_instance(int fd, uint64_t dev);
 /* No store can change the file, which is open for reading only, from now on without
  * stamping it. To be asked before it is read. */
 bool stamp_unwritten(int fd);

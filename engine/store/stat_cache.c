@@ -14,11 +14,11 @@
 
 /* A record: head, files sorted by name, then texts that end in NUL; offsets are from the
  * record's start. LMDB aligns nothing. */
-enum { VERSION = 1, DEVICES_MAX = 16 };
+enum { VERSION = 2, DEVICES_MAX = 16 };
 
 struct __attribute__((packed)) head {
 	uint32_t version, n;
-	uint64_t boot;
+	uint64_t boot, instance;
 	uint64_t dev, ino;
 	int64_t now;   /* the cache's when it was written */
 	uint32_t path; /* offset */
@@ -36,12 +36,13 @@ struct stat_dir {
 };
 
 struct note {
+	uint64_t instance;
 	struct stat_place at;
 	struct stat_news news;
 };
 
 struct device {
-	uint64_t dev;
+	uint64_t dev, instance;
 	bool trusted;
 };
 
@@ -126,7 +127,7 @@ static bool is_sound(const struct stat_dir *d, size_t size)
 }
 
 static const struct stat_dir *load(const struct stat_cache *c, struct state_view *v,
-                                   const struct stat_place *at)
+                                   const struct stat_place *at, uint64_t instance)
 {
 	struct key k = { at->dev, at->ino };
 	const struct stat_dir *d;
@@ -137,7 +138,8 @@ static const struct stat_dir *load(const struct stat_cache *c, struct state_view
 	if (state_view_get(v, STATE_FILES, &k, sizeof(k), &data, &n, &e) <= 0)
 		return NULL;
 	d = data;
-	return is_sound(d, n) && d->head.boot == c->boot && d->head.dev == at->dev &&
+	return is_sound(d, n) && d->head.boot == c->boot &&
+	                       d->head.instance == instance && d->head.dev == at->dev &&
 	                       d->head.now <= c->now
 	               ? d
 	               : NULL;
@@ -152,26 +154,32 @@ static const struct device *find_device(const struct stat_cache *c, uint64_t dev
 	return NULL;
 }
 
-static bool is_trusted(struct stat_cache *c, int fd, uint64_t dev)
+static struct device device_of(struct stat_cache *c, int fd, uint64_t dev)
 {
 	const struct device *known = find_device(c, dev);
-	struct device d = { dev, known ? known->trusted : stamp_trusted(fd) };
+	struct device d = { .dev = dev };
 
-	if (!known && c->n_devices < DEVICES_MAX)
+	if (known)
+		return *known;
+	d.trusted = stamp_trusted(fd);
+	d.instance = d.trusted ? stamp_instance(fd, dev) : 0;
+	if (c->n_devices < DEVICES_MAX)
 		c->devices[c->n_devices++] = d;
-	return d.trusted;
+	return d;
 }
 
 const struct stat_dir *stat_cache_dir(struct stat_cache *c, int fd,
                                       const struct stat_place *at)
 {
 	const struct stat_dir *d = NULL;
+	struct device on;
 	struct err e;
 
 	pthread_mutex_lock(&c->lock);
-	if (is_trusted(c, fd, at->dev) && !c->blind &&
+	on = device_of(c, fd, at->dev);
+	if (on.trusted && !c->blind &&
 	    (c->view || state_view_open(&c->view, c->state, &e) == 0))
-		d = load(c, c->view, at);
+		d = load(c, c->view, at, on.instance);
 	pthread_mutex_unlock(&c->lock);
 	return d;
 }
@@ -230,12 +238,13 @@ bool stat_cache_wants(const struct stat_cache *c, const struct stat_place *at,
 void stat_cache_learn(struct stat_cache *c, const struct stat_place *at,
                       const struct stat_news *news)
 {
-	struct note n = { *at, *news };
+	struct note n = { .at = *at, .news = *news };
 	const struct device *d;
 
 	pthread_mutex_lock(&c->lock);
 	d = find_device(c, at->dev);
 	if (d && d->trusted) {
+		n.instance = d->instance;
 		n.at.path = arena_strdup(&c->arena, at->path);
 		n.news.name = arena_strdup(&c->arena, news->name);
 		if (news->link)
@@ -350,13 +359,16 @@ static void merge(struct writing *w, const struct note *notes, size_t n,
 		keep_file(w, old, f++, dir);
 }
 
-static void finish(struct writing *w, const struct stat_cache *c,
-                   const struct stat_place *at, struct buf *out)
+static void finish(struct writing *w, const struct stat_cache *c, const struct note *of,
+                   struct buf *out)
 {
+	const struct stat_place *at = &of->at;
+
 	uint32_t texts = (uint32_t)(sizeof(struct head) + w->files.len);
 	struct head h = { .version = VERSION,
 		          .n = w->n,
 		          .boot = c->boot,
+		          .instance = of->instance,
 		          .dev = at->dev,
 		          .ino = at->ino,
 		          .now = c->now,
@@ -377,8 +389,8 @@ static void make_record(const struct stat_cache *c, struct state_view *v,
 {
 	struct writing w = { .files = BUF_INIT, .texts = BUF_INIT };
 
-	merge(&w, notes, n, load(c, v, &notes->at));
-	finish(&w, c, &notes->at, out);
+	merge(&w, notes, n, load(c, v, &notes->at, notes->instance));
+	finish(&w, c, notes, out);
 	buf_fini(&w.files);
 	buf_fini(&w.texts);
 }

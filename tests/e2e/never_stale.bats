@@ -478,3 +478,32 @@ packing_begun() {
 	equal "$(content again a)" "done"
 	store_is_whole
 }
+
+# image FILE CONTENT: an ext4 image with that in /f, made without a trace of when.
+image() {
+	mkdir -p tree
+	printf %s "$2" >tree/f
+	touch -d 2020-01-01 tree/f tree
+	mke2fs -q -t ext4 -U 11111111-1111-1111-1111-111111111111 \
+		-E hash_seed=22222222-2222-2222-2222-222222222222 -d tree "$1" 8M
+	debugfs -w -R 'set_inode_field /f ctime 20200101' "$1" 2>/dev/null
+}
+
+@test "another file system under the same device number, with the same stamps" {
+	needs_root
+	command -v mke2fs debugfs >/dev/null || skip "e2fsprogs is not installed"
+	image a A
+	image b B
+	mkdir m
+	mount -o loop,ro a m || skip "no loop devices here"
+	recipe <<<'image "x" { from = "scratch", copy { "m/f", to = "/" } }'
+	imgmake
+	local was
+	was=$(stat -c '%d %i %s %Y %Z' m/f)
+	umount m
+	mount -o loop,ro b m
+	[ "$(stat -c '%d %i %s %Y %Z' m/f)" = "$was" ] || skip "another loop device was taken"
+	go imgmake -q
+	[ "$status" = 1 ]
+	umount m
+}

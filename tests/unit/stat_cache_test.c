@@ -222,11 +222,19 @@ static void forge(struct forgery *f)
 }
 
 /* Offsets of the record's head, see stat_cache.c. */
-enum { AT_VERSION = 0, AT_COUNT = 7, AT_BOOT = 8, AT_NOW = 32 + 6, AT_PATH = 43 };
+enum {
+	AT_VERSION = 0,
+	AT_COUNT = 7,
+	AT_BOOT = 8,
+	AT_INSTANCE = 16,
+	AT_NOW = 40 + 6,
+	AT_PATH = 51
+};
 
 static void stat_cache_ignores_records_that_cannot_count(void **state)
 {
-	static const size_t at[] = { AT_VERSION, AT_COUNT, AT_BOOT, AT_NOW, AT_PATH };
+	static const size_t at[] = { AT_VERSION,  AT_COUNT, AT_BOOT,
+		                     AT_INSTANCE, AT_NOW,   AT_PATH };
 	struct place *p = *state;
 	struct stat_news n = news(p, "b", "1");
 
