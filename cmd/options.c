@@ -19,10 +19,14 @@ static const char *const debug_modes[] = { "explain", NULL };
 
 static const struct opt common[] = {
 	{ 'C', "directory", "DIR", "change to DIR first", LIST(directories), 0 },
-	{ 'f', "file", "FILE", "read FILE instead of ./Imagefile", TEXT(file),
+	{ 'f', "file", "FILE",
+	  "read FILE, an Imagefile or Dockerfile, instead of ./Imagefile", TEXT(file),
 	  TAKES_PROJECT },
 	{ 0, "platform", "OS/ARCH", "build for this platform (may be repeated)",
 	  LIST(platforms), TAKES_PROJECT | TAKES_PLATFORM },
+	{ 0, "build-context", "NAME=DIR",
+	  "what a Dockerfile means by NAME; also NAME=docker-image://REF (may be repeated)",
+	  PAIRS(contexts), TAKES_PROJECT },
 	{ 0, "lock", "MODE", "move the pins to today's digests, or refuse what has none",
 	  CHOICE(lock, lock_modes), TAKES_PROJECT },
 	{ 0, "no-host", NULL, "refuse rules that run on the host", FLAG(no_host),
@@ -474,6 +478,7 @@ void options_fini(struct options *o)
 	strlist_fini(&o->mirrors);
 	strlist_fini(&o->insecure);
 	strlist_fini(&o->platforms);
+	strlist_fini(&o->contexts);
 	strlist_fini(&o->tag_aliases);
 	strlist_fini(&o->tag_variants);
 }

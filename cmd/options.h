@@ -46,6 +46,7 @@ struct options {
 	struct strlist insecure;
 	struct strlist platforms;
 	const char *max_size, *max_age;                     /* gc, cache */
+	struct strlist contexts;                            /* NAME=DIR, … */
 	bool repair;                                        /* fsck */
 	bool all;                                           /* gc */
 	int lock;                                           /* enum lock_mode */

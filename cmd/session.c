@@ -64,28 +64,54 @@ void session_interrupt(void)
 	process_interrupt_all();
 }
 
-static int read_recipe(struct session *s, struct err *e)
+/* "NAME=VALUE": the list is ours, and put back by join_pairs. */
+static struct pair *split_pairs(const struct strlist *l)
+{
+	struct pair *pairs = mem_alloc((l->len + 1) * sizeof(*pairs));
+
+	for (size_t i = 0; i < l->len; i++) {
+		char *eq = strchr(l->at[i], '=');
+
+		*eq = '\0';
+		pairs[i] = (struct pair){ l->at[i], eq + 1 };
+	}
+	return pairs;
+}
+
+static void join_pairs(struct pair *pairs, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		((char *)pairs[i].value)[-1] = '=';
+}
+
+static int evaluate(struct session *s, struct err *e)
 {
 	const struct options *o = s->options;
-	const char *names[64];
-	AUTO_FREE struct pair *pairs = mem_alloc((o->variables.len + 1) * sizeof(*pairs));
+	AUTO_FREE struct pair *variables = split_pairs(&o->variables);
+	AUTO_FREE struct pair *contexts = split_pairs(&o->contexts);
 	struct eval_options eval = { .file = o->file,
-		                     .overrides = pairs,
+		                     .overrides = variables,
 		                     .n_overrides = o->variables.len,
+		                     .contexts = contexts,
+		                     .n_contexts = o->contexts.len,
+		                     .platforms = (const char *const *)o->platforms.at,
+		                     .n_platforms = o->platforms.len,
 		                     .progress = terminal_progress(s->terminal) };
-	size_t n = 0;
 	int rc;
 
-	for (size_t i = 0; i < o->variables.len; i++) {
-		char *eq = strchr(o->variables.at[i], '=');
-
-		*eq = '\0'; /* the list is ours; put back below */
-		pairs[i] = (struct pair){ o->variables.at[i], eq + 1 };
-	}
+	eval.n_configs = base_configs_get(s->configs, &eval.configs);
 	rc = eval_recipe(&s->recipe, &eval, e);
-	for (size_t i = 0; i < o->variables.len; i++)
-		((char *)pairs[i].value)[-1] = '=';
-	if (rc < 0)
+	join_pairs(variables, o->variables.len);
+	join_pairs(contexts, o->contexts.len);
+	return rc;
+}
+
+static int read_recipe(struct session *s, struct err *e)
+{
+	const char *names[64];
+	size_t n = 0;
+
+	if (evaluate(s, e) < 0)
 		return -1;
 	for (const struct command *c = commands; c->name && n < ARRAY_LEN(names) - 1; c++)
 		names[n++] = c->name;
@@ -255,6 +281,28 @@ static int open_build(struct session *s, struct err *e)
 	return 0;
 }
 
+/* Dockerfiles mean something else on another base: they are evaluated again when it is
+ * known, which may name further bases. */
+static int learn_bases(struct session *s, struct err *e)
+{
+	enum { ROUNDS = 20 };
+	int news = 0;
+
+	for (int i = 0; i < ROUNDS; i++) {
+		news = session_look_at_bases(s, e);
+		if (news <= 0)
+			return news;
+		set_current(NULL, s->registry);
+		build_free(s->build);
+		s->build = NULL;
+		recipe_free(s->recipe);
+		s->recipe = NULL;
+		if (read_recipe(s, e) < 0 || session_rebuild(s, e) < 0)
+			return -1;
+	}
+	return err_set(e, ERR_LIMIT, "bases name further bases without end");
+}
+
 static bool has_imagefile(const struct options *o)
 {
 	return o->file || access("Imagefile", F_OK) == 0;
@@ -282,7 +330,7 @@ int session_open(struct session *s, const struct options *o, struct terminal *t,
 		progress_warning(terminal_progress(t),
 		                 "--shell-on-fail: standard input is no terminal, so no "
 		                 "shell will be opened");
-	return open_build(s, e);
+	return open_build(s, e) < 0 ? -1 : learn_bases(s, e);
 }
 
 void session_close(struct session *s)
@@ -294,9 +342,9 @@ void session_close(struct session *s)
 	jobserver_close(s->jobs);
 	registry_free(s->registry);
 	store_close(&s->store);
-	if (s->recipe)
-		lockfile_fini(&s->lock);
+	lockfile_fini(&s->lock);
 	recipe_free(s->recipe);
+	base_configs_free(s->configs);
 	strlist_fini(&s->touched);
 	strlist_fini(&s->old);
 	secrets_fini(&s->secrets);
@@ -355,6 +403,10 @@ int session_find_target(struct session *s, const char *word, struct target **out
 	AUTO_BUF below = BUF_INIT;
 	struct err ignored;
 
+	if (!strcmp(word, "default") && r->n_defaults == 1) {
+		*out = r->defaults[0];
+		return 0;
+	}
 	if (*r->dir) {
 		buf_addf(&below, "%s/%s", r->dir, word);
 		if (recipe_find(r, below.s, out, &ignored) == 0)

@@ -9,11 +9,13 @@
 #include "build/secrets.h"
 #include "cmd/options.h"
 #include "cmd/terminal.h"
+#include "lua/eval.h"
 
 struct session {
 	const struct options *options;
 	struct terminal *terminal;
 	struct recipe *recipe;
+	struct base_configs *configs; /* of bases, for evaluation; or NULL */
 	struct store store;
 	struct lockfile lock;
 	struct registry *registry;
@@ -46,6 +48,14 @@ void session_close(struct session *s);
 int session_fail(struct session *s, const struct err *e);
 /* Closes, and gives `status`, or 2 if standard output could not be written. */
 int session_end(struct session *s, int status);
+
+/* session_bases.c: what evaluation has to know of bases. */
+struct base_configs;
+size_t base_configs_get(const struct base_configs *c, const struct eval_config **out);
+void base_configs_free(struct base_configs *c); /* NULL is fine */
+/* Looks up the configurations that evaluation asked for, of bases that the targets need;
+ * 1: there are new ones, so that it has to be done again. */
+MUST_CHECK int session_look_at_bases(struct session *s, struct err *e);
 
 /* "x" is what the Imagefile that was read calls x, also where the project's root is
  * further up. */

@@ -1,5 +1,7 @@
 /* Loading chunks, and what recipes ask about themselves. */
+#include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -175,6 +177,104 @@ static int l_environment(lua_State *L)
 	return 1;
 }
 
+/* A directory relative to the root, or absolute where it is not below. */
+static void push_directory(lua_State *L, const struct pair *given)
+{
+	const char *root = eval_of(L)->recipe->root;
+	char real[PATH_MAX];
+	size_t n = strcmp(root, "/") ? strlen(root) : 0;
+
+	if (!realpath(given->value, real))
+		luaL_error(L, "--build-context %s=%s: %s", given->key, given->value,
+		           strerror(errno));
+	if (path_below(real, root))
+		lua_pushstring(L, real[n] ? real + n + 1 : "");
+	else
+		lua_pushstring(L, real);
+}
+
+/* build_contexts() -> { NAME = "SCHEME://…" or a directory } of the command line */
+static int l_build_contexts(lua_State *L)
+{
+	const struct eval_options *o = eval_of(L)->options;
+
+	lua_newtable(L);
+	for (size_t i = 0; i < o->n_contexts; i++) {
+		if (strstr(o->contexts[i].value, "://"))
+			lua_pushstring(L, o->contexts[i].value);
+		else
+			push_directory(L, &o->contexts[i]);
+		lua_setfield(L, -2, o->contexts[i].key);
+	}
+	return 1;
+}
+
+/* platforms() -> { "linux/arm64", ... } as asked for, this machine's */
+static int l_platforms(lua_State *L)
+{
+	const struct eval_options *o = eval_of(L)->options;
+	struct platform host;
+	char text[100];
+
+	lua_createtable(L, (int)o->n_platforms, 0);
+	for (size_t i = 0; i < o->n_platforms; i++) {
+		lua_pushstring(L, o->platforms[i]);
+		lua_rawseti(L, -2, (lua_Integer)i + 1);
+	}
+	platform_host(&host);
+	lua_pushstring(L, platform_text(&host, text));
+	return 2;
+}
+
+/* base_config(name, dir, platform) -> JSON, "" if it cannot be had; nil: to be asked for
+ */
+static int l_base_config(lua_State *L)
+{
+	const struct eval_options *o = eval_of(L)->options;
+	const char *name = luaL_checkstring(L, 1), *dir = luaL_checkstring(L, 2),
+		   *platform = luaL_checkstring(L, 3);
+
+	for (size_t i = 0; i < o->n_configs; i++) {
+		const struct eval_config *c = &o->configs[i];
+
+		if (strcmp(c->name, name) != 0 || strcmp(c->dir, dir) != 0 ||
+		    strcmp(c->platform, platform) != 0)
+			continue;
+		lua_pushfstring(L, "configuration of %s for %s", name, platform);
+		bind_record(L, lua_tostring(L, -1), c->text, strlen(c->text));
+		lua_pushstring(L, c->text);
+		return 1;
+	}
+	return 0;
+}
+
+/* archive(path) -> boolean: a file of the project, relative to the root, that is a tar
+ * archive, compressed or not */
+static int l_archive(lua_State *L)
+{
+	const char *path = luaL_checkstring(L, 1);
+	unsigned char head[512];
+	int fd = file_open_beneath(eval_of(L)->recipe->root_fd, path,
+	                           O_RDONLY | O_NONBLOCK, 0);
+	ssize_t n = fd < 0 ? -1 : read(fd, head, sizeof(head));
+	bool is;
+
+	if (fd >= 0)
+		close(fd);
+	is = (n > 2 && !memcmp(head, "\x1f\x8b", 2)) ||
+	     (n > 3 && !memcmp(head, "BZh", 3)) ||
+	     (n > 6 && !memcmp(head,
+	                       "\xfd"
+	                       "7zXZ",
+	                       6)) ||
+	     (n > 4 && !memcmp(head, "\x28\xb5\x2f\xfd", 4)) ||
+	     (n == (ssize_t)sizeof(head) && !memcmp(head + 257, "ustar", 5));
+	lua_pushfstring(L, "archive %s", path);
+	bind_record(L, lua_tostring(L, -1), is ? "1" : "0", 1);
+	lua_pushboolean(L, is);
+	return 1;
+}
+
 /* module(name, environment) -> function of a module of the standard library, or nil */
 static int l_module(lua_State *L)
 {
@@ -199,6 +299,9 @@ static int l_module(lua_State *L)
 int bind_module(lua_State *L)
 {
 	static const luaL_Reg own[] = {
+		{ "archive", l_archive },
+		{ "base_config", l_base_config },
+		{ "build_contexts", l_build_contexts },
 		{ "environment", l_environment },
 		{ "exists", l_exists },
 		{ "module", l_module },
@@ -206,6 +309,7 @@ int bind_module(lua_State *L)
 		{ "override", l_override },
 		{ "overrides", l_overrides },
 		{ "place", l_place },
+		{ "platforms", l_platforms },
 		{ "raise", l_raise },
 		{ "run", l_run },
 		{ NULL, NULL },

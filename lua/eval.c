@@ -13,9 +13,76 @@
 
 /* Where the Imagefile is. */
 struct location {
-	struct buf dir;   /* absolute, resolved */
-	const char *file; /* its name in there; borrowed from the options */
+	struct buf dir;     /* absolute, resolved */
+	struct buf file;    /* its name in there */
+	bool is_dockerfile; /* then `dir` is the one that files are copied from */
 };
+
+enum { SNIFFED = 4096 };
+
+static bool is_instruction(const char *s)
+{
+	return (!strncasecmp(s, "FROM", 4) && (s[4] == ' ' || s[4] == '\t')) ||
+	       (!strncasecmp(s, "ARG", 3) && (s[3] == ' ' || s[3] == '\t'));
+}
+
+/* Whether the first line that is no comment begins with an instruction: no recipe in Lua
+ * does. */
+static bool begins_as_dockerfile(const char *file)
+{
+	char text[SNIFFED + 1], *line = text, *next;
+	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, SNIFFED);
+
+	if (fd >= 0)
+		close(fd);
+	if (n < 0)
+		return false;
+	text[n] = '\0';
+	for (; line; line = next) {
+		next = strchr(line, '\n');
+		if (next)
+			*next++ = '\0';
+		line += strspn(line, " \t\r\xef\xbb\xbf");
+		if (*line && *line != '#')
+			return is_instruction(line);
+	}
+	return false;
+}
+
+static bool named_as_dockerfile(const char *file)
+{
+	const char *name = path_base(file), *dot = strrchr(name, '.');
+
+	if (dot && !strcmp(dot, ".lua"))
+		return false;
+	return (!strncasecmp(name, "Dockerfile", 10) && (!name[10] || name[10] == '.')) ||
+	       (!strncasecmp(name, "Containerfile", 13) &&
+	        (!name[13] || name[13] == '.')) ||
+	       (dot && !strcasecmp(dot, ".dockerfile"));
+}
+
+/* As for docker build, files are copied from the directory that one is in, if the
+ * Dockerfile is there or below. */
+static void locate_dockerfile(const struct eval_options *o, struct location *at)
+{
+	char *top = realpath(o->dir ? o->dir : ".", NULL);
+	struct buf whole = BUF_INIT;
+
+	buf_addf(&whole, "%s/%s", strcmp(at->dir.s, "/") ? at->dir.s : "", at->file.s);
+	at->is_dockerfile =
+		named_as_dockerfile(at->file.s) || begins_as_dockerfile(whole.s);
+	if (at->is_dockerfile && top && path_below(at->dir.s, top)) {
+		size_t n = strcmp(top, "/") ? strlen(top) : 0;
+
+		buf_reset(&at->file);
+		buf_adds(&at->file, whole.s + n + 1);
+		buf_reset(&at->dir);
+		buf_adds(&at->dir, top);
+	}
+	buf_fini(&whole);
+	free(top);
+}
 
 static int locate(const struct eval_options *o, struct location *at, struct err *e)
 {
@@ -24,7 +91,7 @@ static int locate(const struct eval_options *o, struct location *at, struct err 
 	struct buf dir = BUF_INIT;
 	char *real;
 
-	at->file = slash ? slash + 1 : file;
+	buf_adds(&at->file, slash ? slash + 1 : file);
 	if (slash && *file != '/' && o->dir)
 		buf_addf(&dir, "%s/", o->dir);
 	if (slash)
@@ -39,6 +106,8 @@ static int locate(const struct eval_options *o, struct location *at, struct err 
 		return -1;
 	buf_adds(&at->dir, real);
 	free(real);
+	if (o->file)
+		locate_dockerfile(o, at);
 	return 0;
 }
 
@@ -73,11 +142,11 @@ static void push_globals(lua_State *L)
 	lua_setfield(L, -2, "math");
 }
 
-/* (file): evaluates it and reads the model. */
+/* (location): evaluates it and reads the model. */
 static int l_main(lua_State *L)
 {
 	const struct recipe *r = eval_of(L)->recipe;
-	const char *file = lua_touserdata(L, 1);
+	const struct location *at = lua_touserdata(L, 1);
 
 	lua_newtable(L); /* 2: imgmake.engine */
 	bind_files(L);
@@ -92,8 +161,10 @@ static int l_main(lua_State *L)
 	lua_newtable(L);
 	lua_pushstring(L, r->dir);
 	lua_setfield(L, -2, "dir");
-	lua_pushfstring(L, "%s%s%s", r->dir, *r->dir ? "/" : "", file);
+	lua_pushfstring(L, "%s%s%s", r->dir, *r->dir ? "/" : "", at->file.s);
 	lua_setfield(L, -2, "file");
+	lua_pushboolean(L, at->is_dockerfile);
+	lua_setfield(L, -2, "is_dockerfile");
 	lua_call(L, 2, 1);
 	model_read(L, lua_gettop(L));
 	return 0;
@@ -140,7 +211,7 @@ static int evaluate(struct eval *ev, const struct location *at, struct err *e)
 		return -1;
 	lua_pushcfunction(ev->L, place_handler_top);
 	lua_pushcfunction(ev->L, l_main);
-	lua_pushlightuserdata(ev->L, (void *)at->file);
+	lua_pushlightuserdata(ev->L, (void *)at);
 	status = lua_pcall(ev->L, 1, 0, 1);
 	if (status != LUA_OK)
 		return report(ev, status, e);
@@ -192,7 +263,7 @@ static int attempt(struct recipe **out, const struct eval_options *o,
 
 int eval_recipe(struct recipe **out, const struct eval_options *o, struct err *e)
 {
-	struct location at = { .dir = BUF_INIT };
+	struct location at = { .dir = BUF_INIT, .file = BUF_INIT };
 	struct strlist outputs = STRLIST_INIT;
 	bool again = false;
 	int rc = locate(o, &at, e);
@@ -202,6 +273,7 @@ int eval_recipe(struct recipe **out, const struct eval_options *o, struct err *e
 	if (rc == 0 && again)
 		rc = attempt(out, o, &at, &outputs, &again, e);
 	strlist_fini(&outputs);
+	buf_fini(&at.file);
 	buf_fini(&at.dir);
 	return rc;
 }

@@ -17,11 +17,25 @@ struct eval_limits {
 	int64_t cpu_ms; /* processor time of the evaluating thread: 10 s */
 };
 
+/* The configuration of a base. Evaluation that needs it and does not have it says so in
+ * target.wants_config, and goes on as if it were empty. */
+struct eval_config {
+	const char *name, *dir; /* of the base */
+	const char *platform;   /* "linux/amd64" */
+	const char *text;       /* JSON; "" if it cannot be had now */
+};
+
 struct eval_options {
-	const char *file;             /* -f; NULL: "Imagefile" */
+	const char *file;             /* -f; NULL: "Imagefile". It may be a Dockerfile */
 	const char *dir;              /* -C; NULL: the current directory */
 	const struct pair *overrides; /* NAME=VALUE of the command line */
 	size_t n_overrides;
+	const struct pair *contexts; /* --build-context */
+	size_t n_contexts;
+	const char *const *platforms; /* --platform */
+	size_t n_platforms;
+	const struct eval_config *configs; /* of bases, as far as they are known */
+	size_t n_configs;
 	bool no_env;               /* IMGMAKE_VAR_NAME is not looked at */
 	struct progress *progress; /* gets what `print` prints; may be NULL */
 	struct eval_limits limits;

@@ -14,7 +14,7 @@ enum field_type {
 	BOOL,
 	MODE,    /* int; -1 when absent */
 	INT64,   /* int64_t; 0 when absent */
-	TIME,    /* int64_t; -1 when absent */
+	TIME,    /* int64_t; -1 when absent: times, and ids */
 	WORD,    /* enum: index in `more`, a list of words; absent is 0 */
 	TARGET,  /* struct target *; NULL when absent */
 	TARGETS, /* struct target ** at `at`, size_t at `count` */

@@ -41,6 +41,7 @@ static const struct field copy_fields[] = {
 	F(struct step, TEXT, "owner", copy.owner),
 	F(struct step, BOOL, "parents", copy.parents),
 	F(struct step, BOOL, "optional", copy.optional),
+	F(struct step, BOOL, "as_docker", copy.as_docker),
 	{ "mtime", WORD, offsetof(struct step, copy.mtime), 0, mtime_words },
 	F(struct step, INT64, "mtime_value", copy.mtime_value),
 	F(struct step, INT64, "split", copy.split),
@@ -49,6 +50,7 @@ static const struct field copy_fields[] = {
 
 static const struct field write_fields[] = {
 	F(struct step, TEXT, "path", write.path),
+	F(struct step, OPT_TEXT, "name", write.name),
 	{ "text", BYTES, offsetof(struct step, write.text),
 	  offsetof(struct step, write.size), NULL },
 	F(struct step, MODE, "mode", write.mode),
@@ -60,6 +62,7 @@ static const struct field mkdir_fields[] = {
 	F(struct step, TEXTS, "paths", mkdir.paths),
 	F(struct step, MODE, "mode", mkdir.mode),
 	F(struct step, TEXT, "owner", mkdir.owner),
+	F(struct step, BOOL, "keep", mkdir.keep),
 	END,
 };
 
@@ -111,6 +114,10 @@ static const struct field cache_fields[] = {
 	F(struct run_cache, TEXT, "path", path),
 	F(struct run_cache, TEXT, "id", id),
 	{ "sharing", WORD, offsetof(struct run_cache, sharing), 0, sharing_words },
+	F(struct run_cache, BOOL, "readonly", readonly),
+	F(struct run_cache, MODE, "mode", mode),
+	F(struct run_cache, INT64, "uid", uid),
+	F(struct run_cache, INT64, "gid", gid),
 	END,
 };
 
@@ -119,6 +126,8 @@ static const struct field mount_fields[] = {
 	F(struct run_mount, TEXT, "path", path),
 	F(struct run_mount, TEXT, "source", source),
 	F(struct run_mount, TARGET, "from", from),
+	F(struct run_mount, BOOL, "writable", writable),
+	F(struct run_mount, INT64, "size", size),
 	END,
 };
 
@@ -126,6 +135,10 @@ static const struct field secret_fields[] = {
 	F(struct run_secret, TEXT, "id", id),
 	F(struct run_secret, OPT_TEXT, "path", path),
 	F(struct run_secret, OPT_TEXT, "env", env),
+	F(struct run_secret, BOOL, "optional", optional),
+	F(struct run_secret, MODE, "mode", mode),
+	F(struct run_secret, TIME, "uid", uid),
+	F(struct run_secret, TIME, "gid", gid),
 	END,
 };
 
@@ -148,6 +161,9 @@ static const struct field run_fields[] = {
 	F(struct step, OPT_TEXT, "user", run.user),
 	F(struct step, OPT_TEXT, "workdir", run.workdir),
 	F(struct step, BOOL, "ssh", run.ssh),
+	F(struct step, BOOL, "ssh_optional", run.ssh_optional),
+	F(struct step, OPT_TEXT, "ssh_path", run.ssh_path),
+	F(struct step, PAIRS, "proxies", run.proxies),
 	F(struct step, INT64, "timeout", run.limits.timeout),
 	F(struct step, INT64, "memory", run.limits.memory),
 	F(struct step, INT64, "pids", run.limits.pids),
@@ -195,6 +211,10 @@ const struct field model_publish_fields[] = {
 const struct field model_target_fields[] = {
 	F(struct target, TEXT, "name", name),
 	F(struct target, TEXT, "dir", dir),
+	F(struct target, TEXTS, "wants_config", wants_config),
+	F(struct target, BOOL, "of_dockerfile", of_dockerfile),
+	F(struct target, TEXT, "fixed_platform", fixed_platform),
+	F(struct target, OPT_TEXT, "ignore_file", ignore_file),
 	F(struct target, TARGET, "from", from),
 	F(struct target, BOOL, "on_build_platform", on_build_platform),
 	F(struct target, TEXTS, "platforms", platforms),

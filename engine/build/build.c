@@ -217,16 +217,12 @@ static void keep_digests(struct build *b)
 		pool_submit(b->pool, write_cache, b->cache);
 }
 
-int build_plan(struct build *b, struct target *const *targets, size_t n, struct err *e)
+/* The nodes from `before` on. */
+static int plan_nodes(struct build *b, size_t before, struct err *e)
 {
 	AUTO_FREE struct job **jobs = NULL;
-	size_t before = b->nodes.len;
-	struct err own;
 	int rc;
 
-	for (size_t i = 0; i < n; i++)
-		if (nodes_add(b, targets[i], e) < 0)
-			return -1;
 	jobs = mem_alloc((b->nodes.len + 1) * sizeof(*jobs));
 	for (size_t i = before; i < b->nodes.len; i++) {
 		struct node *x = b->nodes.at[i];
@@ -246,6 +242,33 @@ int build_plan(struct build *b, struct target *const *targets, size_t n, struct 
 	keep_digests(b);
 	for (size_t i = before; i < b->nodes.len; i++)
 		mark_unplanned(b->nodes.at[i]);
+	return rc;
+}
+
+int build_base_config(struct build *b, const struct target *t, const struct platform *p,
+                      struct buf *out, struct err *e)
+{
+	size_t before = b->nodes.len;
+	struct node *n;
+
+	if (nodes_add_on(b, t, p, e) < 0 || plan_nodes(b, before, e) < 0)
+		return -1;
+	n = node_get(b, t, p);
+	if (n->has_result)
+		config_write(&n->result.config, out);
+	return 0;
+}
+
+int build_plan(struct build *b, struct target *const *targets, size_t n, struct err *e)
+{
+	size_t before = b->nodes.len;
+	struct err own;
+	int rc;
+
+	for (size_t i = 0; i < n; i++)
+		if (nodes_add(b, targets[i], e) < 0)
+			return -1;
+	rc = plan_nodes(b, before, e);
 	if (rc < 0 && !b->o.keep_going)
 		return -1;
 	if (build_ask_remote(b, rc < 0 ? &own : e) < 0)

@@ -62,6 +62,12 @@ MUST_CHECK int build_new(struct build **out, const struct recipe *r,
                          const struct build_options *o, struct err *e);
 void build_free(struct build *b); /* NULL is fine */
 
+/* Appends the configuration of a base on a platform; nothing in a dry run that would have
+ * to pull it first. */
+MUST_CHECK int build_base_config(struct build *b, const struct target *t,
+                                 const struct platform *p, struct buf *out,
+                                 struct err *e);
+
 /* Computes keys of the targets and of all they need, and looks their results up. Host
  * rules that are out of date run here (not in a dry run), since keys depend on what they
  * make. */

@@ -77,8 +77,11 @@ static void add_map(struct image_config *c, const char *key, const json_t *map)
 static void set_healthcheck(struct image_config *c, const json_t *h)
 {
 	static const char *const names[][2] = {
-		{ "test", "Test" },       { "interval", "Interval" },
-		{ "timeout", "Timeout" }, { "start_period", "StartPeriod" },
+		{ "test", "Test" },
+		{ "interval", "Interval" },
+		{ "timeout", "Timeout" },
+		{ "start_period", "StartPeriod" },
+		{ "start_interval", "StartInterval" },
 		{ "retries", "Retries" },
 	};
 	json_t *out = json_object();
@@ -117,6 +120,10 @@ static void set_members(struct image_config *c, const json_t *m, bool *inherited
 		add_map(c, "Labels", v);
 	if ((v = json_object_get(m, "healthcheck")))
 		set_healthcheck(c, v);
+	if ((v = json_object_get(m, "onbuild")))
+		config_set(c, "OnBuild", json_array_size(v) ? json_incref(v) : NULL);
+	if ((v = json_object_get(m, "author")))
+		json_object_set(c->root, "author", v);
 }
 
 void configure(struct image_config *c, const struct step *s, bool *inherited_cmd)

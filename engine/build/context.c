@@ -10,6 +10,19 @@
 
 enum { IGNORE_LIMIT = 1 << 20 };
 
+static int load_given(struct context *c, const struct recipe *r, const char *name,
+                      struct err *e)
+{
+	AUTO_BUF text = BUF_INIT;
+
+	if (!*name)
+		return 0;
+	if (file_read(r->root_fd, name, &text, IGNORE_LIMIT, e) < 0)
+		return -1;
+	c->ignore_name = name;
+	return ignore_parse(&c->ignore, text.s, text.len, name, e);
+}
+
 static int load_ignore(struct context *c, struct err *e)
 {
 	static const char *const names[] = { ".imgmakeignore", ".dockerignore" };
@@ -43,7 +56,7 @@ static void list_outputs(struct context *c, const struct recipe *r)
 }
 
 int context_open(struct context **out, const struct recipe *r, const char *dir,
-                 struct err *e)
+                 const char *ignore_file, struct err *e)
 {
 	struct context *c = mem_alloc(sizeof(*c));
 	AUTO_BUF path = BUF_INIT;
@@ -51,13 +64,15 @@ int context_open(struct context **out, const struct recipe *r, const char *dir,
 	path_join(&path, r->root, dir);
 	c->dir = dir;
 	c->path = buf_take(&path);
-	c->fd = file_open_beneath(r->root_fd, dir, O_RDONLY | O_DIRECTORY, 0);
+	c->fd = *dir == '/'
+	                ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+	                : file_open_beneath(r->root_fd, dir, O_RDONLY | O_DIRECTORY, 0);
 	if (c->fd < 0) {
 		err_sys(e, "open the directory %s", *dir ? dir : r->root);
 		context_close(c);
 		return -1;
 	}
-	if (load_ignore(c, e) < 0) {
+	if ((ignore_file ? load_given(c, r, ignore_file, e) : load_ignore(c, e)) < 0) {
 		context_close(c);
 		return -1;
 	}

@@ -18,7 +18,8 @@ struct finder {
 	struct fileset *set;
 	const struct context *context;
 	struct ignore *exclude; /* relative to the source directory */
-	bool parents;
+	bool parents, as_docker;
+	size_t strip; /* with parents: bytes of the path that are left off */
 	size_t found;
 	/* of the source being looked at: */
 	const char *source;      /* as written, for messages */
@@ -270,7 +271,7 @@ static int take_below(struct finder *f, const struct found *x, struct err *e)
 {
 	const char *path = x->entry->path;
 
-	return add(f, x, f->parents ? path : path + f->keep, e);
+	return add(f, x, f->parents ? path + f->strip : path + f->keep, e);
 }
 
 /* A directory's content goes into `to`. */
@@ -282,7 +283,7 @@ static int add_directory(struct finder *f, const struct found *x, struct err *e)
 
 	f->keep = keep;
 	f->found++;
-	rc = add(f, x, keep && f->parents ? path : ".", e);
+	rc = add(f, x, keep > f->strip && f->parents ? path + f->strip : ".", e);
 	if (rc == 0)
 		rc = scan_below(f, path, choose_all, take_below, e);
 	f->keep = before;
@@ -296,7 +297,7 @@ static int take_match(struct finder *f, const struct found *x, struct err *e)
 	if (S_ISDIR(x->entry->mode))
 		return add_directory(f, x, e);
 	if (f->parents)
-		return add(f, x, path, e);
+		return add(f, x, path + f->strip, e);
 	return add(f, x, f->deep ? path + f->keep : x->entry->name, e);
 }
 
@@ -317,8 +318,10 @@ static int find_pattern(struct finder *f, const char *text, struct err *e)
 	             : 0;
 	pattern_free(f->pattern);
 	f->pattern = NULL;
-	if (rc == 0 && f->found == before)
+	if (rc == 0 && f->found == before && !f->as_docker)
 		return err_set(e, ERR_NOT_FOUND, "%s: nothing matches", f->source);
+	if (f->as_docker && f->found == before + 1 && !f->parents)
+		f->set->single = true;
 	return rc;
 }
 
@@ -342,13 +345,35 @@ static int add_named(struct finder *f, const char *path, const struct stat *st,
 	x.place = place;
 	x.known = stat_dir_find(x.dir, entry.name, &entry.stamp);
 	f->set->single = true; /* if it stays alone */
-	return add(f, &x, f->parents ? path : entry.name, e);
+	return add(f, &x, f->parents ? path + f->strip : entry.name, e);
+}
+
+/* The path that an open file below the context has there. */
+static int real_path(const struct finder *f, int fd, struct buf *out, struct err *e)
+{
+	AUTO_FREE char *top = realpath(f->context->path, NULL);
+	char link[64], text[PATH_MAX];
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, text, sizeof(text) - 1);
+	if (!top || n < 0)
+		return err_sys(e, "follow the link %s", f->source);
+	text[n] = '\0';
+	if (!strcmp(text, top))
+		buf_adds(out, ".");
+	else if (path_below(text, top))
+		buf_adds(out, text + strlen(top) + 1);
+	else
+		return err_set(e, ERR_INVALID, "%s leads out of the context", f->source);
+	return 0;
 }
 
 static int find_literal(struct finder *f, const char *path, struct err *e)
 {
-	AUTO_CLOSE int fd =
-		file_open_beneath(f->context->fd, path, O_PATH | O_NOFOLLOW, 0);
+	AUTO_CLOSE int fd = file_open_beneath(
+		f->context->fd, path, f->as_docker ? O_PATH : O_PATH | O_NOFOLLOW, 0);
+	AUTO_BUF real = BUF_INIT;
 	struct stat st;
 
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
@@ -362,7 +387,24 @@ static int find_literal(struct finder *f, const char *path, struct err *e)
 	    !(S_ISDIR(st.st_mode) && !skipped_directory(f->context, path)))
 		return err_set(e, ERR_NOT_FOUND, "%s is excluded by %s", f->source,
 		               f->context->ignore_name);
-	return add_named(f, path, &st, e);
+	if (f->as_docker && real_path(f, fd, &real, e) < 0)
+		return -1;
+	return add_named(f, f->as_docker && !f->parents ? real.s : path, &st, e);
+}
+
+/* "a/./b/c" keeps "b/c". */
+static void find_pivot(struct finder *f, const char *text)
+{
+	const char *pivot = f->as_docker && f->parents ? strstr(text, "/./") : NULL;
+	AUTO_FREE char *before = NULL;
+	AUTO_BUF clean = BUF_INIT;
+
+	f->strip = 0;
+	if (!pivot)
+		return;
+	before = mem_strndup(text, (size_t)(pivot - text));
+	path_clean(&clean, before + strspn(before, "/"));
+	f->strip = strcmp(clean.s, ".") ? clean.len + 1 : 0;
 }
 
 static int find_source(struct finder *f, const char *text, struct err *e)
@@ -370,7 +412,10 @@ static int find_source(struct finder *f, const char *text, struct err *e)
 	AUTO_BUF clean = BUF_INIT;
 
 	f->source = text;
-	path_clean(&clean, text);
+	find_pivot(f, text);
+	path_clean(&clean, f->as_docker ? text + strspn(text, "/") : text);
+	if (f->as_docker && !clean.len)
+		buf_adds(&clean, ".");
 	if (clean.s[0] == '/' || path_escapes(clean.s))
 		return err_set(
 			e, ERR_INVALID,
@@ -407,7 +452,9 @@ static int collect(struct fileset **out, struct finder *f, const struct strings 
 int fileset_collect(struct fileset **out, const struct context *c,
                     const struct step_copy *copy, struct err *e)
 {
-	struct finder f = { .context = c, .parents = copy->parents };
+	struct finder f = { .context = c,
+		            .parents = copy->parents,
+		            .as_docker = copy->as_docker };
 	int rc;
 
 	if (copy->exclude.n && ignore_from_list(&f.exclude, copy->exclude.at,

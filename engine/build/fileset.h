@@ -26,9 +26,11 @@ struct context {
 	                         */
 };
 
-/* Sets what is its own; cache and pool are the caller's to set. */
+/* Sets what is its own; cache and pool are the caller's to set. `dir` is relative to the
+ * root, or absolute. `ignore_file` (relative to the root, or absolute): its ignore file,
+ * "" is none; NULL: the one that is in `dir`. */
 MUST_CHECK int context_open(struct context **out, const struct recipe *r, const char *dir,
-                            struct err *e);
+                            const char *ignore_file, struct err *e);
 void context_close(struct context *c); /* NULL is fine */
 
 struct project_file {

@@ -11,7 +11,8 @@ struct image_finder {
 	const struct toc_view *view;
 	struct ignore *exclude;
 	struct pattern *pattern;
-	bool parents, deep;
+	bool parents, deep, as_docker;
+	size_t strip;          /* with parents: bytes of the path that are left off */
 	size_t keep;           /* as in fileset.c */
 	const char *dest_root; /* where the directory being added goes; "." is `to` itself
 	                        */
@@ -76,7 +77,7 @@ static int visit_all(void *self, const struct toc_entry *entry, size_t layer)
 static int add_directory(struct image_finder *f, const char *path)
 {
 	f->keep = *path ? strlen(path) + 1 : 0;
-	f->dest_root = f->parents && *path ? path : ".";
+	f->dest_root = f->parents && strlen(path) > f->strip ? path + f->strip : ".";
 	f->skip = NULL;
 	return toc_view_walk(f->view, path, visit_all, f);
 }
@@ -84,7 +85,8 @@ static int add_directory(struct image_finder *f, const char *path)
 static int visit_match(void *self, const struct toc_entry *entry, size_t layer)
 {
 	struct image_finder *f = self;
-	const char *path = entry->path, *kept = f->parents ? path : path + f->keep;
+	const char *path = entry->path,
+		   *kept = f->parents ? path + f->strip : path + f->keep;
 
 	if ((f->skip && path_below(path, f->skip)) || !*path ||
 	    !pattern_match(f->pattern, path) || (f->deep && entry->type == TOC_DIR))
@@ -126,6 +128,21 @@ static int find_pattern(struct image_finder *f, const char *text, struct err *e)
 	return rc;
 }
 
+/* "a/./b/c" keeps "b/c". */
+static void find_pivot(struct image_finder *f, const char *text)
+{
+	const char *pivot = f->as_docker && f->parents ? strstr(text, "/./") : NULL;
+	AUTO_FREE char *before = NULL;
+	AUTO_BUF clean = BUF_INIT;
+
+	f->strip = 0;
+	if (!pivot)
+		return;
+	before = mem_strndup(text, (size_t)(pivot - text));
+	path_join(&clean, "/", before);
+	f->strip = clean.len > 1 ? clean.len : 0;
+}
+
 static int find_source(struct image_finder *f, const char *text, struct err *e)
 {
 	AUTO_BUF clean = BUF_INIT, real = BUF_INIT;
@@ -135,9 +152,14 @@ static int find_source(struct image_finder *f, const char *text, struct err *e)
 
 	path_join(&clean, "/", text);
 	path = clean.s + 1;
+	find_pivot(f, text);
 	if (!pattern_is_literal(path)) {
 		if (find_pattern(f, path, e) < 0)
 			return -1;
+		if (f->as_docker && f->found == before)
+			return 0;
+		if (f->as_docker && f->found == before + 1 && !f->parents)
+			f->set->single = true;
 	} else {
 		if (toc_view_resolve(f->view, path, true, &real, NULL, e) < 0)
 			return -1;
@@ -146,7 +168,8 @@ static int find_source(struct image_finder *f, const char *text, struct err *e)
 			add_directory(f, real.s);
 		else if (entry) {
 			f->set->single = true;
-			add(f, entry, layer, f->parents ? path : path_base(path));
+			add(f, entry, layer,
+			    f->parents ? path + f->strip : path_base(path));
 		}
 	}
 	if (f->found == before)
@@ -183,7 +206,10 @@ int fileset_collect_image(struct fileset **out, const struct toc_view *v,
                           const struct step_copy *copy, struct err *e)
 {
 	struct fileset *set = mem_alloc(sizeof(*set));
-	struct image_finder f = { .set = set, .view = v, .parents = copy->parents };
+	struct image_finder f = { .set = set,
+		                  .view = v,
+		                  .parents = copy->parents,
+		                  .as_docker = copy->as_docker };
 	int rc = 0;
 
 	if (copy->exclude.n)

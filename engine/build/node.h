@@ -72,7 +72,7 @@ struct build {
 	struct map scanning;  /* hex diff ID → not NULL while its layer is read */
 	pthread_cond_t scanned;
 	struct map files;    /* the same → struct layer_files *, of those scanned now */
-	struct map contexts; /* target dir → struct context * */
+	struct map contexts; /* target dir and ignore file → struct context * */
 	struct map resolved; /* reference → itself, if locked by this build */
 	struct layers_memory *layers; /* in use and no more; has a lock of its own */
 	struct sandbox *sandbox;      /* probed when the first run step asks; or NULL */
@@ -110,6 +110,9 @@ void target_platforms(const struct build *b, const struct target *t,
 /* Nodes of a target that is asked for, in all its platforms, and of all that they need.
  */
 MUST_CHECK int nodes_add(struct build *b, const struct target *t, struct err *e);
+/* The same of a target on one platform, that nobody asked for. */
+MUST_CHECK int nodes_add_on(struct build *b, const struct target *t,
+                            const struct platform *p, struct err *e);
 void nodes_free(struct build *b);
 
 /* build.c */

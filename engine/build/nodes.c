@@ -9,7 +9,11 @@
 static struct platform platform_of(const struct target *t, const struct platform *asked)
 {
 	struct platform p = { .os = "" };
+	struct err ignored;
 
+	if (asked && t->fixed_platform && *t->fixed_platform &&
+	    platform_parse(&p, t->fixed_platform, &ignored) == 0)
+		return p;
 	if (t->kind == TARGET_STAGE && t->on_build_platform)
 		platform_host(&p);
 	else if (asked && (t->kind == TARGET_BASE || t->kind == TARGET_STAGE ||
@@ -89,14 +93,17 @@ static int check_platforms(const struct target *t, struct err *e)
 int build_context(struct build *b, const struct target *t, struct context **out,
                   struct err *e)
 {
-	*out = map_get(&b->contexts, t->dir);
+	AUTO_BUF name = BUF_INIT;
+
+	buf_addf(&name, "%s\n%s", t->dir, t->ignore_file ? t->ignore_file : "\n");
+	*out = map_get(&b->contexts, name.s);
 	if (*out)
 		return 0;
-	if (context_open(out, b->recipe, t->dir, e) < 0)
+	if (context_open(out, b->recipe, t->dir, t->ignore_file, e) < 0)
 		return -1;
 	(*out)->cache = b->cache;
 	(*out)->pool = b->pool;
-	map_put(&b->contexts, t->dir, *out);
+	map_put(&b->contexts, name.s, *out);
 	return 0;
 }
 
@@ -174,6 +181,14 @@ static int add_node(struct build *b, const struct target *t, const struct platfo
 	if (t->kind == TARGET_FILE)
 		make_early(n);
 	return 0;
+}
+
+int nodes_add_on(struct build *b, const struct target *t, const struct platform *p,
+                 struct err *e)
+{
+	struct node *n;
+
+	return add_node(b, t, p, &n, e);
 }
 
 int nodes_add(struct build *b, const struct target *t, struct err *e)

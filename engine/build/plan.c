@@ -65,6 +65,8 @@ static int key_copy(struct node *n, const struct step_copy *c, struct step_plan 
 	key_int(k, "dir_mode", c->dir_mode);
 	key_str(k, "owner", c->owner);
 	key_int(k, "parents", c->parents);
+	if (c->as_docker)
+		key_int(k, "as docker", 1);
 	key_int(k, "mtime", c->mtime);
 	key_int(k, "mtime value", c->mtime_value);
 	key_int(k, "split", c->split);
@@ -207,6 +209,8 @@ static int key_arguments(struct node *n, const struct step *s, struct step_plan 
 	case STEP_WRITE:
 		digest_of(&d, s->write.text, s->write.size);
 		key_str(k, "path", s->write.path);
+		if (s->write.name)
+			key_str(k, "name", s->write.name);
 		key_digest(k, "text", &d);
 		key_int(k, "mode", s->write.mode);
 		key_str(k, "owner", s->write.owner);
@@ -215,6 +219,8 @@ static int key_arguments(struct node *n, const struct step *s, struct step_plan 
 		key_strings(k, "paths", s->mkdir.paths.at, s->mkdir.paths.n);
 		key_int(k, "mode", s->mkdir.mode);
 		key_str(k, "owner", s->mkdir.owner);
+		if (s->mkdir.keep)
+			key_int(k, "keep", 1);
 		return 0;
 	case STEP_SYMLINK:
 		key_str(k, "path", s->symlink.path);

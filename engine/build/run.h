@@ -41,6 +41,7 @@ struct run_place {
 	struct owner user;
 	const char *home; /* unless the image or the step says one */
 	enum sandbox_users users;
+	struct sandbox *sandbox;
 	bool alone; /* caches are nobody else's meanwhile, however they are shared */
 };
 
@@ -68,5 +69,8 @@ MUST_CHECK int run_mounts_make(struct run_mounts *m, struct work *w,
                                const struct step_run *r, const struct step_plan *p,
                                const struct run_place *at, struct err *e);
 void run_mounts_fini(struct run_mounts *m);
+/* Where the agent's socket is in the step, if it has one. */
+const char *run_agent_path(const struct step_run *r);
+bool run_has_agent(const struct step_run *r);
 
 #endif

@@ -67,8 +67,11 @@ static int take_secrets(struct environment *env, const struct work *w,
 
 		if (!r->secrets[i].env)
 			continue;
-		if (secrets_get(w->node->build->o.secrets, r->secrets[i].id, &s, e) < 0)
+		if (secrets_get(w->node->build->o.secrets, r->secrets[i].id, &s, e) < 0) {
+			if (r->secrets[i].optional && e->code == ERR_NOT_FOUND)
+				continue;
 			return -1;
+		}
 		set(env, r->secrets[i].env, s->value.s);
 	}
 	return 0;
@@ -122,9 +125,11 @@ int run_environment(struct runner *x, struct strings *out, struct err *e)
 		take_build(&env, x->w->node);
 	for (size_t i = 0; i < r->env.n; i++)
 		set(&env, r->env.at[i].key, r->env.at[i].value);
+	for (size_t i = 0; i < r->proxies.n; i++)
+		set_default(&env, r->proxies.at[i].key, r->proxies.at[i].value);
 	take_defaults(&env, x->at.home);
-	if (r->ssh)
-		set(&env, "SSH_AUTH_SOCK", "/run/ssh-agent.sock");
+	if (run_has_agent(r))
+		set(&env, "SSH_AUTH_SOCK", run_agent_path(r));
 	if (take_secrets(&env, x->w, r, e) < 0) {
 		vec_fini(&env.vars);
 		return -1;

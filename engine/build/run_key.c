@@ -17,6 +17,13 @@ static void key_caches(struct key *k, const struct step_run *r)
 		key_str(k, "cache", r->caches[i].path);
 		key_str(k, "cache id", r->caches[i].id);
 		key_int(k, "cache sharing", r->caches[i].sharing);
+		if (r->caches[i].readonly)
+			key_int(k, "cache readonly", 1);
+		if (r->caches[i].mode >= 0 || r->caches[i].uid || r->caches[i].gid) {
+			key_int(k, "cache mode", r->caches[i].mode);
+			key_int(k, "cache uid", r->caches[i].uid);
+			key_int(k, "cache gid", r->caches[i].gid);
+		}
 	}
 }
 
@@ -26,6 +33,12 @@ static void key_secrets(struct key *k, const struct step_run *r)
 		key_str(k, "secret", r->secrets[i].id);
 		key_str(k, "secret path", r->secrets[i].path);
 		key_str(k, "secret variable", r->secrets[i].env);
+		if (r->secrets[i].mode >= 0)
+			key_int(k, "secret mode", r->secrets[i].mode);
+		if (r->secrets[i].uid >= 0 || r->secrets[i].gid >= 0) {
+			key_int(k, "secret uid", r->secrets[i].uid);
+			key_int(k, "secret gid", r->secrets[i].gid);
+		}
 	}
 }
 
@@ -46,6 +59,10 @@ static void key_mounts(struct key *k, const struct node *n, const struct step_ru
 		key_str(k, "mount", r->mounts[i].path);
 		key_int(k, "mount type", r->mounts[i].type);
 		key_str(k, "mount source", r->mounts[i].source);
+		if (r->mounts[i].writable)
+			key_int(k, "mount writable", 1);
+		if (r->mounts[i].size)
+			key_int(k, "mount size", r->mounts[i].size);
 		key_digest(k, "mounted files", &p->mounted[i]);
 		if (r->mounts[i].from)
 			key_from(k, node_of(n, r->mounts[i].from), made);
@@ -68,6 +85,8 @@ static void key_fields(struct key *k, const struct node *n, const struct step_ru
 	key_str(k, "user", r->user);
 	key_str(k, "workdir", r->workdir);
 	key_int(k, "ssh", r->ssh);
+	if (r->ssh_path)
+		key_str(k, "ssh path", r->ssh_path);
 	key_strings(k, "inputs", r->inputs.at, r->inputs.n);
 	if (p->files)
 		fileset_key(p->files, false, k);

@@ -72,11 +72,45 @@ static int lock_private(struct run_mounts *m, struct store *s, const char *id,
 	return fd;
 }
 
+/* A cache directory that was just made. */
+struct new_cache {
+	int fd;
+	const struct run_cache *c;
+};
+
+static int give_cache(void *self, struct err *e)
+{
+	const struct new_cache *n = self;
+
+	if (fchown(n->fd, (uid_t)n->c->uid, (gid_t)n->c->gid) < 0)
+		return err_sys(e, "give it to %lld:%lld", (long long)n->c->uid,
+		               (long long)n->c->gid);
+	if (n->c->mode >= 0 && fchmod(n->fd, (mode_t)n->c->mode) < 0)
+		return err_sys(e, "set its mode");
+	return 0;
+}
+
+/* Where all ids are one, there is nobody to give it to. */
+static int set_up_cache(const struct run_place *at, int fd, const struct run_cache *c,
+                        struct err *e)
+{
+	struct new_cache n = { fd, c };
+
+	if (c->mode < 0 && !c->uid && !c->gid)
+		return 0;
+	if (at->users == SANDBOX_SINGLE)
+		return c->mode >= 0 && fchmod(fd, (mode_t)c->mode | 0700) < 0
+		               ? err_sys(e, "set its mode")
+		               : 0;
+	return sandbox_call(at->sandbox, give_cache, &n, e);
+}
+
 /* Locked ones wait for their turn; shared ones are held so that gc leaves them. */
 static int open_cache(struct run_mounts *m, struct store *s, const struct run_cache *c,
                       const struct run_place *at, struct err *e)
 {
 	enum sandbox_users users = at->users;
+	bool is_new;
 	struct used_cache used = { .dir = cache_name(m, c->id, users, 0) };
 	int lock;
 
@@ -90,12 +124,17 @@ static int open_cache(struct run_mounts *m, struct store *s, const struct run_ca
 	vec_push(&m->fds, lock);
 	if (futimens(lock, NULL) < 0) /* for gc */
 		return err_sys(e, "mark it as used");
+	is_new = !file_exists(s->dir, used.dir);
 	if (file_mkdirs(s->dir, used.dir, 0755, e) < 0)
 		return -1;
 	used.fd =
 		openat(s->dir, used.dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (used.fd < 0)
 		return err_sys(e, "open it");
+	if (is_new && set_up_cache(at, used.fd, c, e) < 0) {
+		fd_close(&used.fd);
+		return -1;
+	}
 	vec_push(&m->fds, used.fd);
 	vec_push(&m->caches, used);
 	return 0;
@@ -157,7 +196,7 @@ static int add_caches(struct run_mounts *m, struct work *w, const struct step_ru
 		struct sandbox_mount mount = { .kind = SANDBOX_BIND,
 			                       .target = r->caches[i].path,
 			                       .source = m->caches.at[all[i].used].fd,
-			                       .writable = true };
+			                       .writable = !r->caches[i].readonly };
 
 		vec_push(&m->list, mount);
 	}
@@ -171,12 +210,13 @@ static int add_mount(struct run_mounts *m, struct work *w, const struct run_moun
 
 	if (x->type == MOUNT_TMPFS) {
 		add(m, SANDBOX_TMPFS, x->path, -1, true);
+		m->list.at[m->list.len - 1].size = x->size;
 		return 0;
 	}
 	if (x->from) {
 		if (run_from(m, w, x, index, &fd, e) < 0)
 			return err_wrap(e, "mount %s", x->source);
-		add(m, SANDBOX_BIND, x->path, fd, false);
+		add(m, SANDBOX_BIND, x->path, fd, x->writable);
 		return 0;
 	}
 	fd = file_open_beneath(w->node->context->fd, x->source, O_PATH, 0);
@@ -192,15 +232,15 @@ static int add_secret(struct run_mounts *m, struct work *w, const struct run_sec
 	struct sandbox_mount mount = { .kind = SANDBOX_FILE,
 		                       .target = x->path,
 		                       .source = -1,
-		                       .mode = 0400,
-		                       .uid = user->uid,
-		                       .gid = user->gid };
+		                       .mode = x->mode < 0 ? 0400 : (mode_t)x->mode,
+		                       .uid = x->uid < 0 ? user->uid : (uid_t)x->uid,
+		                       .gid = x->gid < 0 ? user->gid : (gid_t)x->gid };
 	const struct secret *s;
 
 	if (!x->path)
 		return 0;
 	if (secrets_get(w->node->build->o.secrets, x->id, &s, e) < 0)
-		return -1;
+		return x->optional && e->code == ERR_NOT_FOUND ? 0 : -1;
 	mount.data = s->value.s;
 	mount.data_len = s->value.len;
 	vec_push(&m->list, mount);
@@ -272,17 +312,31 @@ static int add_inputs(struct run_mounts *m, struct work *w, const struct fileset
 	return 0;
 }
 
-static int add_ssh(struct run_mounts *m, struct err *e)
+const char *run_agent_path(const struct step_run *r)
+{
+	return r->ssh_path ? r->ssh_path : "/run/ssh-agent.sock";
+}
+
+bool run_has_agent(const struct step_run *r)
+{
+	const char *path = getenv("SSH_AUTH_SOCK");
+
+	return r->ssh && (!r->ssh_optional || (path && *path && access(path, F_OK) == 0));
+}
+
+static int add_ssh(struct run_mounts *m, const struct step_run *r, struct err *e)
 {
 	const char *path = getenv("SSH_AUTH_SOCK");
 	int fd = path && *path ? open(path, O_PATH | O_CLOEXEC) : -1;
 
+	if (fd < 0 && r->ssh_optional)
+		return 0;
 	if (fd < 0)
 		return err_set(
 			e, ERR_NOT_FOUND,
 			"ssh: there is no agent; start ssh-agent, so that SSH_AUTH_SOCK is "
 			"its socket");
-	add(m, SANDBOX_BIND, "/run/ssh-agent.sock", fd, true);
+	add(m, SANDBOX_BIND, run_agent_path(r), fd, true);
 	return 0;
 }
 
@@ -300,5 +354,5 @@ int run_mounts_make(struct run_mounts *m, struct work *w, const struct step_run 
 	for (size_t i = 0; i < r->n_secrets; i++)
 		if (add_secret(m, w, &r->secrets[i], &at->user, e) < 0)
 			return -1;
-	return r->ssh ? add_ssh(m, e) : 0;
+	return r->ssh ? add_ssh(m, r, e) : 0;
 }

@@ -57,6 +57,7 @@ int runner_open(struct runner *x, struct err *e)
 		return -1;
 	x->probe = sandbox_probe_get(x->sandbox);
 	x->at.users = x->probe->users;
+	x->at.sandbox = x->sandbox;
 	x->at.alone = x->probe->chroot;
 	if (x->probe->users == SANDBOX_RANGE)
 		x->inside = (struct inside){ sandbox_call, x->sandbox };

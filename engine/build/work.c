@@ -76,6 +76,25 @@ static uint32_t mode_or(int given, uint32_t otherwise)
 	return given < 0 ? otherwise : (uint32_t)given;
 }
 
+/* Where a written file goes: below `path`, if that is a directory and the file has a name
+ * of its own. */
+static int resolve_written(struct work *w, const struct step_write *s, struct buf *out,
+                           struct err *e)
+{
+	const struct toc_entry *there = NULL;
+	AUTO_BUF inside = BUF_INIT;
+
+	if (!s->name)
+		return work_resolve(w, s->path, false, out, NULL, e);
+	if (work_resolve(w, s->path, true, out, &there, e) < 0)
+		return -1;
+	if (out->len && *path_base(s->path) && !(there && there->type == TOC_DIR))
+		return 0;
+	buf_addf(&inside, "%s/%s", s->path, s->name);
+	buf_reset(out);
+	return work_resolve(w, inside.s, false, out, NULL, e);
+}
+
 static int do_write(struct work *w, const struct step_write *s, struct err *e)
 {
 	AUTO_BUF path = BUF_INIT;
@@ -86,14 +105,33 @@ static int do_write(struct work *w, const struct step_write *s, struct err *e)
 	struct content c = { .kind = CONTENT_MEMORY, .memory = s->text };
 	struct owner o;
 
-	if (work_owner(w, s->owner, &o, e) < 0 ||
-	    work_resolve(w, s->path, false, &path, NULL, e) < 0)
+	if (work_owner(w, s->owner, &o, e) < 0 || resolve_written(w, s, &path, e) < 0)
 		return -1;
 	x.path = work_keep(w, path.s);
 	x.uid = o.uid;
 	x.gid = o.gid;
 	digest_of(&x.digest, s->text, s->size);
 	return tree_put(&w->tree, &x, &c, 0755, e);
+}
+
+/* A directory that may be there, which leaves it as it is. */
+static int make_missing(struct work *w, const struct step_mkdir *s, const char *path,
+                        const struct owner *o, struct err *e)
+{
+	AUTO_BUF at = BUF_INIT;
+	const struct toc_entry *old = NULL;
+	struct toc_entry x = { .type = TOC_DIR,
+		               .mode = mode_or(s->mode, 0755),
+		               .uid = o->uid,
+		               .gid = o->gid,
+		               .mtime = build_epoch(w->node->build) };
+
+	if (work_resolve(w, path, true, &at, &old, e) < 0)
+		return -1;
+	if (!at.len || (old && old->type == TOC_DIR))
+		return 0;
+	x.path = work_keep(w, at.s);
+	return tree_put(&w->tree, &x, NULL, x.mode, e);
 }
 
 static int do_mkdir(struct work *w, const struct step_mkdir *s, struct err *e)
@@ -111,6 +149,11 @@ static int do_mkdir(struct work *w, const struct step_mkdir *s, struct err *e)
 			               .gid = o.gid,
 			               .mtime = build_epoch(w->node->build) };
 
+		if (s->keep) {
+			if (make_missing(w, s, s->paths.at[i], &o, e) < 0)
+				return -1;
+			continue;
+		}
 		if (work_resolve(w, s->paths.at[i], true, &path, &old, e) < 0)
 			return -1;
 		if (!path.len)

@@ -56,6 +56,9 @@ struct step_copy {
 	int mode, dir_mode;
 	const char *owner;
 	bool parents, optional;
+	bool as_docker; /* a single match of a pattern may be named by `to`, a pattern may
+	                 * match nothing, links named as sources are followed, and with
+	                 * `parents` what is before "/./" is left off */
 	enum mtime_kind mtime;
 	int64_t mtime_value; /* of MTIME_NUMBER */
 	int64_t split;       /* layers at most; 0: as it seems best */
@@ -65,6 +68,7 @@ enum { SPLIT_NEVER = 1 };
 
 struct step_write {
 	const char *path;
+	const char *name; /* its own, where `path` is a directory; NULL: it is none */
 	const void *text;
 	size_t size;
 	int mode;
@@ -75,6 +79,7 @@ struct step_mkdir {
 	struct strings paths;
 	int mode;
 	const char *owner;
+	bool keep; /* those that exist stay as they are; all others get the owner */
 };
 
 struct step_symlink {
@@ -128,6 +133,9 @@ struct run_cache {
 	const char *path;
 	const char *id; /* the path when not given */
 	enum { CACHE_SHARED, CACHE_PRIVATE, CACHE_LOCKED } sharing;
+	bool readonly;
+	int mode; /* of the directory when it is made; -1: 0755 */
+	int64_t uid, gid;
 };
 
 struct run_mount {
@@ -135,12 +143,17 @@ struct run_mount {
 	const char *path;    /* in the step */
 	const char *source;  /* of a bind: in `from`, or in the project */
 	struct target *from; /* NULL: the project */
+	bool writable;       /* of `from`: what is written is forgotten */
+	int64_t size;        /* of a tmpfs: bytes at most; 0: half of the memory */
 };
 
 struct run_secret {
 	const char *id;
 	const char *path; /* of the file in the step; NULL: only in `env` */
 	const char *env;  /* variable that holds it, or NULL */
+	bool optional;    /* not having been given is no error */
+	int mode;         /* -1: 0400 */
+	int64_t uid, gid; /* -1: the step's user */
 };
 
 /* 0: as the build says. In no key. */
@@ -164,6 +177,9 @@ struct step_run {
 	const char *network;   /* "host", "none", "private", or NULL: the default */
 	const char *user, *workdir; /* NULL: as the image so far says */
 	bool ssh;
+	bool ssh_optional;    /* without an agent it goes on */
+	const char *ssh_path; /* of the socket in the step; NULL: our own choice */
+	struct pairs proxies; /* variables that change no result: in no key */
 	struct run_limits limits;
 };
 
@@ -188,7 +204,8 @@ struct step {
 		 * expose: array of "8080/tcp"; volumes: array of paths; labels,
 		 * annotations: objects of strings; stop_signal: string; healthcheck:
 		 * {test: array, interval, timeout, start_period: nanoseconds, retries:
-		 * integer} or {test: ["NONE"]}. Owned by the recipe. */
+		 * integer} or {test: ["NONE"]}; onbuild: array, in place of what there
+		 * is; author: string. Owned by the recipe. */
 		json_t *config;
 		struct {
 			struct step *at;
@@ -230,8 +247,16 @@ struct target {
 	struct place place;
 	size_t index; /* in recipe.targets */
 
+	/* base */
+	struct strings wants_config; /* platforms whose configuration evaluation asked for
+	                              */
+
 	/* stage, image */
-	struct target *from; /* NULL: scratch */
+	bool of_dockerfile;         /* its name may be that of a command */
+	const char *fixed_platform; /* "": as asked for */
+	const char *ignore_file; /* relative to the root; "": none; NULL: what `dir` has
+	                          */
+	struct target *from;     /* NULL: scratch */
 	struct step *steps;
 	size_t n_steps;
 	bool on_build_platform;   /* platform = "build" */

@@ -5,6 +5,7 @@ local apt = require "imgmake.apt"
 local check = require "imgmake.check"
 local ci = require "imgmake.ci"
 local dnf = require "imgmake.dnf"
+local dockerfile = require "dockerfile.dockerfile"
 local engine = require "imgmake.engine"
 local git = require "imgmake.git"
 local json = require "imgmake.json"
@@ -136,8 +137,8 @@ local function require_for(context)
       return loaded[name]
     end
     local library = project.library[name]
-    if library then
-      loaded[name] = copy_of(context.api[library])
+    if library or project.modules[name] then
+      loaded[name] = copy_of(library and context.api[library] or project.modules[name])
       return loaded[name]
     elseif not name:find("^[%w_-]+[%w_.-]*$") or name:find("..", 1, true) then
       error(("require: '%s' is no name of a module, like \"lib.util\""):format(name))
@@ -167,6 +168,11 @@ project.library = {
   ["imgmake.tags"] = "tags",
 }
 
+--- And those that are nowhere in it.
+project.modules = {
+  ["dockerfile.expand"] = require "dockerfile.expand", ["dockerfile.parse"] = require "dockerfile.parse",
+}
+
 --- The names that an Imagefile sees, in front of which its own globals go.
 local function environment(context)
   local api = lua_functions()
@@ -190,6 +196,7 @@ local function environment(context)
   api.semver = copy_of(semver)
   api.account = copy_of(account)
   api.apk, api.apt, api.dnf = copy_of(apk), copy_of(apt), copy_of(dnf)
+  api.dockerfile = function(body) return dockerfile.stages(context, body) end
   api.var = function(body) return variable.declare(context, body) end
   api.import = function(dir) return import(context, dir) end
   api.require = require_for(context)
@@ -208,8 +215,12 @@ function evaluate(dir, file, main)
       dir = dir, path = file, prefix = prefix_of(dir), names = {}, exports = {}, variables = {},
       main = main,
     }
-    context.env = environment(context)
-    run(file, context.env, "import")
+    if main and project.is_dockerfile then
+      dockerfile.main(context)
+    else
+      context.env = environment(context)
+      run(file, context.env, "import")
+    end
     contexts[file] = context
     return context
   end
@@ -217,9 +228,9 @@ function evaluate(dir, file, main)
 end
 
 --- Evaluates the Imagefile that was asked for, and with it all others.
----@param main { dir: string, file: string }  relative to the root
+---@param main { dir: string, file: string, is_dockerfile: boolean }  relative to the root
 function project.evaluate(main)
-  main_dir = main.dir
+  main_dir, project.is_dockerfile = main.dir, main.is_dockerfile
   evaluate(main.dir, main.file, true)
   target.finish()
   variable.finish(main.file)

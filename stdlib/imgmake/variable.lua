@@ -59,6 +59,25 @@ function variable.declare(context, body)
   return record.value
 end
 
+--- An ARG of a Dockerfile, which may be declared in several stages.
+function variable.argument(name, default, file, line)
+  if known[name] then
+    return
+  end
+  known[name] = true
+  local record = { name = name, help = "", choices = {}, file = file, line = line }
+  record.value, record.origin = engine.override(name)
+  if record.value == nil then
+    record.value, record.origin = default, "default"
+  end
+  variable.all[#variable.all + 1] = record
+end
+
+--- A name that may be given although nobody declares it.
+function variable.allow(name)
+  known[name] = true
+end
+
 --- Called when all is evaluated: a name given on the command line that nobody declared.
 function variable.finish(file)
   for _, name in ipairs(engine.overrides()) do

@@ -60,6 +60,11 @@ function default(targets) end
 ---@param body imgmake.Settings
 function settings(body) end
 
+---The stages of a Dockerfile, by name and by number, and the last one as `default`.
+---@param body string|imgmake.Dockerfile
+---@return table<string|integer, imgmake.Target>
+function dockerfile(body) end
+
 ---Evaluates another Imagefile: "dir", "../dir", or "//dir" from the project's root.
 ---@param dir string
 ---@return table<string, imgmake.Target>
