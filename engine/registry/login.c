@@ -119,6 +119,8 @@ static int choose_file(const char *host, struct buf *path, json_t **root, struct
 
 static int write_file(const char *path, const json_t *root, struct err *e)
 {
+	/* A symlink stays: else what it leads to would keep the password. */
+	AUTO_FREE char *real = realpath(path, NULL);
 	const char *slash = strrchr(path, '/');
 	AUTO_FREE char *dir = slash ? mem_strndup(path, (size_t)(slash - path)) : NULL;
 	AUTO_BUF text = BUF_INIT;
@@ -128,7 +130,7 @@ static int write_file(const char *path, const json_t *root, struct err *e)
 		return -1;
 	buf_reserve(&text, 1 << 20); /* growing would leave copies */
 	json_write_pretty(&text, root);
-	rc = file_replace(AT_FDCWD, path, text.s, text.len, 0600, e);
+	rc = file_replace(AT_FDCWD, real ? real : path, text.s, text.len, 0600, e);
 	explicit_bzero(text.s, text.len);
 	return rc;
 }

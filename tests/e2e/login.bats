@@ -116,6 +116,17 @@ log_in() {   # PASSWORD HOST OPTION…
 	equal "$(jq -r ".auths[\"$OPEN\"].auth" "$HOME/run/containers/auth.json" | base64 -d)" ci:secret
 }
 
+@test "a configuration that is a symlink stays one, and what it leads to forgets" {
+	mkdir -p "$HOME/.docker" dotfiles
+	echo '{"auths": {"localhost:1": {"auth": "bWU6c2Vj"}}}' >dotfiles/config.json
+	chmod 644 dotfiles/config.json
+	ln -s "$PWD/dotfiles/config.json" "$HOME/.docker/config.json"
+	ok imgmake logout localhost:1
+	[ -L "$HOME/.docker/config.json" ]
+	lacks "$(cat dotfiles/config.json)" bWU6c2Vj
+	equal "$(stat -c %a dotfiles/config.json)" 600
+}
+
 @test "a person is asked, and the password is not shown" {
 	python3 - "$IMGMAKE" "$OPEN" <<-'PYTHON'
 		import os, pty, sys
