@@ -93,7 +93,7 @@ static int resolve_digest(struct build *b, struct reference *ref, struct err *e)
 
 		if (lane_move(LANE_NETWORK, e) < 0)
 			return -1;
-		if (lane_back(was, registry_head_manifest(b->o.registry, ref, &d, e), e) <
+		if (lane_back(was, registry_find_manifest(b->o.registry, ref, &d, e), e) <
 		    0)
 			return -1;
 		ref->digest = lock_once(b, LOCK_BASES, name, &d.digest);

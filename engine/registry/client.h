@@ -46,6 +46,9 @@ void registry_cancel(struct registry *r);
 /* Tags and digests. Only host, repo and tag/digest of `ref` count; ERR_NOT_FOUND. */
 MUST_CHECK int registry_head_manifest(struct registry *r, const struct reference *ref,
                                       struct descriptor *out, struct err *e);
+/* The same of what is to be pulled: mirrors are asked first. */
+MUST_CHECK int registry_find_manifest(struct registry *r, const struct reference *ref,
+                                      struct descriptor *out, struct err *e);
 /* *body gets the exact bytes; the digest is checked against ref's, if it has one. */
 MUST_CHECK int registry_get_manifest(struct registry *r, const struct reference *ref,
                                      struct descriptor *out, struct buf *body,

@@ -218,11 +218,12 @@ static int read_head(struct descriptor *out, const struct http_answer *a,
 	return out->size > 0;
 }
 
-int registry_head_manifest(struct registry *r, const struct reference *ref,
-                           struct descriptor *out, struct err *e)
+static int head_from(void *self, const struct reference *ref, struct host *h,
+                     struct err *e)
 {
-	struct host *h = host_get(r, ref->host);
-	struct get g = { r, out, NULL };
+	struct get *g = self;
+	struct registry *r = g->r;
+	struct descriptor *out = g->out;
 	AUTO(manifest_call_fini) struct manifest_call w;
 	AUTO_ANSWER a = HTTP_ANSWER_INIT;
 	char name[DIGEST_TEXT];
@@ -239,7 +240,23 @@ int registry_head_manifest(struct registry *r, const struct reference *ref,
 		return rc < 0 ? -1 : 0;
 	/* Some answer a HEAD with 400, 403 or a hang-up for what is only missing, or
 	 * leave out the digest: a GET tells. */
-	return get_from(&g, ref, h, e);
+	return get_from(g, ref, h, e);
+}
+
+int registry_head_manifest(struct registry *r, const struct reference *ref,
+                           struct descriptor *out, struct err *e)
+{
+	struct get g = { r, out, NULL };
+
+	return head_from(&g, ref, host_get(r, ref->host), e);
+}
+
+int registry_find_manifest(struct registry *r, const struct reference *ref,
+                           struct descriptor *out, struct err *e)
+{
+	struct get g = { r, out, NULL };
+
+	return mirror_try(r, ref, head_from, &g, e);
 }
 
 int registry_delete_manifest(struct registry *r, const struct reference *ref,
