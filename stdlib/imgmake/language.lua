@@ -1,6 +1,7 @@
 --- What the modules of programming languages share: stages of their own, and the manifests of dependencies
 --- without the code beside them.
 local check = require "imgmake.check"
+local object = require "imgmake.object"
 local step = require "imgmake.step"
 local target = require "imgmake.target"
 local language = {}
@@ -71,7 +72,7 @@ end
 --- What is given as positional entry, where everything has a name.
 function language.no_items(who, items)
   if #items > 0 then
-    error(("%s: every entry has a name, as source = \".\""):format(who))
+    error(("%s: every entry has a name, as env = { … }; this one is %s"):format(who, object.describe(items[1])))
   end
 end
 

@@ -4,6 +4,7 @@ local apk = require "imgmake.apk"
 local apt = require "imgmake.apt"
 local check = require "imgmake.check"
 local ci = require "imgmake.ci"
+local debian = require "imgmake.debian"
 local dnf = require "imgmake.dnf"
 local dockerfile = require "dockerfile.dockerfile"
 local engine = require "imgmake.engine"
@@ -163,7 +164,7 @@ end
 --- Modules of the library that recipes may name, and where they are in the environment.
 project.library = {
   ["imgmake.account"] = "account", ["imgmake.apk"] = "apk", ["imgmake.apt"] = "apt", ["imgmake.ci"] = "ci",
-  ["imgmake.dnf"] = "dnf", ["imgmake.git"] = "git", ["imgmake.json"] = "json", ["imgmake.npm"] = "npm",
+  ["imgmake.debian"] = "debian", ["imgmake.dnf"] = "dnf", ["imgmake.git"] = "git", ["imgmake.json"] = "json", ["imgmake.npm"] = "npm",
   ["imgmake.path"] = "path", ["imgmake.pip"] = "pip", ["imgmake.semver"] = "semver",
   ["imgmake.tags"] = "tags",
 }
@@ -189,6 +190,7 @@ local function environment(context)
   api.read, api.glob = file_functions(context.dir)
   api.json = json(api.read)
   api.git = git(context.dir)
+  api.debian = debian(context)
   api.npm, api.pip = npm(context), pip(context)
   api.ci = ci(api.git)
   api.tags = tags(api.ci)

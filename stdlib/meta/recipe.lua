@@ -193,3 +193,7 @@ npm = {}
 ---@field install fun(body?: imgmake.PipInstall): imgmake.Step
 ---@field build fun(body: imgmake.PipBuild): imgmake.Step[]
 pip = {}
+
+---@class imgmake.Debian
+---@field rootfs fun(body?: imgmake.DebianRootfs): imgmake.Target
+debian = {}

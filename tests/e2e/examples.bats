@@ -4,10 +4,38 @@ load helpers
 
 setup_file() {
 	start_registry open
+	# What stands in for Docker Hub, with bases made from Debian's packages.
+	BASES=$REGISTRY
+	start_registry hub
+	HUB=$REGISTRY REGISTRY=$BASES
+	export HUB REGISTRY
 }
 
 teardown_file() {
 	stop_registries
+}
+
+teardown() {
+	[ -z "${INDEX_PID:-}" ] || kill "$INDEX_PID" 2>/dev/null || true
+	teardown_test
+}
+
+# imgmake, where the hub is ours.
+ours() {
+	"$IMGMAKE" --registry-mirror "docker.io=$HUB" "$@"
+}
+
+# The base is unpacked once for all that is made for the hub.
+for_hub() {
+	IMGMAKE_STORE=$BATS_FILE_TMPDIR/store "$IMGMAKE" -C "$1" deploy >&2
+}
+
+needs_mirror() {
+	local proxy
+	read -r MIRROR SUITE <"$PREPARED/mirror"
+	proxy=$(apt-config dump Acquire::http::Proxy 2>/dev/null | sed -nE 's/.*"(.*)";/\1/p' | head -1)
+	curl -sfI --max-time 5 ${proxy:+-x "$proxy"} -o /dev/null "$MIRROR/dists/$SUITE/InRelease" ||
+		skip "$MIRROR cannot be reached"
 }
 
 example() {
@@ -65,4 +93,88 @@ suite() {
 	ok imgmake deploy "REGISTRY=$(repo)"
 	equal "$(requests open | tail -n +$((before + 1)) | grep -E '^PUT .*/manifests/' | grep -vc '/cart/')" 0
 	equal "$(tags_of "$(repo)/cart")" "1 1.0 1.0.0 1.0.1 latest"
+}
+
+@test "node-app: dependencies before code" {
+	command -v node >/dev/null && command -v npm >/dev/null || skip "node and npm are not installed"
+	curl -sfI --max-time 5 -o /dev/null https://registry.npmjs.org/is-odd || skip "the npm registry cannot be reached"
+	mkdir -p ../hub/host
+	cp "$(readlink -f "$(command -v node)")" ../hub/host/node
+	cp -rL "$(dirname "$(dirname "$(readlink -f "$(command -v npm)")")")" ../hub/host/npm
+	cp "${NODE_EXTRA_CA_CERTS:-/etc/ssl/certs/ca-certificates.crt}" ../hub/host/ca.crt
+	recipe ../hub <<-LUA
+		local slim = image "slim" {
+		  from = base "$DEBIAN_APT",
+		  copy { "host/node", to = "/usr/bin/", mode = "0755" },
+		  copy { "host/ca.crt", to = "/etc/ssl/" },
+		  env { NODE_EXTRA_CA_CERTS = "/etc/ssl/ca.crt" },
+		  publish = { "$HUB/library/node", tags = { "20-slim" } },
+		}
+		image "node" {
+		  from = slim,
+		  copy { "host/npm", to = "/usr/lib/npm" },
+		  symlink { "/usr/bin/npm", target = "../lib/npm/bin/npm-cli.js" },
+		  publish = { "$HUB/library/node", tags = { "20" } },
+		}
+	LUA
+	for_hub ../hub
+	example node-app
+	ok ours
+	ok ours run node-app
+	equal "$output" 'Hello from Node: true'
+	echo 'console.log("again")' >src/index.js
+	ok ours run node-app
+	equal "$output" again
+	lacks "$stderr" 'added [0-9]+ packages'
+}
+
+@test "python-app: dependencies before code, not as root" {
+	needs_mirror
+	recipe ../hub <<-LUA
+		image "python" {
+		  from = base "$DEBIAN_APT",
+		  apt.install "python3-venv",
+		  publish = { "$HUB/library/python", tags = { "3.11-slim" } },
+		}
+	LUA
+	for_hub ../hub
+	mkdir -p ../index/simple/itsdangerous
+	wheel ../index/simple/itsdangerous itsdangerous 2.2.0 'x = 1'
+	python3 -u -m http.server -b 127.0.0.1 -d ../index 0 >../index/log 2>&1 3>&- &
+	INDEX_PID=$!
+	wait_until grep -q 'port [0-9]' ../index/log
+	local index
+	index=INDEX=http://127.0.0.1:$(sed -nE 's/.* port ([0-9]+) .*/\1/p' ../index/log)/simple
+	example python-app
+	ok ours run python-app "$index"
+	equal "$output" 'Hello from Python: itsdangerous'
+	ok ours run python-app "$index" -- id -un
+	equal "$output" app
+	echo 'print("again")' >src/main.py
+	ok ours run python-app "$index"
+	equal "$output" again
+	lacks "$stderr" 'Successfully installed'
+}
+
+@test "ci-release: three layers of images, released by tag; the next machine builds nothing" {
+	needs_mirror
+	skopeo copy -q --dest-tls-verify=false "oci:$PREPARED/debian-apt:12" "docker://$HUB/library/debian:12-slim"
+	example ci-release
+	local in_ci="GITHUB_ACTIONS=true" team="REGISTRY=$(repo)"
+	ok env $in_ci GITHUB_REF=refs/tags/v1.2.3 "$IMGMAKE" --registry-mirror "docker.io=$HUB" \
+		deploy --with-parents --cache "$(repo)/cache" "$team"
+	equal "$(tags_of "$(repo)/app")" "1 1.2 1.2.3 latest"
+	equal "$(tags_of "$(repo)/base") $(tags_of "$(repo)/runtime")" "12 3.11"
+	# Another machine, for a pull request: it has nothing, and installs nothing.
+	export IMGMAKE_STORE=$DIR/second
+	ok env $in_ci GITHUB_REF=refs/pull/7/merge "$IMGMAKE" --registry-mirror "docker.io=$HUB" --progress=plain \
+		check --cache-read "$(repo)/cache" "$team"
+	lacks "$stderr" 'Unpacking|Setting up'
+	# From machine to machine without a registry.
+	ok ours export app oci-archive:app.tar --cache-read "$(repo)/cache" "$team"
+	export IMGMAKE_STORE=$DIR/third
+	ok imgmake import oci-archive:app.tar
+	ok imgmake push oci-archive:app.tar "$(repo)/moved:1"
+	equal "$(skopeo inspect --raw --tls-verify=false "docker://$(repo)/moved:1" | jq -r .config.digest)" \
+		"$(skopeo inspect --raw --tls-verify=false "docker://$(repo)/app:1.2.3" | jq -r .config.digest)"
 }

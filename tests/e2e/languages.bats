@@ -112,24 +112,6 @@ node_project() {
 	contains "$stderr" "^imgmake: Imagefile:[0-9]+: image 'dev': run: its command failed"
 }
 
-# wheel DIR NAME VERSION CODE: as an index would have it.
-wheel() {
-	python3 - "$@" <<-'EOT'
-		import sys, zipfile, hashlib, base64
-		d, name, version, code = sys.argv[1:]
-		info = f"{name}-{version}.dist-info"
-		files = {f"{name}.py": code + "\n",
-		         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
-		         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: py3-none-any\n"}
-		record = "".join(f"{n},sha256={base64.urlsafe_b64encode(hashlib.sha256(t.encode()).digest()).decode().rstrip('=')},{len(t)}\n"
-		                 for n, t in files.items())
-		files[f"{info}/RECORD"] = record + f"{info}/RECORD,,\n"
-		with zipfile.ZipFile(f"{d}/{name}-{version}-py3-none-any.whl", "w") as z:
-		    for n, t in files.items():
-		        z.writestr(n, t)
-	EOT
-}
-
 @test "pip.build: dependencies in a virtual environment, then the code" {
 	needs_mirror
 	shared_store

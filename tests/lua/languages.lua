@@ -1,4 +1,4 @@
--- npm and pip: which arguments they take. What they do is tested with the real tools.
+-- npm, pip and debian: which arguments they take. What they do is tested with the real tools.
 
 local function fails(f, expected)
   local ok, message = pcall(f)
@@ -14,7 +14,7 @@ fails(function() npm.install { cahce = true } end, "npm.install: unknown option 
 fails(function() npm.install { sorce = "web" } end, "npm.install: unknown option 'sorce', did you mean 'source'?")
 fails(function() npm.install { to = "app" } end,
   "npm.install: 'to' must be an absolute path that is not /, not the string 'app'")
-fails(function() npm.install { "web" } end, 'npm.install: every entry has a name, as source = "."')
+fails(function() npm.install { "web" } end, "npm.install: every entry has a name, as env = { … }; this one is the string 'web'")
 fails(function() npm.install { dev = "yes" } end, "npm.install: 'dev' must be true or false, not the string 'yes'")
 fails(function() npm.build {} end, "npm.build: 'from' is missing")
 fails(function() npm.build { from = tools, output = "dist" } end,
@@ -37,3 +37,20 @@ fails(function() pip.build { from = "debian" } end, "pip.build: 'from' must be a
   .. '(write base "debian" for an image of a registry), not the string \'debian\'')
 pip.build { from = tools }
 image "x" { from = tools, npm.install(), { pip.install(), pip.install { env = { PIP_INDEX_URL = "https://x.example.com" } } } }
+
+fails(function() debian.rootfs { suit = "bookworm" } end, "debian.rootfs: unknown option 'suit', did you mean 'suite'?")
+fails(function() debian.rootfs { "bookworm" } end, "debian.rootfs: every entry has a name, as suite = \"bookworm\"")
+fails(function() debian.rootfs { suite = "bookworm; id" } end,
+  "debian.rootfs: 'suite' must be a release like \"bookworm\" or \"stable\", not the string 'bookworm; id'")
+fails(function() debian.rootfs { packages = { "hello", "$(id)" } } end,
+  "debian.rootfs: 'packages' must be a list of names of packages ('$(id)' is none), not a table")
+fails(function() debian.rootfs { variant = "tiny" } end, "debian.rootfs: 'variant' must be one of \"essential\", \"apt\", "
+  .. "\"minbase\", \"required\", \"important\", \"standard\", not the string 'tiny'")
+fails(function() debian.rootfs { mirror = "http://x/ y" } end, "debian.rootfs: 'mirror' must be an address like "
+  .. "\"http://deb.debian.org/debian\", not the string 'http://x/ y'")
+fails(function() debian.rootfs { mirror = "http://x.example.com/debian", snapshot = "20260101" } end,
+  "debian.rootfs: 'snapshot' has a mirror of its own; leave out one of the two")
+fails(function() debian.rootfs { snapshot = "2026" } end, "debian.rootfs: 'snapshot' must be a time like \"20260131\" "
+  .. "or \"20260131T120000Z\", not the string '2026'")
+assert(debian.rootfs { packages = "hello", snapshot = "20260131", components = { "main", "non-free" } }.kind == "stage")
+image "debian-image" { from = debian.rootfs { name = "other" } }

@@ -1,0 +1,3 @@
+import itsdangerous
+
+print("Hello from Python:", itsdangerous.__name__)
