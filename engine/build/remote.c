@@ -114,16 +114,33 @@ int node_find_here(struct node *n, const struct digest *key, struct layer_list *
 	return found;
 }
 
+/* A job gives up its place meanwhile, unless it holds a lock. */
+static int ask_for(const struct node *n, enum remote_kind kind, const struct digest *key,
+                   struct buf *text, struct err *e)
+{
+	struct build_remote *r = n->build->o.remote;
+	enum lane was = lane_now();
+	int found;
+
+	if (!may_ask(n))
+		return 0;
+	if (lane_move(LANE_NETWORK, e) < 0)
+		return -1;
+	found = r->get(r, kind, key, text);
+	return lane_back(was, 0, e) < 0 ? -1 : found;
+}
+
 int node_find_there(struct node *n, const struct digest *key, struct layer_list *out,
                     struct err *e)
 {
-	struct build_remote *r = n->build->o.remote;
 	AUTO_BUF text = BUF_INIT;
 	struct err odd;
+	int found;
 
 	*out = (struct layer_list){ NULL, 0, 0 };
-	if (!may_ask(n) || r->get(r, REMOTE_STEP, key, &text) == 0)
-		return 0;
+	found = ask_for(n, REMOTE_STEP, key, &text, e);
+	if (found <= 0)
+		return found;
 	if (layer_list_read(out, &text, &odd) < 0 || !take_remote(out, 0)) {
 		vec_fini(out);
 		tell_malformed(n);
@@ -344,7 +361,7 @@ bool node_find_table(const struct node *n, const struct digest *diff_id,
 	struct descriptor d;
 	struct err odd;
 
-	if (!may_ask(n) || r->get(r, REMOTE_TABLE, diff_id, &text) == 0 ||
+	if (ask_for(n, REMOTE_TABLE, diff_id, &text, &odd) <= 0 ||
 	    json_read(&j, text.s, text.len, &odd) < 0 ||
 	    descriptor_read(&d, j, &odd) < 0 || d.size > TOC_MAX ||
 	    build_fetch_blob(n->build, &d, &r->repos, &odd) < 0)
