@@ -3,6 +3,7 @@
 #include "build/remote.h"
 
 #include "cmd/table.h"
+#include "registry/client.h"
 
 static const char *action_text(enum tag_action a, bool planned)
 {
@@ -123,25 +124,45 @@ static void tags_table(const struct deploy_result *r, bool planned, struct buf *
 	table_free(table);
 }
 
-static json_t *result_json(const struct deploy_result *r, bool planned)
+static json_t *result_json(const struct deploy_result *r, bool planned,
+                           const struct registry_counts *c)
 {
 	json_t *all = json_array();
 
 	for (size_t i = 0; i < r->n; i++)
 		json_array_append_new(all, repo_json(&r->at[i], planned));
-	return json_pack("{s:o}", "images", all);
+	return json_pack("{s:o,s:{s:I,s:I,s:f}}", "images", all, "registry", "requests",
+	                 (json_int_t)c->requests, "retries", (json_int_t)c->retries,
+	                 "waited", (double)c->waited_ns / 1e9);
+}
+
+/* "12 requests to registries, 2 retries, 3.1 s waiting": what did not happen is left out.
+ */
+static void add_counts(const struct registry_counts *c, struct buf *out)
+{
+	buf_addf(out, "\n%lld request%s to registries", (long long)c->requests,
+	         c->requests == 1 ? "" : "s");
+	if (c->retries)
+		buf_addf(out, ", %lld retr%s", (long long)c->retries,
+		         c->retries == 1 ? "y" : "ies");
+	if (c->waited_ns)
+		buf_addf(out, ", %.1f s waiting", (double)c->waited_ns / 1e9);
+	buf_addc(out, '\n');
 }
 
 void shipped_print(struct session *s, struct deploy_result *r, bool planned)
 {
 	AUTO_BUF out = BUF_INIT;
+	struct registry_counts counts;
 
+	registry_counts(s->registry, &counts);
 	if (s->options->json) {
-		session_print_json(s, result_json(r, planned));
+		session_print_json(s, result_json(r, planned, &counts));
 	} else if (r->n) {
 		images_table(r, planned, &out);
 		buf_addc(&out, '\n');
 		tags_table(r, planned, &out);
+		add_counts(&counts, &out);
 		session_print(s, &out);
 	}
 	deploy_result_fini(r);

@@ -313,6 +313,34 @@ stop_registries() {
 	rm -rf "$REGISTRIES"
 }
 
+# tests/servers/fault_proxy.py before a registry; its log is in $REGISTRIES/proxy-NAME.
+start_proxy() {   # NAME HOST:PORT
+	local d=$REGISTRIES/proxy-$1
+	mkdir "$d"
+	: >"$d/log"
+	python3 "$REPO_ROOT/tests/servers/fault_proxy.py" --to "$2" --port-file "$d/port" --rules "$d/rules" \
+		--log "$d/log" >"$d/err" 2>&1 3>&- &
+	echo $! >"$d/pid"
+	wait_until test -s "$d/port"
+}
+
+proxy() {   # NAME: its host:port
+	echo "localhost:$(cat "$REGISTRIES/proxy-$1/port")"
+}
+
+rules() {   # NAME: standard input becomes the proxy's rules
+	cat >"$REGISTRIES/proxy-$1/rules.new"
+	mv "$REGISTRIES/proxy-$1/rules.new" "$REGISTRIES/proxy-$1/rules"
+}
+
+# An image of one layer that does not compress, published to REPO:1.
+image_of() {   # BYTES REPO
+	head -c "$1" /dev/urandom >big
+	recipe <<-EOF
+		image "x" { from = "scratch", copy { "big", to = "/" }, publish = { "$2", tags = { "1" } } }
+	EOF
+}
+
 # A repository of this test's own in the registry of this file.
 repo() {
 	echo "$REGISTRY/t$BATS_TEST_NUMBER/${1:-app}"

@@ -1,7 +1,7 @@
 load helpers
 
-# What a registry and the way to it may do to us, with real registries behind a proxy that breaks what goes through
-# it, and with one of ours that does what real ones are told of.
+# What lasts longer than a run, or is told at its end: with a real registry behind a proxy that breaks what goes through
+# it (more of that in wire_faults.bats), and with one of ours.
 
 setup_file() {
 	local d
@@ -18,35 +18,8 @@ setup_file() {
 	export SCRIPTED
 }
 
-start_proxy() {   # NAME HOST:PORT
-	local d=$REGISTRIES/proxy-$1
-	mkdir "$d"
-	: >"$d/log"
-	python3 "$REPO_ROOT/tests/servers/fault_proxy.py" --to "$2" --port-file "$d/port" --rules "$d/rules" \
-		--log "$d/log" >"$d/err" 2>&1 3>&- &
-	echo $! >"$d/pid"
-	wait_until test -s "$d/port"
-}
-
 teardown_file() {
 	stop_registries
-}
-
-proxy() {   # NAME: its host:port
-	echo "localhost:$(cat "$REGISTRIES/proxy-$1/port")"
-}
-
-rules() {   # NAME: standard input becomes the proxy's rules
-	cat >"$REGISTRIES/proxy-$1/rules.new"
-	mv "$REGISTRIES/proxy-$1/rules.new" "$REGISTRIES/proxy-$1/rules"
-}
-
-# An image of one layer that does not compress, published to REPO:1.
-image_of() {   # BYTES REPO
-	head -c "$1" /dev/urandom >big
-	recipe <<-EOF
-		image "x" { from = "scratch", copy { "big", to = "/" }, publish = { "$2", tags = { "1" } } }
-	EOF
 }
 
 upload_is_noted() {
@@ -121,5 +94,52 @@ kill_hard() {   # PID
 	lacks "$stderr" 'warning|uploads'
 	exported x >/dev/null
 	equal "$(digest_of "$repo:1")" "$(jq -r '.manifests[0].digest' out-x/index.json)"
+	store_is_whole
+}
+
+# --- Busy ---------------------------------------------------------------------------------------------
+
+@test "requests, retries and the time waited are told at the end" {
+	local repo
+	repo=$(proxy open)/t/counted
+	image_of 1000 "$repo"
+	rules open <<<'1 POST . 429 1'
+	ok imgmake deploy
+	contains "$output" '^[0-9]+ requests to registries, 1 retry, [1-9]\.[0-9] s waiting$'
+	: >"$REGISTRIES/proxy-open/log"
+	ok imgmake --json deploy
+	# Counted at the registry; not all of ours get there, since TLS is tried first.
+	[ "$(jq .registry.requests <<<"$output")" -ge "$(wc -l <"$REGISTRIES/proxy-open/log")" ]
+	equal "$(jq -c '[.registry.retries, .registry.waited]' <<<"$output")" '[0,0]'
+}
+
+@test "a registry that stays busy is given up with one line, and nothing is damaged" {
+	local repo
+	repo=$(proxy open)/t/busy
+	image_of 200000 "$repo"
+	ok imgmake
+	rules open <<<'- POST . 503 -'
+	fails "$repo.*(503|fails)" imgmake deploy
+	rules open <<<'- GET|HEAD /manifests/ 429 -'
+	fails "allows no more requests for now" imgmake deploy
+	rules open </dev/null
+	ok imgmake deploy
+	store_is_whole
+}
+
+@test "a token that is no longer taken in mid-push is renewed, and the request repeated with its body" {
+	local repo
+	start_token_registry
+	start_proxy tokens "$REGISTRY"
+	mkdir -p "$HOME/.docker"
+	repo=$(proxy tokens)/team/app
+	jq -n --arg h "${repo%%/*}" --arg a "$(printf ci:secret | base64)" '{auths: {($h): {auth: $a}}}' \
+		>"$HOME/.docker/config.json"
+	image_of 200000 "$repo"
+	printf '%s\n' '1 PATCH . logout' '1 PUT /blobs/ logout' '1 PUT /manifests/ logout' | rules tokens
+	ok imgmake deploy
+	equal "$(grep -c ' logout$' "$REGISTRIES/proxy-tokens/log")" 3
+	equal "$(skopeo inspect --tls-verify=false --creds ci:secret --format '{{.Digest}}' "docker://$repo:1")" \
+		"$(exported x)"
 	store_is_whole
 }

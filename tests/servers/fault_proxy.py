@@ -47,9 +47,9 @@ class Rules:
                 with open(self.path, encoding="ascii") as f:
                     text = f.read()
             if text != self.text:
-                self.text, self.rules = text, [r.split() for r in text.splitlines()]
+                self.text, self.rules = text, [r.split() for r in text.splitlines() if r]
             for rule in self.rules:
-                if rule[0] == "0" or not re.match(rule[1] + " .*" + rule[2], line):
+                if rule[0] == "0" or not re.match("(?:%s) .*%s" % (rule[1], rule[2]), line):
                     continue
                 if rule[3] == "413" and size <= int(rule[4]):
                     continue

@@ -1,0 +1,100 @@
+load helpers
+
+# A real registry behind a proxy that breaks what goes through it.
+
+setup_file() {
+	start_registry open
+	start_proxy open "$REGISTRY"
+}
+
+teardown_file() {
+	stop_registries
+}
+
+# One clear line at worst, and then a retry that succeeds. The rules stay as they are where the fault is meant to last.
+survives() {   # COMMAND…
+	go "$@"
+	if [ "$status" != 0 ]; then
+		equal "$status" 2
+		equal "$(grep -c '^imgmake: ' <<<"$stderr")" 1
+		rules open </dev/null
+		ok "$@"
+	fi
+}
+
+# A new image of its own each time, up and down again through the rule; N keeps the names apart.
+there_and_back() {   # N UP-RULE DOWN-RULE
+	local repo digest
+	repo=$(proxy open)/t/back$1
+	image_of 200000 "$repo"
+	digest=$(exported x)
+	rules open <<<"$2"
+	survives imgmake deploy
+	rules open </dev/null
+	equal "$(digest_at "$repo" 1)" "$digest"
+	rules open <<<"$3"
+	IMGMAKE_STORE=$DIR/second survives imgmake pull "$repo:1"
+	rules open </dev/null
+	equal "$output" "$digest"
+}
+
+digest_at() {   # REPO TAG: as digest_of, and quicker
+	curl -sSfI -H 'Accept: application/vnd.oci.image.manifest.v1+json' \
+		"http://${1%%/*}/v2/${1#*/}/manifests/$2" | tr -d '\r' | sed -n 's/^Docker-Content-Digest: //p'
+}
+
+both_are_whole() {
+	store_is_whole
+	IMGMAKE_STORE=$DIR/second store_is_whole
+}
+
+faults_met() {   # WHAT: how many requests had it
+	grep -c " $1\$" "$REGISTRIES/proxy-open/log"
+}
+
+@test "cut at each tenth of a transfer, up and down" {
+	local i
+	: >"$REGISTRIES/proxy-open/log"
+	for i in 0 1 2 3 4 5 6 7 8 9; do
+		there_and_back "$i" "1 PATCH . cut-up 0.$i" "1 GET /blobs/ cut-down 0.$i"
+	done
+	equal "$(faults_met cut-up) $(faults_met cut-down)" '10 10'
+	both_are_whole
+}
+
+@test "reset before and after each kind of request" {
+	local n=10 request
+	: >"$REGISTRIES/proxy-open/log"
+	for request in 'POST .' 'PATCH .' 'PUT /blobs/' 'PUT /manifests/1' 'HEAD .'; do
+		there_and_back $((n++)) "1 $request reset-before" '1 GET /manifests/ reset-before'
+		there_and_back $((n++)) "1 $request reset-after" '1 GET /blobs/ reset-after'
+	done
+	equal "$(faults_met reset-before) $(faults_met reset-after)" '10 10'
+	both_are_whole
+}
+
+@test "wrong lengths and digests are never kept" {
+	: >"$REGISTRIES/proxy-open/log"
+	there_and_back 30 '' '1 GET /blobs/ flip'
+	there_and_back 31 '' '1 GET /manifests/ flip'
+	there_and_back 32 '' '1 GET /blobs/ short'
+	there_and_back 33 '' '1 GET /blobs/ long'
+	there_and_back 34 '' '1 GET /manifests/ short'
+	there_and_back 35 '' '- GET /blobs/ flip'
+	[ "$(faults_met flip)" -ge 3 ]
+	equal "$(faults_met short) $(faults_met long)" '2 1'
+	both_are_whole
+}
+
+@test "busy: 429 with seconds and with a date, 503" {
+	: >"$REGISTRIES/proxy-open/log"
+	there_and_back 20 '1 POST . 429 1' '1 GET /blobs/ 429 date'
+	there_and_back 21 $'1 PATCH . 503 -\n1 PUT /blobs/ 503 -\n1 PUT /manifests/ 503 -' '1 GET . 503 -'
+	equal "$(faults_met 429) $(faults_met 503)" '2 4'
+	both_are_whole
+}
+
+@test "one byte a second is slow, and no fault" {
+	there_and_back 40 '1 HEAD . slow 1' '1 GET /blobs/ slow 2'
+	both_are_whole
+}
