@@ -542,3 +542,93 @@ bad() {
 	printf "$F" >Dockerfile
 	refused "^imgmake: Dockerfile:1: no variable 'XYZ' is declared" XYZ=1
 }
+
+@test "as people write them: a service with its own user, built in one stage and run in another" {
+	mkdir -p src/bin conf
+	printf '#!/bin/sh\necho "$GREETING"\n' >src/bin/serve
+	chmod 755 src/bin/serve
+	echo 'port = 8080' >conf/app.conf
+	printf '**/*.bak\nDockerfile\n' >.dockerignore
+	echo old >conf/app.bak
+	dockerfile <<-'EOF'
+		# Build.
+		ARG ALPINE=localhost/busybox
+		FROM ${ALPINE} AS builder
+		ARG VERSION=dev
+		WORKDIR /src
+		COPY . .
+		RUN set -eux; \
+		    mkdir -p /out/bin; \
+		    for f in src/bin/*; do \
+		        sed "s/@VERSION@/${VERSION}/" "$f" > /out/bin/"$(basename "$f")"; \
+		    done; \
+		    chmod +x /out/bin/*; \
+		    echo "$VERSION" > /out/VERSION
+
+		# Run.
+		FROM ${ALPINE} AS runtime
+		ARG VERSION
+		LABEL org.opencontainers.image.title="service" \
+		      org.opencontainers.image.version="${VERSION:-unknown}"
+		RUN echo 'app:x:1234:1234::/:/bin/sh' >> /etc/passwd && echo 'app:x:1234:' >> /etc/group
+		ENV GREETING="hello, world" \
+		    PATH="/opt/app/bin:${PATH}"
+		COPY --from=builder --chown=app:app /out /opt/app
+		COPY --chown=1234 conf/ /etc/app/
+		USER app
+		EXPOSE 8080/tcp
+		VOLUME ["/var/lib/app"]
+		HEALTHCHECK --interval=10s --start-period=5s --retries=3 CMD serve || exit 1
+		STOPSIGNAL 15
+		ENTRYPOINT ["serve"]
+		CMD ["--listen", ":8080"]
+	EOF
+	same VERSION=1.4.2
+	equal "$(what ../ours/rootfs/opt/app/bin/serve)" '755 1234:1234 regular file'
+	[ ! -e ../ours/rootfs/etc/app/app.bak ]
+}
+
+@test "as people write them: a shared parent, two children of it, and a small image from scratch" {
+	mkdir one two
+	echo 1 >one/f; echo 2 >two/f
+	dockerfile <<-'EOF'
+		FROM localhost/busybox AS parent
+		ENV LANG=C.UTF-8
+		RUN mkdir -p /opt/shared && echo shared > /opt/shared/x && chmod 2775 /opt/shared
+		FROM parent AS one
+		COPY one /data
+		FROM parent AS two
+		COPY two /data
+		RUN cat /opt/shared/x >> /data/f && rm /opt/shared/x
+		FROM scratch AS final
+		COPY --from=one /data/f /one
+		COPY --from=two /data/f /two
+		COPY --from=two /opt /opt
+		COPY --from=parent /bin/busybox /bin/sh
+		ENV PATH=/bin
+		ENTRYPOINT ["/bin/sh", "-c", "cat /one /two"]
+	EOF
+	same
+	equal "$(what ../ours/rootfs/opt/shared)" '2775 0:0 directory'
+}
+
+@test "as people write them: defaults of arguments from arguments, and configuration generated in place" {
+	dockerfile <<-'EOF'
+		ARG MAJOR=3
+		ARG FULL=${MAJOR}.1
+		FROM localhost/busybox
+		ARG FULL
+		ARG MAJOR=9
+		ARG NAME="svc-${FULL%.*}" DIR=/srv/${FULL//./_}
+		ENV NAME=${NAME} DIR=$DIR EMPTY= QUOTED='$NAME' ESCAPED=\$NAME
+		WORKDIR $DIR
+		RUN printf '%s\n' "$NAME" "$DIR" "$MAJOR" "$FULL" "[$EMPTY]" "$QUOTED" "$ESCAPED" > values
+		LABEL name="$NAME" raw='$NAME'
+		CMD ["sh", "-c", "cat $DIR/values"]
+	EOF
+	ours
+	equal "$(cat ../ours/rootfs/srv/3_1/values)" "$(printf '%s\n' svc-3 /srv/3_1 9 3.1 '[]' '$NAME' '$NAME')"
+	equal "$(jq -c .config.Labels ../ours.json)" '{"name":"svc-3","raw":"$NAME"}'
+	ours FULL=4.7.1
+	equal "$(sed -n 1,2p ../ours/rootfs/srv/4_7_1/values)" "$(printf '%s\n' svc-4.7 /srv/4_7_1)"
+}
