@@ -1,6 +1,7 @@
 --- Bases from Debian's packages.
 local check = require "imgmake.check"
 local language = require "imgmake.language"
+local sources = require "imgmake.apt_sources"
 local step = require "imgmake.step"
 local target = require "imgmake.target"
 
@@ -45,14 +46,6 @@ local function components(v, who)
     end
   end
   return list, expected
-end
-
-local function snapshot(v)
-  local day, time = (type(v) == "string" and v or ""):match("^(%d%d%d%d%d%d%d%d)(.*)$")
-  if day and (time == "" or time:find("^T%d%d%d%d%d%dZ$")) then
-    return day .. (time == "" and "T000000Z" or time)
-  end
-  return nil, 'a time like "20260131" or "20260131T120000Z"'
 end
 
 --- As sources.list has it: the image keeps it.
@@ -101,7 +94,7 @@ return function(context)
   ---@return imgmake.Target
   function debian.rootfs(body)
     local o, items = check.options("debian.rootfs", body or {}, {
-      suite = suite, packages = packages, mirror = mirror, components = components, snapshot = snapshot,
+      suite = suite, packages = packages, mirror = mirror, components = components, snapshot = sources.snapshot,
       name = "name", deps = "names",
       variant = function(v)
         return variants[v] and v or nil,

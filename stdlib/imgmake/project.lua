@@ -13,6 +13,7 @@ local json = require "imgmake.json"
 local npm = require "imgmake.npm"
 local path = require "imgmake.path"
 local pip = require "imgmake.pip"
+local runtime = require "imgmake.runtime"
 local semver = require "imgmake.semver"
 local step = require "imgmake.step"
 local settings = require "imgmake.settings"
@@ -165,7 +166,7 @@ end
 project.library = {
   ["imgmake.account"] = "account", ["imgmake.apk"] = "apk", ["imgmake.apt"] = "apt", ["imgmake.ci"] = "ci",
   ["imgmake.debian"] = "debian", ["imgmake.dnf"] = "dnf", ["imgmake.git"] = "git", ["imgmake.json"] = "json", ["imgmake.npm"] = "npm",
-  ["imgmake.path"] = "path", ["imgmake.pip"] = "pip", ["imgmake.semver"] = "semver",
+  ["imgmake.path"] = "path", ["imgmake.pip"] = "pip", ["imgmake.runtime"] = "runtime", ["imgmake.semver"] = "semver",
   ["imgmake.tags"] = "tags",
 }
 
@@ -190,6 +191,7 @@ local function environment(context)
   api.read, api.glob = file_functions(context.dir)
   api.json = json(api.read)
   api.git = git(context.dir)
+  api.runtime = runtime(context)
   api.debian = debian(context)
   api.npm, api.pip = npm(context), pip(context)
   api.ci = ci(api.git)

@@ -197,3 +197,7 @@ pip = {}
 ---@class imgmake.Debian
 ---@field rootfs fun(body?: imgmake.DebianRootfs): imgmake.Target
 debian = {}
+
+---@class imgmake.Runtime
+---@field distroless fun(body: imgmake.Distroless): imgmake.Target
+runtime = {}

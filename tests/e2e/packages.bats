@@ -307,3 +307,31 @@ pretender() {   # NAME STEP
 	ok imgmake export x dir:e
 	equal "$(cat e/args)" "-y install --setopt=install_weak_deps=1 --setopt=keepcache=1 curl"
 }
+
+@test "runtime.distroless: a C program on its libraries alone, not as root, and scanners know the packages" {
+	needs_mirror
+	shared_store
+	echo 'int main(void) { return __builtin_puts("small") < 0; }' >main.c
+	cc -o main main.c
+	recipe <<-LUA
+		image "small" {
+		  from = runtime.distroless { from = base "$DEBIAN_APT" },
+		  copy { "main", to = "/usr/bin/" },
+		  config { entrypoint = { "main" } },
+		}
+	LUA
+	ok imgmake run small
+	equal "$output" small
+	ok imgmake -q
+	ok imgmake export small dir:d
+	[ ! -e d/bin/sh ] && [ ! -e d/usr/bin/dpkg ] && [ -L d/lib ]
+	grep -q 'BEGIN CERTIFICATE' d/etc/ssl/certs/ca-certificates.crt
+	[ -e d/usr/share/zoneinfo/UTC ] && [ -e d/usr/share/doc/libc6/copyright ]
+	contains "$(cat d/var/lib/dpkg/status.d/libc6)" '^Version: 2'
+	contains "$(cat d/etc/passwd)" '^nonroot:x:65532:65532:'
+	equal "$(exported small >/dev/null; config_of out-small | jq -r .config.User)" 65532:65532
+	# Two builds give the same bytes.
+	local first
+	first=$(exported small)
+	equal "$(imgmake -B small >&2; exported small)" "$first"
+}

@@ -54,3 +54,11 @@ fails(function() debian.rootfs { snapshot = "2026" } end, "debian.rootfs: 'snaps
   .. "or \"20260131T120000Z\", not the string '2026'")
 assert(debian.rootfs { packages = "hello", snapshot = "20260131", components = { "main", "non-free" } }.kind == "stage")
 image "debian-image" { from = debian.rootfs { name = "other" } }
+
+fails(function() runtime.distroless {} end, "runtime.distroless: 'from' is missing")
+fails(function() runtime.distroless { from = tools, kind = "java" } end,
+  "runtime.distroless: 'kind' must be one of \"static\", \"cc\", not the string 'java'")
+fails(function() runtime.distroless { from = tools, package = "x" } end,
+  "runtime.distroless: unknown option 'package', did you mean 'packages'?")
+fails(function() runtime.distroless { from = tools, packages = "a;b" } end, "runtime.distroless: 'a;b' is no name of a "
+  .. 'package, like "libssl3"')
