@@ -178,3 +178,13 @@ suite() {
 	equal "$(skopeo inspect --raw --tls-verify=false "docker://$(repo)/moved:1" | jq -r .config.digest)" \
 		"$(skopeo inspect --raw --tls-verify=false "docker://$(repo)/app:1.2.3" | jq -r .config.digest)"
 }
+
+@test "distroless: a program and its libraries, not as root" {
+	needs_mirror
+	skopeo copy -q --dest-tls-verify=false "oci:$PREPARED/debian-apt:12" "docker://$HUB/library/debian:12-slim"
+	example distroless
+	ok ours run hello
+	contains "$output" '^Hello'
+	imgmake export hello dir:root --registry-mirror "docker.io=$HUB"
+	[ ! -e root/bin/sh ]
+}
