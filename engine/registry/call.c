@@ -177,7 +177,7 @@ static int follow(struct run *x)
 }
 
 /* 1: once more; 0: the answer stands; -1. */
-static int one_round(struct run *x)
+static int ask(struct run *x)
 {
 	int probing = SCHEME_PROBING;
 
@@ -191,6 +191,21 @@ static int one_round(struct run *x)
 	if (is_redirect(x->a->status))
 		return follow(x);
 	return 0;
+}
+
+/* Who comes second asks as the first has found out. */
+static int one_round(struct run *x)
+{
+	struct host *h = x->c->host;
+	int rc;
+
+	if (!x->c->path || x->hops || atomic_load(&h->scheme) != SCHEME_PROBING)
+		return ask(x);
+	pthread_mutex_lock(&h->probe_lock);
+	start_url(x);
+	rc = ask(x);
+	pthread_mutex_unlock(&h->probe_lock);
+	return rc;
 }
 
 int call_run(struct registry *r, const struct call *c, struct http_answer *a,

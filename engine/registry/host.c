@@ -36,6 +36,7 @@ static struct host *host_new(struct registry *r, const char *name)
 	atomic_init(&h->scheme, h->plain_allowed ? SCHEME_PROBING : SCHEME_HTTPS);
 	pthread_mutex_init(&h->lock, NULL);
 	pthread_mutex_init(&h->auth_lock, NULL);
+	pthread_mutex_init(&h->probe_lock, NULL);
 	pthread_mutex_init(&h->referrers_lock, NULL);
 	return h;
 }
@@ -48,6 +49,7 @@ void host_free(struct host *h)
 	strlist_fini(&h->warnings);
 	pthread_mutex_destroy(&h->lock);
 	pthread_mutex_destroy(&h->auth_lock);
+	pthread_mutex_destroy(&h->probe_lock);
 	pthread_mutex_destroy(&h->referrers_lock);
 	free(h->realm);
 	free(h->service);

@@ -23,8 +23,10 @@ struct host {
 	char *authority;    /* where its API is: "registry-1.docker.io" */
 	bool plain_allowed; /* http may be tried */
 	atomic_int scheme, upload_way;
-	atomic_llong chunk_max;   /* bodies that it took, by halves; 0: not tried */
-	atomic_bool one_tag_each; /* it does not take several tags at once */
+	atomic_llong chunk_max;     /* bodies that it took, by halves; 0: not tried */
+	atomic_bool one_tag_each;   /* it does not take several tags at once */
+	pthread_mutex_t probe_lock; /* held while its scheme is found out: eight
+	                             * handshakes at once tell no more than one */
 	atomic_bool down; /* a mirror that could not be reached: not asked again */
 
 	pthread_mutex_t lock; /* of what follows */
