@@ -1,4 +1,5 @@
 /* imgmake gc, and what a build does of it at its end. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,6 +79,12 @@ static int64_t bytes_of(const struct gc_count counts[GC_KINDS])
 	return bytes;
 }
 
+/* Where the disk is full, that was said by whatever met it first. */
+static bool is_full_disk(const struct err *e)
+{
+	return e->code == ERR_SYS && (e->sys == ENOSPC || e->sys == EDQUOT);
+}
+
 void session_keep_bounds(struct session *s)
 {
 	struct gc_options o = { .on_exit = true };
@@ -95,7 +102,8 @@ void session_keep_bounds(struct session *s)
 		return;
 	o.deadline = clock_ns() + EXIT_TIME;
 	if (run(s, &o, &r, &e) < 0) {
-		progress_warning(terminal_progress(s->terminal), "%s", e.msg);
+		if (!is_full_disk(&e))
+			progress_warning(terminal_progress(s->terminal), "%s", e.msg);
 		return;
 	}
 	if (!bytes_of(r.removed))
