@@ -423,6 +423,24 @@ static void silence_is_a_stall_and_asked_again(void **state)
 	registry_free(r);
 }
 
+static void a_stalled_upload_goes_on_in_chunks(void **state)
+{
+	struct reference ref = at("hold/app", "");
+	AUTO_FREE char *text = mem_alloc(6000001);
+	struct registry *r = client();
+	struct descriptor d;
+
+	(void)state;
+	memset(text, 'x', 6000000);
+	d = make_blob(text, MEDIA_OCI_LAYER_GZIP);
+	assert_int_equal(push(r, &ref, &d, NULL), PUSH_SENT);
+	assert_int_equal(logged("hold", "^PATCH .* held "), 1);
+	assert_int_equal(logged("hold", "^PATCH .* 202 [^ ]+ 3000000 3000000-5999999 "),
+	                 1);
+	assert_int_equal(logged("hold", "^POST "), 1);
+	registry_free(r);
+}
+
 static void small_bodies_are_found_to_be_wanted(void **state)
 {
 	struct reference ref = at("small/app", "");
@@ -650,6 +668,7 @@ int main(void)
 		cmocka_unit_test(a_low_quota_and_warnings_are_said_once),
 		cmocka_unit_test(waiting_is_told_and_counted),
 		cmocka_unit_test(silence_is_a_stall_and_asked_again),
+		cmocka_unit_test(a_stalled_upload_goes_on_in_chunks),
 		cmocka_unit_test(small_bodies_are_found_to_be_wanted),
 		cmocka_unit_test(a_token_that_ends_in_mid_push_is_renewed),
 		cmocka_unit_test(several_tags_go_in_one_request_where_that_is_known),
