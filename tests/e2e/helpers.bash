@@ -44,7 +44,7 @@ teardown_test() {
 	for m in $(awk -v d="$DIR/" 'index($2, d) == 1 { print $2 }' /proc/self/mounts | sort -r); do
 		umount -l "$m"
 	done
-	rm -rf "$DIR"
+	wait_until rm -rf "$DIR"   # a container's last helper may still be writing
 }
 
 setup() {
