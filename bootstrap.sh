@@ -39,7 +39,7 @@ packages() {
 			openssl git mandoc shellcheck zstd golang-github-containers-common containerd fakeroot
 			fakechroot util-linux passwd uidmap passt
 			fuse-overlayfs apparmor runc
-			qemu-user-static ninja-build strace"
+			qemu-user-static ninja-build strace valgrind"
 		;;
 	dnf)
 		build="gcc glibc-static make pkgconf-pkg-config lua-devel libarchive-devel openssl-devel
@@ -47,7 +47,8 @@ packages() {
 			isa-l-devel libseccomp-devel ca-certificates"
 		test="bats libcmocka-devel docker-distribution skopeo umoci buildah podman crun mmdebstrap
 			busybox libasan libubsan clang-tools-extra httpd-tools libcap attr jq curl python3
-			openssl git mandoc ShellCheck zstd containers-common util-linux shadow-utils strace"
+			openssl git mandoc ShellCheck zstd containers-common util-linux shadow-utils strace
+			valgrind"
 		;;
 	apk)
 		build="gcc musl-dev linux-headers make pkgconf lua5.4-dev libarchive-dev openssl-dev curl-dev
@@ -56,14 +57,14 @@ packages() {
 		test="bash bats cmocka-dev docker-registry skopeo umoci buildah podman crun mmdebstrap
 			busybox-static clang-extra-tools apache2-utils libcap attr jq python3 openssl git
 			mandoc shellcheck zstd containers-common util-linux shadow coreutils findutils curl
-			strace"
+			strace valgrind"
 		;;
 	pacman)
 		build="gcc make pkgconf lua54 libarchive openssl curl zlib libdeflate zstd jansson lmdb isa-l
 			libseccomp ca-certificates"
 		test="bats cmocka skopeo umoci buildah podman crun mmdebstrap busybox clang apache libcap
 			attr jq python openssl git mandoc shellcheck zstd containers-common util-linux shadow
-			strace"
+			strace valgrind"
 		;;
 	esac
 	if [ "$mode" = test ]; then

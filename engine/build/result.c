@@ -131,14 +131,12 @@ void layer_list_write(const struct layer_list *l, struct buf *out)
 
 static int read_result(struct result *out, const json_t *j, struct err *e)
 {
-	AUTO_BUF text = BUF_INIT;
 	json_t *config = NULL;
 
 	*out = (struct result){ .config = { NULL } };
 	if (json_member_object(j, "config", true, &config, e) < 0)
 		return -1;
-	json_write(&text, config);
-	if (config_read(&out->config, text.s, text.len, e) == 0 &&
+	if (config_take(&out->config, json_incref(config), e) == 0 &&
 	    layers_read(&out->layers, j, e) == 0)
 		return 0;
 	result_fini(out);

@@ -23,6 +23,9 @@ struct history {
 void config_init(struct image_config *c, const struct platform *p);
 MUST_CHECK int config_read(struct image_config *c, const void *body, size_t n,
                            struct err *e);
+/* The same of a document that was read already. Owns `root` from here on, which nobody
+ * else may change; also when it fails. */
+MUST_CHECK int config_take(struct image_config *c, json_t *root, struct err *e);
 void config_copy(struct image_config *out, const struct image_config *c);
 void config_fini(struct image_config *c);
 /* Canonical bytes: members in the order of the specification, then others sorted. */

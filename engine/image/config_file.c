@@ -158,12 +158,22 @@ static int check(struct image_config *c, struct err *e)
 
 int config_read(struct image_config *c, const void *body, size_t n, struct err *e)
 {
+	json_t *root = NULL;
+
 	c->root = NULL;
 	if ((int64_t)n > image_limits_default.config)
 		return err_set(e, ERR_LIMIT,
 		               "image configuration: it is larger than %lld bytes",
 		               (long long)image_limits_default.config);
-	if (json_read(&c->root, body, n, e) == 0 && check(c, e) == 0)
+	if (json_read(&root, body, n, e) < 0)
+		return err_wrap(e, "image configuration");
+	return config_take(c, root, e);
+}
+
+int config_take(struct image_config *c, json_t *root, struct err *e)
+{
+	c->root = root;
+	if (check(c, e) == 0)
 		return 0;
 	config_fini(c);
 	return err_wrap(e, "image configuration");
