@@ -1,23 +1,8 @@
 --- Imagefiles: the environment that each one sees, imports between them, and modules of the project.
-local account = require "imgmake.account"
-local apk = require "imgmake.apk"
-local apt = require "imgmake.apt"
 local check = require "imgmake.check"
-local ci = require "imgmake.ci"
-local debian = require "imgmake.debian"
-local dnf = require "imgmake.dnf"
-local dockerfile = require "dockerfile.dockerfile"
 local engine = require "imgmake.engine"
-local git = require "imgmake.git"
-local json = require "imgmake.json"
-local npm = require "imgmake.npm"
-local path = require "imgmake.path"
-local pip = require "imgmake.pip"
-local runtime = require "imgmake.runtime"
-local semver = require "imgmake.semver"
 local step = require "imgmake.step"
 local settings = require "imgmake.settings"
-local tags = require "imgmake.tags"
 local target = require "imgmake.target"
 local variable = require "imgmake.variable"
 local project = {}
@@ -130,6 +115,28 @@ local function import(context, dir)
   return copy_of(evaluate(at, in_root(at, "Imagefile"), false).exports)
 end
 
+--- What is compiled only when a recipe first names it: most name few of them.
+local libraries = {}
+for _, name in ipairs { "account", "apk", "apt", "dnf", "path", "semver" } do
+  libraries[name] = function() return copy_of(require("imgmake." .. name)) end
+end
+
+local function library_of(context, name)
+  if context.api[name] == nil then
+    context.api[name] = libraries[name](context)
+  end
+  return context.api[name]
+end
+
+function libraries.json(context) return require "imgmake.json"(context.api.read) end
+function libraries.git(context) return require "imgmake.git"(context.dir) end
+function libraries.debian(context) return require "imgmake.debian"(context) end
+function libraries.runtime(context) return require "imgmake.runtime"(context) end
+function libraries.npm(context) return require "imgmake.npm"(context) end
+function libraries.pip(context) return require "imgmake.pip"(context) end
+function libraries.ci(context) return require "imgmake.ci"(library_of(context, "git")) end
+function libraries.tags(context) return require "imgmake.tags"(library_of(context, "ci")) end
+
 --- require "a.b": of the library, else a/b.lua beside the Imagefile, else below the root.
 local function require_for(context)
   local loaded = {}
@@ -140,7 +147,7 @@ local function require_for(context)
     end
     local library = project.library[name]
     if library or project.modules[name] then
-      loaded[name] = copy_of(library and context.api[library] or project.modules[name])
+      loaded[name] = copy_of(library and library_of(context, library) or require(name))
       return loaded[name]
     elseif not name:find("^[%w_-]+[%w_.-]*$") or name:find("..", 1, true) then
       error(("require: '%s' is no name of a module, like \"lib.util\""):format(name))
@@ -171,9 +178,7 @@ project.library = {
 }
 
 --- And those that are nowhere in it.
-project.modules = {
-  ["dockerfile.expand"] = require "dockerfile.expand", ["dockerfile.parse"] = require "dockerfile.parse",
-}
+project.modules = { ["dockerfile.expand"] = true, ["dockerfile.parse"] = true }
 
 --- The names that an Imagefile sees, in front of which its own globals go.
 local function environment(context)
@@ -189,25 +194,23 @@ local function environment(context)
     api[name] = step[name]
   end
   api.read, api.glob = file_functions(context.dir)
-  api.json = json(api.read)
-  api.git = git(context.dir)
-  api.runtime = runtime(context)
-  api.debian = debian(context)
-  api.npm, api.pip = npm(context), pip(context)
-  api.ci = ci(api.git)
-  api.tags = tags(api.ci)
-  api.path = copy_of(path)
-  api.semver = copy_of(semver)
-  api.account = copy_of(account)
-  api.apk, api.apt, api.dnf = copy_of(apk), copy_of(apt), copy_of(dnf)
-  api.dockerfile = function(body) return dockerfile.stages(context, body) end
+  api.dockerfile = function(body) return require "dockerfile.dockerfile".stages(context, body) end
   api.var = function(body) return variable.declare(context, body) end
   api.import = function(dir) return import(context, dir) end
   api.require = require_for(context)
   context.api = api
+  local names = copy_of(api)
+  for name in rawpairs(libraries) do
+    names[name] = true
+  end
   return setmetatable(copy_of(api), {
-    __index = function(_, name)
-      error(("unknown name '%s'%s"):format(tostring(name), check.hint(name, api)), 2)
+    __index = function(env, name)
+      if libraries[name] then
+        local value = library_of(context, name)
+        env[name] = value
+        return value
+      end
+      error(("unknown name '%s'%s"):format(tostring(name), check.hint(name, names)), 2)
     end,
     __metatable = false,
   })
@@ -220,7 +223,7 @@ function evaluate(dir, file, main)
       main = main,
     }
     if main and project.is_dockerfile then
-      dockerfile.main(context)
+      require "dockerfile.dockerfile".main(context)
     else
       context.env = environment(context)
       run(file, context.env, "import")
