@@ -293,8 +293,8 @@ limited() {   # OPTIONS SCRIPT
 
 # --- Output -----------------------------------------------------------------------------------------
 
-# Waits for another of the steps to come to the same place, for 20 s at most.
-MEET='echo >/c/$I; n=0; while [ $(ls /c | busybox wc -l) -lt 3 ]; do n=$((n + 1)); [ $n -lt 400 ] || exit 1; busybox usleep 50000; done'
+# Waits for another of the steps to come to the same place, for 100 s at most: the disk may be busy.
+MEET='echo >/c/$I; n=0; while [ $(ls /c | busybox wc -l) -lt 3 ]; do n=$((n + 1)); [ $n -lt 2000 ] || exit 1; busybox usleep 50000; done'
 
 # Three steps that write at the same time; $1 is what each does in the end, with its number in $I.
 at_once() {
