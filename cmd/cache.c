@@ -58,6 +58,7 @@ static void stats_text(const struct remote_list *l, const struct remote_sum *s,
 		[REMOTE_RESULT] = "images and stages",
 		[REMOTE_STEP] = "steps",
 		[REMOTE_TABLE] = "tables of bases' layers",
+		[REMOTE_CHECK] = "passes of checks",
 	};
 	struct table *table = table_new(columns);
 

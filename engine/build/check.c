@@ -9,6 +9,7 @@
 #include "build/fileset.h"
 #include "build/inside.h"
 #include "build/node.h"
+#include "build/remote.h"
 #include "image/layout.h"
 #include "os/clock.h"
 #include "os/file.h"
@@ -31,27 +32,62 @@ static void check_key(const struct target *t, const struct descriptor *image,
 	hasher_end(&h, out);
 }
 
+static int pass_put(struct build *b, const struct digest *key, const char *when,
+                    struct err *e)
+{
+	return state_put(b->o.store->state, STATE_CHECKS, key->b, DIGEST_SIZE, when,
+	                 strlen(when), e);
+}
+
+/* Whether a pass of that time counts still. */
+static bool fresh_enough(const struct target *t, const char *when)
+{
+	int64_t age = clock_wall_s() - strtoll(when, NULL, 10);
+
+	return t->fresh < 0 || (age >= 0 && age < t->fresh);
+}
+
+/* Of another machine. What it built with one owner for all files is in no cache. */
+static int passed_elsewhere(struct build *b, const struct target *t,
+                            const struct digest *key, struct err *e)
+{
+	struct build_remote *r = b->o.remote;
+	AUTO_BUF when = BUF_INIT;
+
+	if (!r || atomic_load(&b->distrust) || build_has_flat_owners(b, t->image) ||
+	    r->get(r, REMOTE_CHECK, key, &when) == 0 || !fresh_enough(t, when.s))
+		return 0;
+	return pass_put(b, key, when.s, e) < 0 ? -1 : 1;
+}
+
 static int passed_before(struct build *b, const struct target *t,
                          const struct digest *key, struct err *e)
 {
 	AUTO_BUF when = BUF_INIT;
-	int found =
-		state_get(b->o.store->state, STATE_CHECKS, key->b, DIGEST_SIZE, &when, e);
-	int64_t age;
+	int found;
 
-	if (found <= 0 || b->o.always)
-		return found < 0 ? -1 : 0;
-	age = clock_wall_s() - strtoll(when.s, NULL, 10);
-	return t->fresh < 0 || (age >= 0 && age < t->fresh);
+	if (b->o.always)
+		return 0;
+	found = state_get(b->o.store->state, STATE_CHECKS, key->b, DIGEST_SIZE, &when, e);
+	if (found < 0)
+		return -1;
+	return found && fresh_enough(t, when.s) ? 1 : passed_elsewhere(b, t, key, e);
 }
 
-static int remember_pass(struct build *b, const struct digest *key, struct err *e)
+static int remember_pass(struct build *b, const struct target *t,
+                         const struct digest *key, struct err *e)
 {
+	struct remote_entry entry = { .kind = REMOTE_CHECK, .key = *key };
+	struct build_remote *r = b->o.remote;
 	AUTO_BUF when = BUF_INIT;
 
 	buf_addf(&when, "%lld", (long long)clock_wall_s());
-	return state_put(b->o.store->state, STATE_CHECKS, key->b, DIGEST_SIZE, when.s,
-	                 when.len, e);
+	if (pass_put(b, key, when.s, e) < 0)
+		return -1;
+	entry.text = when.s;
+	if (r && r->writes && !build_has_flat_owners(b, t->image))
+		r->put(r, &entry);
+	return 0;
 }
 
 static int run_with_layout(struct build *b, const struct target *t,
@@ -131,7 +167,7 @@ static int check_one(struct build *b, const struct target *t, struct err *e)
 	if (failed)
 		return -1;
 	progress_step(b->o.progress, t->name, "passed");
-	return remember_pass(b, &key, e);
+	return remember_pass(b, t, &key, e);
 }
 
 int build_check(struct build *b, struct target *const *targets, size_t n, struct err *e)

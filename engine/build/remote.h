@@ -11,6 +11,7 @@ enum remote_kind {
 	REMOTE_RESULT, /* a target's, by plan key */
 	REMOTE_STEP,   /* a step's, by plan key or result key */
 	REMOTE_TABLE,  /* a layer's table of contents, by diff ID */
+	REMOTE_CHECK,  /* when a check passed, by its key: seconds since 1970 */
 	REMOTE_KINDS,
 };
 

@@ -213,3 +213,27 @@ lies() {
 @test "lies about tables, bases and platforms" {
 	lies table no-table lost-table base platform no-json
 }
+
+@test "a check that passed on another machine is not run again, unless it has to be fresh" {
+	checked() {
+		recipe <<-LUA
+			local web = image "web" { from = base "$(repo base):1", write { "/a", "x" } }
+			check "starts" { image = web, $1 run = { "echo it ran" } }
+		LUA
+	}
+	cached_recipe
+	checked
+	ok imgmake check --cache "$(repo cache)"
+	contains "$stderr" 'starts: it ran'
+	machine two
+	ok imgmake check --cache-read "$(repo cache)"
+	contains "$stderr" 'starts: passed before'
+	lacks "$stderr" 'it ran'
+	machine three
+	checked 'fresh = "0s",'
+	ok imgmake check --cache-read "$(repo cache)"
+	contains "$stderr" 'starts: it ran'
+	machine four
+	checked
+	contains "$(imgmake cache stats "$(repo cache)")" 'passes of checks +1'
+}
