@@ -247,8 +247,9 @@ start_registry_with() {   # DIR, with a config.yml
 	local d=$1
 	docker-registry serve "$d/config.yml" >"$d/log" 2>&1 3>&- &
 	echo $! >"$d/pid"
-	wait_until grep -q 'listening on' "$d/log"
-	REGISTRY=localhost:$(sed -nE 's/.*listening on 127\.0\.0\.1:([0-9]+).*/\1/p' "$d/log" | tail -1)
+	# The whole number: a line may come in pieces.
+	wait_until grep -qE 'listening on 127\.0\.0\.1:[0-9]+[^0-9]' "$d/log"
+	REGISTRY=localhost:$(sed -nE 's/.*listening on 127\.0\.0\.1:([0-9]+)[^0-9].*/\1/p' "$d/log" | tail -1)
 	export REGISTRY
 }
 

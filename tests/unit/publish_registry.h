@@ -91,7 +91,7 @@ static inline void registry_fixture_start(struct registry_fixture *f)
 
 		registry_fixture_log(f, &log);
 		at = strstr(log.s, said);
-		if (at) {
+		if (at && strchr(at, '\n')) { /* the whole number is there */
 			snprintf(f->host, sizeof(f->host), "localhost:%d",
 			         atoi(at + strlen(said)));
 			return;
