@@ -93,7 +93,11 @@ static void add_secrets(struct work *w, struct step_run *r)
 		const char *id = all->list.at[i].id;
 
 		r->secrets[r->n_secrets++] = (struct run_secret){
-			.id = id, .path = arena_printf(&w->arena, "/run/secrets/%s", id)
+			.id = id,
+			.path = arena_printf(&w->arena, "/run/secrets/%s", id),
+			.mode = -1,
+			.uid = -1,
+			.gid = -1,
 		};
 	}
 }
