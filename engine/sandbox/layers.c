@@ -131,17 +131,39 @@ static void mark_used(int lock)
 		return; /* then it is only removed too early, when nobody uses it */
 }
 
-/* Shared if it is whole; else exclusive. */
+/* 1: we have it to ourselves; 0: another has it, or is just looking, too. */
+static int try_alone(int dir, struct layers_hold *h, struct err *e)
+{
+	static const struct timespec moment = { .tv_nsec = 1000000 };
+
+	h->lock = layer_lock(dir, h->name, true, false, e);
+	if (h->lock >= 0)
+		return 1;
+	if (e->code != ERR_EXISTS)
+		return -1;
+	nanosleep(&moment, NULL); /* two that look at once must not go on like that */
+	return 0;
+}
+
+/* Shared if it is whole; else exclusive. To be alone is tried and never waited for:
+ * whoever makes it shares it when it is whole, and then has it for as long as its command
+ * runs. */
 static int hold(int dir, struct layers_hold *h, struct err *e)
 {
-	h->lock = layer_lock(dir, h->name, false, true, e);
-	if (h->lock < 0)
-		return -1;
-	if (!is_whole(dir, h, &h->settled)) {
-		fd_close(&h->lock);
-		h->lock = layer_lock(dir, h->name, true, true, e);
+	int alone = 0;
+
+	while (!alone) {
+		h->lock = layer_lock(dir, h->name, false, true, e);
 		if (h->lock < 0)
 			return -1;
+		if (is_whole(dir, h, &h->settled))
+			break;
+		fd_close(&h->lock);
+		alone = try_alone(dir, h, e);
+		if (alone < 0)
+			return -1;
+	}
+	if (alone) {
 		/* Another may have made it meanwhile. */
 		h->missing = !is_whole(dir, h, &h->settled);
 		if (!h->missing && lock_share(h->lock, e) < 0)
