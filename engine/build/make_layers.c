@@ -32,7 +32,7 @@ int build_lock(struct build *b, const struct digest *key, struct err *e)
 {
 	char name[8];
 
-	snprintf(name, sizeof(name), "%02x", key->b[0]);
+	snprintf(name, sizeof(name), "%02x%02x", key->b[0], key->b[1]);
 	return lock_take(b->locks, name, true, e);
 }
 
