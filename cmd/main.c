@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -136,7 +137,7 @@ const struct command commands[] = {
 	  "imgmake deploy VERSION=1.2.3\nimgmake -n deploy VERSION=1.2.3", deploy_options,
 	  TAKES_ALL_BUILD | TAKES_DRY_RUN | TAKES_DEPLOY, 0, -1, cmd_deploy },
 	{ "check", "[TARGET...]", "run the checks of images", NULL, "imgmake check web",
-	  NULL, TAKES_ALL_BUILD, 0, -1, cmd_check },
+	  NULL, TAKES_ALL_BUILD | CHANGES, 0, -1, cmd_check },
 	{ "clean", "", "remove what host rules made", NULL, "imgmake clean", NULL,
 	  TAKES_PROJECT | TAKES_DRY_RUN, 0, 0, cmd_clean },
 	{ "plan", "[TARGET...]", "say what a build would make, and why",
@@ -163,14 +164,15 @@ const struct command commands[] = {
 	{ "export", "IMAGE PLACE", "write an image into a file or directory",
 	  "PLACE is oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME], or of its "
 	  "files only: tar:FILE, dir:DIR.",
-	  "imgmake export web docker-archive:web.tar", NULL, TAKES_LOOK, 2, 2,
+	  "imgmake export web docker-archive:web.tar", NULL, TAKES_LOOK | CHANGES, 2, 2,
 	  cmd_export },
 	{ "import", "PLACE", "read an image from a file or directory into the store",
-	  NULL, "imgmake import oci-archive:web.tar", NULL, TAKES_STORE | TAKES_JSON, 1,
-	  1, cmd_import },
+	  NULL, "imgmake import oci-archive:web.tar", NULL,
+	  TAKES_STORE | TAKES_JSON | CHANGES, 1, 1, cmd_import },
 	{ "pull", "REFERENCE", "bring an image from a registry into the store", NULL,
 	  "imgmake pull docker.io/library/debian:12-slim", NULL,
-	  TAKES_PLATFORM | TAKES_NETWORK | TAKES_STORE | TAKES_JSON, 1, 1, cmd_pull },
+	  TAKES_PLATFORM | TAKES_NETWORK | TAKES_STORE | TAKES_JSON | CHANGES, 1, 1,
+	  cmd_pull },
 	{ "push", "IMAGE REFERENCE", "bring an image into a registry", NULL,
 	  "imgmake push web registry.example.com/team/web:test", NULL,
 	  TAKES_LOOK | TAKES_DRY_RUN, 2, 2, cmd_push },
@@ -202,7 +204,7 @@ const struct command commands[] = {
 	  "Into the first of them that answers, unless --into says which. An image without a "
 	  "registry in its name is there as docker.io/library/NAME, in podman as localhost/NAME.",
 	  "imgmake load web\nimgmake load web --into podman --name localhost/web:test",
-	  load_options, TAKES_LOOK, 1, 1, cmd_load },
+	  load_options, TAKES_LOOK | CHANGES, 1, 1, cmd_load },
 	{ "run", "TARGET [-- COMMAND [ARG...]]", "run a command in an image or stage",
 	  "TARGET is made first, if it is out of date. Without COMMAND, runs the image's entrypoint "
 	  "and command. The exit status is that of the command, or 128 and the signal that ended "
@@ -210,14 +212,16 @@ const struct command commands[] = {
 	  "each --secret ID=FILE as /run/secrets/ID.",
 	  "imgmake run web -- ls -l /app\nimgmake run --secret token=token.txt web",
 	  inside_options,
-	  TAKES_PROJECT | TAKES_BUILD | TAKES_NETWORK | TAKES_STORE | TAKES_REST, 1, 1,
-	  cmd_run },
+	  TAKES_PROJECT | TAKES_BUILD | TAKES_NETWORK | TAKES_STORE | TAKES_REST |
+	          CHANGES,
+	  1, 1, cmd_run },
 	{ "shell", "TARGET", "an interactive shell in an image or stage",
 	  "The image's own shell, or /bin/sh. What is done there is thrown away. Each --secret "
 	  "ID=FILE is /run/secrets/ID. If TARGET cannot be made because a run step fails, "
 	  "--shell-on-fail opens the shell in that step.",
 	  "imgmake shell web", inside_options,
-	  TAKES_PROJECT | TAKES_BUILD | TAKES_NETWORK | TAKES_STORE, 1, 1, cmd_shell },
+	  TAKES_PROJECT | TAKES_BUILD | TAKES_NETWORK | TAKES_STORE | CHANGES, 1, 1,
+	  cmd_shell },
 	{ "login", "HOST", "check a password of a registry, and keep it",
 	  "Where docker and podman look for it, too: in the file that has an entry of HOST, else "
 	  "$DOCKER_CONFIG/config.json, $REGISTRY_AUTH_FILE or ~/.docker/config.json, through the "
@@ -225,9 +229,9 @@ const struct command commands[] = {
 	  "everybody could read it in the list of processes.",
 	  "imgmake login registry.example.com\n"
 	  "imgmake login registry.example.com --username ci --password-stdin <token",
-	  login_options, TAKES_NETWORK, 1, 1, cmd_login },
+	  login_options, TAKES_NETWORK | CHANGES, 1, 1, cmd_login },
 	{ "logout", "HOST", "forget the password of a registry", NULL,
-	  "imgmake logout registry.example.com", NULL, 0, 1, 1, cmd_logout },
+	  "imgmake logout registry.example.com", NULL, CHANGES, 1, 1, cmd_logout },
 	{ "doctor", "", "what this machine lacks for run steps, and how to get it",
 	  "Exits 0 if run steps work here, 1 if not.", "imgmake doctor", NULL,
 	  TAKES_STORE | TAKES_JSON | TAKES_SANDBOX, 0, 0, cmd_doctor },
@@ -253,8 +257,8 @@ const struct command commands[] = {
 	  "Reads every blob, and looks at the records, at tables of contents and at unpacked "
 	  "layers. Exits 1 if it found something, mended or not. What was put aside is made anew "
 	  "by the next build that needs it.",
-	  "imgmake fsck\nimgmake fsck --repair", fsck_options, TAKES_STORE | TAKES_JSON,
-	  0, 0, cmd_fsck },
+	  "imgmake fsck\nimgmake fsck --repair", fsck_options,
+	  TAKES_STORE | TAKES_JSON | CHANGES, 0, 0, cmd_fsck },
 	{ "completion", "bash|zsh|fish",
 	  "the script with which a shell completes commands",
 	  "Commands, options and their values, targets and variables of the Imagefile that is there.",
@@ -355,7 +359,7 @@ static int print_help(const struct options *o, struct terminal *t)
 	return 2;
 }
 
-static int run(const struct options *o, struct terminal *t)
+static int run(const struct options *o, bool asked, struct terminal *t)
 {
 	struct err e;
 
@@ -363,6 +367,12 @@ static int run(const struct options *o, struct terminal *t)
 		return print_help(o, t);
 	if (o->version)
 		return cmd_version(o, t);
+	if (!asked) {
+		progress_warning(terminal_progress(t),
+		                 "make only says what it would do: imgmake %s not run",
+		                 o->command->name);
+		return 0;
+	}
 	if (change_directory(o, &e) < 0) {
 		terminal_error(t, &e);
 		return 2;
@@ -417,10 +427,12 @@ int main(int argc, char **argv)
 		terminal_error(t, &e);
 		status = 2;
 	} else {
+		bool asked = options_take_make(&o, getenv("MAKEFLAGS"));
+
 		t = terminal_new(mode_of(&o), STDOUT_FILENO, STDERR_FILENO);
 		if (o.output_sync == SYNC_LINE || o.output_sync == SYNC_NONE)
 			terminal_output_at_once(t, o.output_sync == SYNC_NONE);
-		status = run(&o, t);
+		status = run(&o, asked, t);
 		if (terminal_record_end(t, &e) < 0) {
 			terminal_error(t, &e);
 			status = 2;

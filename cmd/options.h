@@ -124,6 +124,7 @@ enum {
 	TAKES_PLATFORM = 1 << 9, /* --platform, without a recipe */
 	TAKES_SANDBOX = 1 << 10, /* --isolation, without a build */
 	TAKES_CACHE = 1 << 11,   /* --cache, without a build */
+	CHANGES = 1 << 12,       /* no option: it changes something, and takes no -n */
 };
 
 struct terminal;
@@ -146,6 +147,10 @@ struct command {
 MUST_CHECK int options_parse(struct options *o, const struct command *commands,
                              char **argv, struct err *e);
 void options_fini(struct options *o);
+/* What make was told, as a make called by it would take it: -k -n -q -s -B -l in
+ * `makeflags` ($MAKEFLAGS, or NULL), as far as the command takes them. False: make only
+ * says what it would do, and the command cannot. */
+MUST_CHECK bool options_take_make(struct options *o, const char *makeflags);
 
 const struct opt *options_common(void);
 bool options_apply(const struct opt *opt, const struct command *c); /* c takes opt */

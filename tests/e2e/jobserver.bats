@@ -245,3 +245,40 @@ no_token_lost() {
 	fails "-l: 'much' is not a number of 0 or more" imgmake -l much
 	fails "is not a number" imgmake --load-average=-1
 }
+
+@test "make -n, -t and -q run nothing of ours, and -k, -s, -B and -l are ours, too" {
+	six_lone_rules
+	local option
+	for option in -n -t -nj3; do
+		under_make $option "+$IMGMAKE all" "+$IMGMAKE check" "+$IMGMAKE list"
+		equal "$status" 0
+		contains "$output" '^would make file a$'
+		contains "$output" '^a +file$'
+		contains "$stderr" 'warning: make only says what it would do: imgmake check not run$'
+		[ ! -e a ]
+		[ ! -e "$IMGMAKE_STORE" ]
+	done
+	under_make -q "+$IMGMAKE all"
+	equal "$status" 1
+	[ ! -e a ]
+	under_make "-n N=q" "+$IMGMAKE all"
+	contains "$output" '^would make file a$'
+	under_make -s "+$IMGMAKE all"
+	equal "$status$output$stderr" 0
+	[ -e a ]
+	under_make -q "+$IMGMAKE -q a"
+	equal "$status" 0
+	rm counts
+	under_make "-B -l0 -j4" "+$IMGMAKE a b c d"
+	equal "$(wc -l <counts) $(most)" "4 1"
+	recipe <<-'EOF'
+		task "all" { deps = { file("a") { run = "false" }, file("z") { run = "touch z" } }, run = "true" }
+	EOF
+	under_make -k "+$IMGMAKE -j1 all"
+	equal "$status" 2
+	[ -e z ]
+	# Not in the letters: another option's value, and a variable.
+	rm -f z
+	under_make "-I now -j1 QUESTION=now" "-+$IMGMAKE -k all"
+	[ -e z ]
+}

@@ -6,10 +6,11 @@
 
 #include <cmocka.h>
 
-/* Unit tests link the engine; these four need nothing else of cmd/. */
+/* Unit tests link the engine; these five need nothing else of cmd/. */
 #include "cmd/human.c"
 #include "cmd/options.c"
 #include "cmd/options_help.c"
+#include "cmd/options_make.c"
 #include "cmd/table.c"
 
 static const char *const formats[] = { "dot", "json", NULL };
@@ -36,7 +37,7 @@ static const struct command table[] = {
 	  .help = "run an image",
 	  .min_words = 1,
 	  .max_words = 1,
-	  .takes = TAKES_PROJECT | TAKES_REST },
+	  .takes = TAKES_PROJECT | TAKES_REST | CHANGES },
 	{ 0 },
 };
 
@@ -270,6 +271,36 @@ static void tables_align_by_columns_of_the_terminal(void **state)
 	table_free(t);
 }
 
+static void what_make_was_told_counts_as_far_as_it_is_ours(void **state)
+{
+	struct options o;
+
+	(void)state;
+	GOOD(&o, "web");
+	assert_true(options_take_make(&o, NULL));
+	assert_true(options_take_make(&o, " -j2 -- n=n q"));
+	assert_true(options_take_make(&o, "n=B"));
+	assert_true(options_take_make(&o, "-Iqn --no-print-directory"));
+	assert_false(o.dry_run || o.question || o.silent || o.always || o.keep_going);
+	assert_true(options_take_make(&o, "knsw -l2 -j4 -l2.5 -- x=-l7 -l9"));
+	assert_true(o.dry_run && o.silent && o.keep_going && !o.always && !o.question);
+	assert_true(o.max_load > 2.4 && o.max_load < 2.6);
+	options_fini(&o);
+	GOOD(&o, "-l1", "web");
+	assert_true(options_take_make(&o, "Bqn -l3"));
+	assert_true(o.always && o.question && o.max_load < 2);
+	options_fini(&o);
+	GOOD(&o, "graph"); /* takes none of them, and looks only */
+	assert_true(options_take_make(&o, "nBk"));
+	assert_false(o.dry_run || o.always || o.keep_going);
+	options_fini(&o);
+	GOOD(&o, "run", "web");
+	assert_true(options_take_make(&o, "k"));
+	assert_false(options_take_make(&o, "t"));
+	assert_false(options_take_make(&o, "q"));
+	options_fini(&o);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -284,6 +315,7 @@ int main(void)
 		cmocka_unit_test(numbers_read_well),
 		cmocka_unit_test(output_lines_cannot_forge_anything),
 		cmocka_unit_test(tables_align_by_columns_of_the_terminal),
+		cmocka_unit_test(what_make_was_told_counts_as_far_as_it_is_ours),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
