@@ -1,7 +1,7 @@
 #ifndef IMAGE_MEMBER_H
 #define IMAGE_MEMBER_H
 
-/* The pieces of a compressed layer, from memory to memory: a gzip member or zstd frame
+/* The pieces of a compressed layer, from memory to memory: gzip members or a zstd frame
  * out, and gzip members in. Private to the codec. */
 #include "image/codec.h"
 
@@ -10,9 +10,15 @@
 struct press;
 struct press *press_new(enum codec codec);
 void press_free(struct press *p);     /* NULL is fine */
-size_t press_bound(enum codec codec); /* bytes that a member of CODEC_MEMBER may need */
-/* Bytes written to `out`, which has room for press_bound; 0: no memory. */
+size_t press_bound(enum codec codec); /* bytes that CODEC_MEMBER of input may need */
+/* Compresses n <= CODEC_MEMBER bytes. Bytes written to `out`, which has room for
+ * press_bound; 0: no memory. */
 size_t press_run(struct press *p, const void *in, size_t n, void *out);
+
+/* Whether deflate would save nothing worth its time on DENSE_PIECE bytes: a function of
+ * these alone. */
+enum { DENSE_PIECE = 64 << 10 };
+bool is_dense(const void *piece);
 
 /* What is left to read and room left to write; moved on by each step. */
 struct step_io {

@@ -1,7 +1,9 @@
 /* Layers as we write them.
  *
- * gzip: members of CODEC_MEMBER input bytes (the last one shorter; of an empty stream one
- * empty member), each
+ * gzip: each CODEC_MEMBER of input bytes (the last ones fewer) is a member, or several
+ * where it has stretches that deflate does not shrink (DENSE_PIECE or longer each, told
+ * by is_dense): those are members of their own, with stored blocks alone. An empty
+ * stream is one empty member. Each is
  *
  *   1f 8b 08 04     magic, deflate, FLG = FEXTRA
  *   00 00 00 00     MTIME: none
@@ -23,10 +25,13 @@
 
 #include "image/member.h"
 
-enum { GZIP_LEVEL = 6, ZSTD_LEVEL = 3, GZIP_HEADER = 20, GZIP_TRAILER = 8 };
+/* Level 6 takes 1.2 times as long and saves 0.5 to 1.2 % (a Debian root file system,
+ * Python's and Perl's libraries, node modules); 4 takes 0.8 of the time for 2 to 3 %. */
+enum { GZIP_LEVEL = 5, ZSTD_LEVEL = 3, GZIP_HEADER = 20, GZIP_TRAILER = 8 };
+enum { PIECES = CODEC_MEMBER / DENSE_PIECE };
 
 struct press {
-	struct libdeflate_compressor *gzip;
+	struct libdeflate_compressor *gzip, *stored;
 	ZSTD_CCtx *zstd;
 };
 
@@ -50,7 +55,8 @@ struct press *press_new(enum codec codec)
 			return p;
 	} else {
 		p->gzip = libdeflate_alloc_compressor(GZIP_LEVEL);
-		if (p->gzip)
+		p->stored = libdeflate_alloc_compressor(0);
+		if (p->gzip && p->stored)
 			return p;
 	}
 	press_free(p);
@@ -61,18 +67,26 @@ void press_free(struct press *p)
 {
 	if (!p)
 		return;
+	/* Old ones do not take NULL. */
 	if (p->gzip)
 		libdeflate_free_compressor(p->gzip);
+	if (p->stored)
+		libdeflate_free_compressor(p->stored);
 	ZSTD_freeCCtx(p->zstd);
 	free(p);
+}
+
+static size_t member_bound(size_t n)
+{
+	return GZIP_HEADER + libdeflate_deflate_compress_bound(NULL, n) + GZIP_TRAILER;
 }
 
 size_t press_bound(enum codec codec)
 {
 	if (codec == CODEC_ZSTD)
 		return ZSTD_compressBound(CODEC_MEMBER);
-	return GZIP_HEADER + libdeflate_deflate_compress_bound(NULL, CODEC_MEMBER) +
-	       GZIP_TRAILER;
+	/* At worst each piece is a member. */
+	return PIECES * member_bound(DENSE_PIECE);
 }
 
 static void put_u32(unsigned char *p, uint32_t v)
@@ -81,14 +95,14 @@ static void put_u32(unsigned char *p, uint32_t v)
 		p[i] = (unsigned char)(v >> (8 * i));
 }
 
-static size_t run_gzip(struct press *p, const void *in, size_t n, unsigned char *out)
+static size_t put_member(struct libdeflate_compressor *c, const void *in, size_t n,
+                         unsigned char *out)
 {
 	static const unsigned char header[GZIP_HEADER] = {
 		0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 255, 8, 0, 'I', 'M', 4, 0,
 	};
-	size_t room = press_bound(CODEC_GZIP) - GZIP_HEADER - GZIP_TRAILER;
-	size_t body =
-		libdeflate_deflate_compress(p->gzip, in, n, out + GZIP_HEADER, room);
+	size_t room = member_bound(n) - GZIP_HEADER - GZIP_TRAILER;
+	size_t body = libdeflate_deflate_compress(c, in, n, out + GZIP_HEADER, room);
 	size_t total = GZIP_HEADER + body + GZIP_TRAILER;
 
 	if (!body)
@@ -97,6 +111,41 @@ static size_t run_gzip(struct press *p, const void *in, size_t n, unsigned char 
 	put_u32(out + GZIP_HEADER - 4, (uint32_t)total);
 	put_u32(out + total - 8, libdeflate_crc32(0, in, n));
 	put_u32(out + total - 4, (uint32_t)n);
+	return total;
+}
+
+/* A bit for each whole piece that is stored. Not for one alone: to compress what follows
+ * anew, without what came before, costs more than it saves. */
+static uint32_t find_dense(const unsigned char *in, size_t n)
+{
+	uint32_t dense = 0;
+
+	for (size_t i = 0; i < n / DENSE_PIECE; i++)
+		dense |= (uint32_t)is_dense(in + i * DENSE_PIECE) << i;
+	return dense & (dense << 1 | dense >> 1);
+}
+
+static size_t run_gzip(struct press *p, const unsigned char *in, size_t n,
+                       unsigned char *out)
+{
+	uint32_t dense = find_dense(in, n);
+	size_t total = 0, at = 0;
+
+	do {
+		size_t first = at / DENSE_PIECE, i = first;
+		bool stored = dense >> first & 1;
+		size_t end, k;
+
+		while (i < PIECES && (dense >> i & 1) == stored)
+			i++;
+		end = i * DENSE_PIECE < n ? i * DENSE_PIECE : n;
+		k = put_member(stored ? p->stored : p->gzip, in + at, end - at,
+		               out + total);
+		if (!k)
+			return 0;
+		total += k;
+		at = end;
+	} while (at < n);
 	return total;
 }
 

@@ -10,20 +10,8 @@
 #include <unistd.h>
 #include <zstd.h>
 
+#include "image/member.h"
 #include "unit/streams.h"
-
-static void add_noise(struct buf *out, size_t n)
-{
-	uint64_t x = 88172645463325252;
-
-	buf_reserve(out, n);
-	for (size_t i = 0; i < n; i++) {
-		x ^= x << 13;
-		x ^= x >> 7;
-		x ^= x << 17;
-		buf_addc(out, (char)x);
-	}
-}
 
 /* Runs `command` with the bytes as its input; what it prints must be `want`, if that is
  * given. */
@@ -95,6 +83,7 @@ static void bytes_do_not_depend_on_the_number_of_threads(void **state)
 	(void)state;
 	add_text(&in, 23 * CODEC_MEMBER + 4711, 2);
 	add_noise(&in, 2 * CODEC_MEMBER);
+	add_text(&in, 99, 3);
 	for (enum codec c = CODEC_GZIP; c <= CODEC_ZSTD; c++) {
 		AUTO_BUF alone = BUF_INIT;
 
@@ -133,6 +122,32 @@ static void gzip_members_are_found_by_hopping(void **state)
 	assert_int_equal(at, packed.len);
 	assert_int_equal(members, 4);
 	assert_int_equal(left, 0);
+}
+
+static void what_deflate_does_not_shrink_is_stored_in_members_of_its_own(void **state)
+{
+	enum { TEXT = 3 * DENSE_PIECE, NOISE = 5 * DENSE_PIECE };
+	/* The piece that has the text's end goes with the text. */
+	static const size_t plain[] = { TEXT + DENSE_PIECE, NOISE - DENSE_PIECE,
+		                        CODEC_MEMBER - TEXT - NOISE };
+	AUTO_BUF in = BUF_INIT;
+	AUTO_BUF packed = BUF_INIT;
+	size_t at = 0;
+
+	(void)state;
+	add_text(&in, TEXT + 512, 3);
+	add_noise(&in, NOISE);
+	add_text(&in, CODEC_MEMBER - in.len, 4);
+	encode(CODEC_GZIP, NULL, &in, &packed);
+	for (size_t i = 0; i < ARRAY_LEN(plain); i++) {
+		size_t length = u32_at(packed.s + at + 16);
+		size_t n = u32_at(packed.s + at + length - 4);
+
+		assert_int_equal(n, plain[i]);
+		assert_true(i == 1 ? length > n : length < n / 5 * 4);
+		at += length;
+	}
+	assert_int_equal(at, packed.len);
 }
 
 static void zstd_frames_know_their_size_and_have_a_checksum(void **state)
@@ -179,7 +194,9 @@ static void peers_read_what_we_write(void **state)
 	AUTO_BUF zstd = BUF_INIT;
 
 	(void)state;
-	add_text(&in, 4 * CODEC_MEMBER + 99, 4);
+	add_text(&in, 2 * CODEC_MEMBER + 99, 4);
+	add_noise(&in, CODEC_MEMBER);
+	add_text(&in, CODEC_MEMBER, 5);
 	encode(CODEC_GZIP, NULL, &in, &gzip);
 	encode(CODEC_ZSTD, NULL, &in, &zstd);
 	assert_peer_reads("gzip -t", &gzip, NULL);
@@ -309,6 +326,8 @@ int main(void)
 		cmocka_unit_test(noise_does_not_overflow_a_member),
 		cmocka_unit_test(bytes_do_not_depend_on_the_number_of_threads),
 		cmocka_unit_test(gzip_members_are_found_by_hopping),
+		cmocka_unit_test(
+			what_deflate_does_not_shrink_is_stored_in_members_of_its_own),
 		cmocka_unit_test(zstd_frames_know_their_size_and_have_a_checksum),
 		cmocka_unit_test(an_empty_stream_is_one_member),
 		cmocka_unit_test(peers_read_what_we_write),

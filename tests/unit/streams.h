@@ -24,6 +24,20 @@ static inline void add_text(struct buf *out, size_t n, uint32_t seed)
 	buf_truncate(out, end);
 }
 
+/* Bytes that do not compress at all, the same in each run. */
+static inline void add_noise(struct buf *out, size_t n)
+{
+	uint64_t x = 88172645463325252;
+
+	buf_reserve(out, n);
+	for (size_t i = 0; i < n; i++) {
+		x ^= x << 13;
+		x ^= x >> 7;
+		x ^= x << 17;
+		buf_addc(out, (char)x);
+	}
+}
+
 static inline int to_buf(void *self, const void *data, size_t n, struct err *e)
 {
 	(void)e;
