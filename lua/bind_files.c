@@ -28,42 +28,27 @@ struct dir_fd {
 	int fd;
 };
 
-static int close_dir(lua_State *L)
+static void close_dir(void *self)
 {
-	struct dir_fd *d = lua_touserdata(L, 1);
+	struct dir_fd *d = self;
 
 	if (d->fd >= 0)
 		close(d->fd);
 	d->fd = -1;
-	return 0;
 }
 
-/* Opens a directory of the project, anchored on the stack. */
-static int push_dir(lua_State *L, const char *path)
+/* Opens a directory of the project, anchored on the stack. Collection may come late: who
+ * needs it no more calls close_dir. */
+static struct dir_fd *push_dir(lua_State *L, const char *path)
 {
-	struct dir_fd *d = lua_newuserdatauv(L, sizeof(*d), 0);
+	struct dir_fd *d = anchor(L, sizeof(*d), "imgmake.dir", close_dir);
 
 	d->fd = -1;
-	if (luaL_newmetatable(L, "imgmake.dir")) {
-		lua_pushcfunction(L, close_dir);
-		lua_setfield(L, -2, "__gc");
-	}
-	lua_setmetatable(L, -2);
 	d->fd = file_open_beneath(eval_of(L)->recipe->root_fd, path,
 	                          O_RDONLY | O_DIRECTORY, 0);
 	if (d->fd < 0)
 		luaL_error(L, "%s: %s", *path ? path : ".", strerror(errno));
-	return d->fd;
-}
-
-/* Collection may come late, and directories are few: what was opened is closed at once.
- */
-static void close_dir_at(lua_State *L, int i)
-{
-	struct dir_fd *d = lua_touserdata(L, i);
-
-	close(d->fd);
-	d->fd = -1;
+	return d;
 }
 
 static const char *push_joined(lua_State *L, const char *dir, const char *path)
@@ -81,12 +66,13 @@ static int l_read(lua_State *L)
 {
 	const char *dir = luaL_checkstring(L, 1), *path = luaL_checkstring(L, 2);
 	struct buf *text = anchor_buf(L);
-	int fd = push_dir(L, dir), rc;
+	struct dir_fd *at = push_dir(L, dir);
+	int rc;
 	struct err e;
 	size_t n;
 
-	rc = source_read(fd, path, text, &e);
-	close_dir_at(L, -1);
+	rc = source_read(at->fd, path, text, &e);
+	close_dir(at);
 	if (rc < 0)
 		return place_raise_err(L, &e);
 	lua_pushfstring(L, "read %s", push_joined(L, dir, path));
@@ -141,12 +127,13 @@ static int l_glob(lua_State *L)
 	const char *dir = luaL_checkstring(L, 1), *pattern = luaL_checkstring(L, 2);
 	struct strlist *hits = anchor_strlist(L), *hidden = anchor_strlist(L);
 	struct buf *record = anchor_buf(L);
-	int fd = push_dir(L, dir), rc;
+	struct dir_fd *at = push_dir(L, dir);
+	int rc;
 	struct err e;
 
 	outputs_below(eval_of(L), dir, hidden);
-	rc = source_glob(fd, pattern, hidden, hits, &e);
-	close_dir_at(L, -1);
+	rc = source_glob(at->fd, pattern, hidden, hits, &e);
+	close_dir(at);
 	if (rc < 0)
 		return place_raise_err(L, &e);
 	push_paths(L, dir, hits, record);
@@ -194,6 +181,7 @@ static int l_git(lua_State *L)
 	struct buf *out = anchor_buf(L), *err = anchor_buf(L), *what = anchor_buf(L);
 	struct process_options o = { .argv = argv, .out = out, .err = err };
 	int n = 10, given = lua_gettop(L) - 4, status = 0, rc;
+	struct dir_fd *at;
 	struct err e;
 
 	luaL_argcheck(L, given <= GIT_ARGS_MAX, 2, "too many arguments");
@@ -202,9 +190,10 @@ static int l_git(lua_State *L)
 		argv[n++] = luaL_checkstring(L, i + 2);
 		buf_addf(what, " %s", argv[n - 1]);
 	}
-	o.cwd = push_dir(L, luaL_checkstring(L, 1));
+	at = push_dir(L, luaL_checkstring(L, 1));
+	o.cwd = at->fd;
 	rc = process_run(&o, &status, &e);
-	close_dir_at(L, -1);
+	close_dir(at);
 	if (rc < 0 && e.code == ERR_NOT_FOUND)
 		return 0;
 	if (rc < 0)

@@ -85,23 +85,14 @@ struct json_box {
 	json_t *json;
 };
 
-static int free_json(lua_State *L)
+static void free_json(void *self)
 {
-	json_decref(((struct json_box *)lua_touserdata(L, 1))->json);
-	return 0;
+	json_decref(((struct json_box *)self)->json);
 }
 
 static struct json_box *anchor_json(lua_State *L)
 {
-	struct json_box *b = lua_newuserdatauv(L, sizeof(*b), 0);
-
-	b->json = NULL;
-	if (luaL_newmetatable(L, "imgmake.json")) {
-		lua_pushcfunction(L, free_json);
-		lua_setfield(L, -2, "__gc");
-	}
-	lua_setmetatable(L, -2);
-	return b;
+	return anchor(L, sizeof(struct json_box), "imgmake.json", free_json);
 }
 
 static void set_array_type(lua_State *L)

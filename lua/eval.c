@@ -150,6 +150,7 @@ static int l_main(lua_State *L)
 
 	lua_newtable(L); /* 2: imgmake.engine */
 	bind_files(L);
+	bind_table(L);
 	bind_text(L);
 	bind_module(L);
 	lua_getfield(L, 2, "module");

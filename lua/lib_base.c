@@ -175,15 +175,63 @@ static int key_compare(const void *pa, const void *pb)
 	return (a->integer > b->integer) - (a->integer < b->integer);
 }
 
-/* Pushes a list of the keys of the table at `t`, in order. */
-static void push_keys(lua_State *L, int t)
+/* Few keys stand on the stack, many in a list. */
+enum { FEW = 200 };
+
+static int count_keys(lua_State *L, int t)
 {
-	lua_Integer n = 0, others = 0, i = 0;
-	struct key *keys;
+	int n = 0;
 
 	for (lua_pushnil(L); lua_next(L, t); lua_pop(L, 1))
 		n++;
-	state_charge(L, n);
+	return n;
+}
+
+static void refuse_unordered(lua_State *L)
+{
+	luaL_error(L, "pairs: several keys are tables or functions, which have no order; "
+	              "use a list");
+}
+
+static void sort_keys(struct key *keys, int n)
+{
+	for (int i = 1; i < n; i++)
+		if (key_compare(&keys[i - 1], &keys[i]) > 0) {
+			qsort(keys, (size_t)n, sizeof(*keys), key_compare);
+			return;
+		}
+}
+
+/* Pushes the n keys of the table at `t`, in order. */
+static void push_few(lua_State *L, int t, int n)
+{
+	struct key keys[FEW];
+	int first, others = 0, i = 0;
+
+	luaL_checkstack(L, 2 * n + 4, "pairs");
+	first = lua_gettop(L) + 1;
+	for (lua_pushnil(L); lua_next(L, t); i++) {
+		lua_pop(L, 1);
+		keys[i] = key_of(L, -1);
+		keys[i].at = lua_gettop(L);
+		others += keys[i].rank == KEY_OTHER;
+		lua_pushvalue(L, -1);
+	}
+	if (others > 1)
+		refuse_unordered(L);
+	sort_keys(keys, n);
+	for (i = 0; i < n; i++)
+		lua_pushvalue(L, (int)keys[i].at);
+	lua_rotate(L, first, n);
+	lua_settop(L, first + n - 1);
+}
+
+/* Pushes a list of the n keys of the table at `t`, in order. */
+static void push_keys(lua_State *L, int t, lua_Integer n)
+{
+	lua_Integer others = 0, i = 0;
+	struct key *keys;
+
 	lua_createtable(L, (int)n, 0);
 	lua_createtable(L, (int)n, 0);
 	keys = lua_newuserdatauv(L, (size_t)n * sizeof(*keys) + 1, 0);
@@ -195,11 +243,8 @@ static void push_keys(lua_State *L, int t)
 		lua_rawseti(L, -5, i + 1);
 	}
 	if (others > 1)
-		luaL_error(
-			L,
-			"pairs: several keys are tables or functions, which have no order; "
-			"use a list");
-	qsort(keys, (size_t)n, sizeof(*keys), key_compare);
+		refuse_unordered(L);
+	sort_keys(keys, (int)n);
 	for (i = 0; i < n; i++) {
 		lua_rawgeti(L, -2, keys[i].at);
 		lua_rawseti(L, -4, i + 1);
@@ -207,33 +252,66 @@ static void push_keys(lua_State *L, int t)
 	lua_pop(L, 2);
 }
 
-/* Iterator: upvalues are the keys and the last position. Keys removed meanwhile are
- * skipped. */
-static int pairs_step(lua_State *L)
+static void remember(lua_State *L, lua_Integer i)
 {
-	lua_Integer i = lua_tointeger(L, lua_upvalueindex(2));
+	lua_pushinteger(L, i);
+	lua_replace(L, lua_upvalueindex(1));
+}
+
+/* Iterators: the first upvalue is the last position; then come the keys, or a list of
+ * them. Keys removed meanwhile are skipped. */
+static int step_few(lua_State *L)
+{
+	lua_Integer i = lua_tointeger(L, lua_upvalueindex(1));
 
 	luaL_checktype(L, 1, LUA_TTABLE);
 	for (;;) {
-		if (lua_rawgeti(L, lua_upvalueindex(1), ++i) == LUA_TNIL)
+		lua_pushvalue(L, lua_upvalueindex((int)++i + 1));
+		if (lua_isnil(L, -1)) /* behind the last key */
 			return 1;
 		lua_pushvalue(L, -1);
 		if (lua_rawget(L, 1) != LUA_TNIL)
 			break;
 		lua_pop(L, 2);
 	}
-	lua_pushinteger(L, i);
-	lua_replace(L, lua_upvalueindex(2));
+	remember(L, i);
+	return 2;
+}
+
+static int step_many(lua_State *L)
+{
+	lua_Integer i = lua_tointeger(L, lua_upvalueindex(1));
+
+	luaL_checktype(L, 1, LUA_TTABLE);
+	for (;;) {
+		if (lua_rawgeti(L, lua_upvalueindex(2), ++i) == LUA_TNIL)
+			return 1;
+		lua_pushvalue(L, -1);
+		if (lua_rawget(L, 1) != LUA_TNIL)
+			break;
+		lua_pop(L, 2);
+	}
+	remember(L, i);
 	return 2;
 }
 
 static int raw_pairs(lua_State *L)
 {
+	int n;
+
 	luaL_checktype(L, 1, LUA_TTABLE);
 	lua_settop(L, 1);
-	push_keys(L, 1);
+	n = count_keys(L, 1);
+	state_charge(L, n);
 	lua_pushinteger(L, 0);
-	lua_pushcclosure(L, pairs_step, 2);
+	if (n <= FEW) {
+		push_few(L, 1, n);
+		lua_pushnil(L);
+		lua_pushcclosure(L, step_few, n + 2);
+	} else {
+		push_keys(L, 1, n);
+		lua_pushcclosure(L, step_many, 2);
+	}
 	lua_insert(L, 1);
 	return 2;
 }

@@ -10,7 +10,8 @@
 struct reader {
 	lua_State *L;
 	struct recipe *recipe;
-	int targets; /* stack index of the table record → struct target * */
+	int targets;      /* stack index of the table record → struct target * */
+	const char *file; /* of the last place */
 };
 
 /* Shared strings become many copies, so they count against the memory cap once more. */
@@ -171,32 +172,51 @@ static void read_field(const struct reader *r, const struct field *f, char *out)
 	}
 }
 
-/* The table is on top of the stack. */
+static const struct field *find_field(const struct field *f, const char *name)
+{
+	while (f->name && (*f->name != *name || strcmp(f->name, name) != 0))
+		f++;
+	return f->name ? f : NULL;
+}
+
+/* The table is on top of the stack. It has few of the fields that it may have, so they
+ * are what is gone through. */
 static void read_fields(const struct reader *r, const struct field *f, void *out)
 {
-	luaL_checktype(r->L, -1, LUA_TTABLE);
-	for (; f->name; f++) {
-		lua_pushstring(r->L, f->name);
-		lua_rawget(r->L, -2);
-		if (lua_isnil(r->L, -1))
-			set_absent(f, (char *)out + f->at);
-		else
-			read_field(r, f, out);
-		lua_pop(r->L, 1);
+	const struct field *found;
+	lua_State *L = r->L;
+
+	luaL_checktype(L, -1, LUA_TTABLE);
+	for (const struct field *x = f; x->name; x++)
+		set_absent(x, (char *)out + x->at);
+	for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+		found = lua_type(L, -2) == LUA_TSTRING
+		                ? find_field(f, lua_tostring(L, -2))
+		                : NULL;
+		if (found)
+			read_field(r, found, out);
 	}
 }
 
-static void read_place(const struct reader *r, struct place *p)
+/* Most records come from one file. */
+static void read_place(struct reader *r, struct place *p)
 {
-	read_fields(r, model_place_fields, p);
+	const char *file;
+
+	lua_getfield(r->L, -1, "file");
+	file = lua_isnil(r->L, -1) ? "" : luaL_checkstring(r->L, -1);
+	if (!r->file || strcmp(r->file, file) != 0)
+		r->file = *file ? copy_text(r) : "";
+	p->file = r->file;
+	lua_pop(r->L, 1);
 	lua_getfield(r->L, -1, "line");
 	p->line = (int)luaL_optinteger(r->L, -1, 0);
 	lua_pop(r->L, 1);
 }
 
-static void read_steps(const struct reader *r, struct step **out, size_t *n);
+static void read_steps(struct reader *r, struct step **out, size_t *n);
 
-static void read_step(const struct reader *r, struct step *s)
+static void read_step(struct reader *r, struct step *s)
 {
 	lua_getfield(r->L, -1, "kind");
 	s->kind = read_word(r, model_step_words);
@@ -209,7 +229,7 @@ static void read_step(const struct reader *r, struct step *s)
 }
 
 /* The record with `steps` is on top of the stack. */
-static void read_steps(const struct reader *r, struct step **out, size_t *n)
+static void read_steps(struct reader *r, struct step **out, size_t *n)
 {
 	lua_getfield(r->L, -1, "steps");
 	if (!lua_isnil(r->L, -1)) {
@@ -225,7 +245,7 @@ static void read_steps(const struct reader *r, struct step **out, size_t *n)
 	lua_pop(r->L, 1);
 }
 
-static struct publish *read_publish(const struct reader *r)
+static struct publish *read_publish(struct reader *r)
 {
 	struct publish *p = NULL;
 
@@ -239,7 +259,7 @@ static struct publish *read_publish(const struct reader *r)
 	return p;
 }
 
-static void read_target_record(const struct reader *r, struct target *t)
+static void read_target_record(struct reader *r, struct target *t)
 {
 	lua_getfield(r->L, -1, "kind");
 	t->kind = read_word(r, model_target_words);
@@ -272,7 +292,7 @@ static void make_targets(struct reader *r, int list)
 	}
 }
 
-static void read_variables(const struct reader *r)
+static void read_variables(struct reader *r)
 {
 	struct recipe *rec = r->recipe;
 	void *rows = NULL;

@@ -34,7 +34,6 @@ struct rows {
 	size_t size;                /* of an element */
 };
 
-extern const struct field model_place_fields[];
 extern const struct field model_publish_fields[];
 extern const struct field model_target_fields[];
 extern const struct field model_variable_fields[];

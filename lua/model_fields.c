@@ -26,11 +26,6 @@ static const char *const codec_words[] = { "", "gzip", "zstd", NULL };
 static const char *const origin_words[] = { "default", "environment", "command line",
 	                                    NULL };
 
-const struct field model_place_fields[] = {
-	F(struct place, TEXT, "file", file),
-	END,
-};
-
 static const struct field copy_fields[] = {
 	F(struct step, TEXTS, "sources", copy.sources),
 	F(struct step, TEXT, "to", copy.to),

@@ -1,9 +1,16 @@
 #include "lua/state.h"
 
+#include <signal.h>
 #include <string.h>
-#include <time.h>
+#include <unistd.h>
 
-enum { HOOK_COUNT = 1000, CLOCK_EVERY = 1000 };
+/* Most recipes end before there is anything worth collecting, or worth counting. */
+enum {
+	HOOK_COUNT = 1000,
+	CLOCK_EVERY = 1000,
+	COLLECT_FROM = 24 << 20,
+	COUNT_FROM_MS = 500
+};
 
 static int64_t cpu_ns(void)
 {
@@ -29,9 +36,8 @@ static void *allocate(void *ud, void *p, size_t osize, size_t nsize)
 	size_t old = p ? osize : 0;
 
 	if (nsize == 0) {
-		free(p);
 		ev->used -= old;
-		return NULL;
+		return heap_resize(&ev->heap, p, old, 0);
 	}
 	if (nsize > ev->limits.string && nsize > old) {
 		ev->stop = STOP_STRING;
@@ -42,7 +48,9 @@ static void *allocate(void *ud, void *p, size_t osize, size_t nsize)
 		note_refusal(ev);
 		return NULL;
 	}
-	p = realloc(p, nsize);
+	if (!ev->collects && ev->used > COLLECT_FROM && ev->L)
+		ev->collects = lua_gc(ev->L, LUA_GCRESTART) == 0;
+	p = heap_resize(&ev->heap, p, old, nsize);
 	if (p)
 		ev->used += nsize - old;
 	return p;
@@ -123,6 +131,45 @@ static void set_default(int64_t *v, int64_t by_default)
 		*v = by_default;
 }
 
+static void count(lua_State *L)
+{
+	lua_sethook(L, on_count, LUA_MASKCOUNT, HOOK_COUNT);
+}
+
+/* On the thread that evaluates. lua_sethook may be called so. */
+static void on_time(int sig, siginfo_t *info, void *context)
+{
+	struct eval *ev = info->si_value.sival_ptr;
+
+	(void)sig;
+	(void)context;
+	if (ev)
+		count(ev->L);
+}
+
+/* A hook makes each instruction dearer by half, so none is set before a recipe has run
+ * for longer than they do. False: it cannot be done. */
+static bool watch(struct eval *ev)
+{
+	struct sigaction act = { .sa_sigaction = on_time,
+		                 .sa_flags = SA_SIGINFO | SA_RESTART };
+	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID,
+		                  .sigev_signo = SIGVTALRM,
+		                  .sigev_value.sival_ptr = ev };
+	int64_t ms = ev->limits.cpu_ms / 4;
+	struct itimerspec when = { .it_interval = { .tv_nsec = 0 } };
+
+	if (ms > COUNT_FROM_MS)
+		ms = COUNT_FROM_MS;
+	when.it_value = (struct timespec){ ms / 1000, ms % 1000 * 1000000 + 1 };
+	event._sigev_un._tid = gettid();
+	if (sigaction(SIGVTALRM, &act, NULL) < 0 ||
+	    timer_create(CLOCK_THREAD_CPUTIME_ID, &event, &ev->watch) < 0)
+		return false;
+	ev->watched = true;
+	return timer_settime(ev->watch, 0, &when, NULL) == 0;
+}
+
 int eval_open(struct eval *ev, struct err *e)
 {
 	struct eval_limits *l = &ev->limits;
@@ -139,14 +186,36 @@ int eval_open(struct eval *ev, struct err *e)
 	if (!ev->L)
 		return err_set(e, ERR_LIMIT, "no memory to evaluate the recipe");
 	*(struct eval **)lua_getextraspace(ev->L) = ev;
-	lua_sethook(ev->L, on_count, LUA_MASKCOUNT, HOOK_COUNT);
+	lua_gc(ev->L, LUA_GCSTOP);
+	if (ev->options->limits.work || !watch(ev))
+		count(ev->L);
 	return 0;
 }
 
+/* In front of what `anchor` gives. */
+struct anchored {
+	struct anchored *next, **link;
+	void (*fini)(void *);
+	_Alignas(void *) char bytes[]; /* Lua aligns to no more */
+};
+
+static void release(struct anchored *a)
+{
+	*a->link = a->next;
+	if (a->next)
+		a->next->link = a->link;
+	a->fini(a->bytes);
+}
+
+/* Not by lua_close, which would visit each object to no end: what is beside the heap is
+ * in the list, and the heap goes at once. */
 void eval_close(struct eval *ev)
 {
-	if (ev->L)
-		lua_close(ev->L);
+	if (ev->watched)
+		timer_delete(ev->watch);
+	while (ev->anchored)
+		release(ev->anchored);
+	heap_fini(&ev->heap);
 	ev->L = NULL;
 	vec_fini(&ev->chunks);
 	vec_fini(&ev->inputs);
@@ -156,30 +225,39 @@ void eval_close(struct eval *ev)
 	map_fini(&ev->seen);
 }
 
-static int free_buf(lua_State *L)
+static int collect(lua_State *L)
 {
-	buf_fini(lua_touserdata(L, 1));
+	struct anchored *a = lua_touserdata(L, 1);
+
+	release(a);
 	return 0;
 }
 
-static int free_strlist(lua_State *L)
+/* It is in the list before it is content: between the userdata and its metatable nothing
+ * may be lost. */
+void *anchor(lua_State *L, size_t size, const char *type, void (*fini)(void *))
 {
-	strlist_fini(lua_touserdata(L, 1));
-	return 0;
-}
+	struct eval *ev = eval_of(L);
+	struct anchored *a = lua_newuserdatauv(L, sizeof(*a) + size, 0);
 
-/* The metatable comes first: between the userdata and its __gc nothing may raise with
- * content in it. */
-static void *anchor(lua_State *L, size_t size, const char *type, lua_CFunction gc)
-{
-	void *p = lua_newuserdatauv(L, size, 0);
-
-	memset(p, 0, size);
+	memset(a->bytes, 0, size);
 	if (luaL_newmetatable(L, type)) {
-		lua_pushcfunction(L, gc);
+		lua_pushcfunction(L, collect);
 		lua_setfield(L, -2, "__gc");
 	}
-	return p;
+	a->fini = fini;
+	a->next = ev->anchored;
+	a->link = &ev->anchored;
+	if (a->next)
+		a->next->link = &a->next;
+	ev->anchored = a;
+	lua_setmetatable(L, -2);
+	return a->bytes;
+}
+
+static void free_buf(void *b)
+{
+	buf_fini(b);
 }
 
 struct buf *anchor_buf(lua_State *L)
@@ -187,14 +265,15 @@ struct buf *anchor_buf(lua_State *L)
 	struct buf *b = anchor(L, sizeof(*b), "imgmake.buf", free_buf);
 
 	*b = (struct buf)BUF_INIT;
-	lua_setmetatable(L, -2);
 	return b;
+}
+
+static void free_strlist(void *l)
+{
+	strlist_fini(l);
 }
 
 struct strlist *anchor_strlist(lua_State *L)
 {
-	struct strlist *l = anchor(L, sizeof(*l), "imgmake.strlist", free_strlist);
-
-	lua_setmetatable(L, -2);
-	return l;
+	return anchor(L, sizeof(struct strlist), "imgmake.strlist", free_strlist);
 }

@@ -7,11 +7,13 @@
 #include <lauxlib.h>
 #include <lua.h>
 #include <stdbool.h>
+#include <time.h>
 
 #include "base/buf.h"
 #include "base/map.h"
 #include "base/vec.h"
 #include "lua/eval.h"
+#include "lua/heap.h"
 
 enum stop {
 	STOP_NO,
@@ -40,7 +42,12 @@ struct eval {
 	struct strlist outputs; /* of file rules, as far as known: globs do not see them
 	                         */
 	struct strlist globbed; /* paths that globs returned */
-	size_t used;            /* bytes of Lua's heap */
+	struct heap heap;
+	size_t used;   /* bytes of Lua's heap */
+	timer_t watch; /* counts instructions from when it goes off, if it is `watched` */
+	bool watched;
+	bool collects; /* Lua's collector runs: there is enough to be worth it */
+	struct anchored *anchored; /* what has to be released beside the heap */
 	int64_t work, work_checked;
 	int64_t cpu_end; /* ns of the thread's processor time */
 	enum stop stop;
@@ -90,7 +97,10 @@ bool stop_reached(lua_State *L, int status);
  * cap. */
 void state_account(lua_State *L, size_t n);
 
-/* Userdata that the collector releases. */
+/* Userdata of `size` bytes, zeroed, on top of the stack: `fini` is called once, when it
+ * is collected or the evaluation ends. `type` names the kind, and goes with one `fini`.
+ */
+void *anchor(lua_State *L, size_t size, const char *type, void (*fini)(void *));
 struct buf *anchor_buf(lua_State *L);
 struct strlist *anchor_strlist(lua_State *L);
 

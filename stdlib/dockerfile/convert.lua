@@ -134,7 +134,7 @@ local function declare(f, record, name)
     engine.raise(("stage '%s': the name is taken by the %s of %s:%d%s"):format(name, first.kind, first.file,
       first.line, f.main and "" or " (prefix = … gives the stages other names)"), record.file, record.line)
   end
-  local handle = object.new(record, { kind = record.kind, name = name })
+  local handle = object.new(record, name)
   f.context.names[name] = record
   target.all[#target.all + 1] = record
   return handle

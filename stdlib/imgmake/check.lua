@@ -58,12 +58,13 @@ function types.strings(v, who)
   elseif type(v) ~= "table" or object.record(v) then
     return nil, expected
   end
-  for _, s in ipairs(check.items(v, who)) do
+  local items = check.items(v, who)
+  for _, s in ipairs(items) do
     if not is_text(s) then
       return nil, expected .. " (one of them is " .. object.describe(s) .. ")"
     end
   end
-  return check.items(v, who)
+  return items
 end
 
 function types.names(v, who)
@@ -206,27 +207,49 @@ function check.convert(v, kind, who)
   return (type(kind) == "function" and kind or types[kind])(v, who)
 end
 
+--- Types of one value, which need not know whose it is.
+local plain = {
+  string = types.string, name = types.name, boolean = types.boolean, integer = types.integer, map = types.map,
+  mode = types.mode, owner = types.owner, file_system = types.file_system,
+}
+
+--- A type of one's own, by name: unlike functions in place of names it is not told whose value it gets.
+function check.define(name, f)
+  types[name], plain[name] = f, f
+end
+
 --- Raises unless `v` is of `kind` (a type's name or a function like those above).
 function check.value(who, name, v, kind)
-  local out, expected = check.convert(v, kind, ("%s: '%s'"):format(who, name))
+  local convert, out, expected = plain[kind], nil, nil
+  if convert then
+    out, expected = convert(v)
+  else
+    out, expected = check.convert(v, kind, who .. ": '" .. name .. "'")
+  end
   if out == nil then
     error(("%s: '%s' must be %s, not %s"):format(who, name, expected, object.describe(v)))
   end
   return out
 end
 
-local function flatten(who, list, out, depth)
+local flatten
+
+local function add_item(who, k, v, out, depth)
+  if math.type(k) ~= "integer" or k < 1 then
+    error(("%s: a list has the key %s"):format(who, object.describe(k)))
+  elseif type(v) == "table" and not object.record(v) then
+    flatten(who, v, out, depth + 1)
+  elseif v then
+    out[#out + 1] = v
+  end
+end
+
+function flatten(who, list, out, depth)
   if depth > NESTED_MAX then
     error(who .. ": lists are nested too deep (does one hold itself?)")
   end
   for k, v in rawpairs(list) do
-    if math.type(k) ~= "integer" or k < 1 then
-      error(("%s: a list has the key %s"):format(who, object.describe(k)))
-    elseif type(v) == "table" and not object.record(v) then
-      flatten(who, v, out, depth + 1)
-    elseif v then
-      out[#out + 1] = v
-    end
+    add_item(who, k, v, out, depth)
   end
   return out
 end
@@ -247,17 +270,24 @@ function check.options(who, body, spec)
   elseif type(body) ~= "table" or object.record(body) then
     error(("%s: expected { … }, got %s"):format(who, object.describe(body)))
   end
-  local options, positional = {}, {}
+  local options, items = engine.split(body, spec, object.meta)
+  if options then
+    for k, v in rawpairs(options) do
+      options[k] = check.value(who, k, v, spec[k])
+    end
+    return options, items
+  end
+  options, items = {}, {}
   for k, v in rawpairs(body) do
     if type(k) ~= "string" then
-      positional[k] = v
+      add_item(who, k, v, items, 0)
     elseif spec[k] == nil then
       error(("%s: unknown option '%s'%s"):format(who, k, check.hint(k, spec)))
     else
       options[k] = check.value(who, k, v, spec[k])
     end
   end
-  return options, check.items(positional, who)
+  return options, items
 end
 
 --- Raises unless every one of the options is there.

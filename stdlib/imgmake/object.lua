@@ -22,15 +22,29 @@ function object.article(noun)
   return (noun:find("^[aeiou]") and "an " or "a ") .. noun
 end
 
-function object.new(record, visible)
-  local text = record.name and record.kind .. " '" .. record.name .. "'" or record.kind .. " step"
-  local handle = setmetatable({}, {
-    __index = visible,
-    __newindex = function() error(text .. " cannot be changed", 2) end,
-    __tostring = function() return text end,
-    __pairs = function() return pairs(visible or {}) end,
-    __metatable = false,
-  })
+local function text_of(handle)
+  local record = records[handle]
+  return record.name and record.kind .. " '" .. record.name .. "'" or record.kind .. " step"
+end
+
+local function visible(handle)
+  local record = records[handle]
+  return record.shown and { kind = record.kind, name = record.shown } or {}
+end
+
+--- One for all handles: recipes make many.
+object.meta = {
+  __index = function(handle, name) return visible(handle)[name] end,
+  __newindex = function(handle) error(text_of(handle) .. " cannot be changed", 2) end,
+  __tostring = text_of,
+  __pairs = function(handle) return pairs(visible(handle)) end,
+  __metatable = false,
+}
+
+---Of a target, `shown` is the name under which recipes see it.
+function object.new(record, shown)
+  local handle = setmetatable({}, object.meta)
+  record.shown = shown
   records[handle] = record
   return handle
 end

@@ -57,6 +57,11 @@ local function split(v)
   return nil, '"auto", false or a number of layers from 1 to 60'
 end
 
+local copy_options = {
+  to = "name", from = "file_system", exclude = "names", mode = "mode", dir_mode = "mode",
+  owner = "owner", parents = "boolean", optional = "boolean", mtime = mtime, split = split,
+}
+
 ---@class imgmake.Copy
 ---@field [integer] string|imgmake.Target  sources: files, directories, patterns; or file rules
 ---@field to string                        where to; ending in "/" a directory
@@ -74,10 +79,7 @@ end
 ---@param body imgmake.Copy
 ---@return imgmake.Step
 function step.copy(body)
-  local o, items = check.options("copy", body, {
-    to = "name", from = "file_system", exclude = "names", mode = "mode", dir_mode = "mode",
-    owner = "owner", parents = "boolean", optional = "boolean", mtime = mtime, split = split,
-  })
+  local o, items = check.options("copy", body, copy_options)
   local sources = source_names("copy", items)
   check.need("copy", o, "to")
   check_sources("copy", sources, o.from)
@@ -203,12 +205,12 @@ end
 ---@return imgmake.Step
 function step.env(body)
   local env = check.value("env", "the argument", body, "map")
-  for name in pairs(env) do
+  for name in rawpairs(env) do
     if name:find("=", 1, true) then
       error(("env: '%s' is no name of a variable"):format(name))
     end
   end
-  return make("env", { env = env })
+  return make("env", { env = env, kind = nil, file = nil, line = nil })
 end
 
 ---Sets the working directory, for the steps after it and in the image.

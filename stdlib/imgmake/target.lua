@@ -21,7 +21,7 @@ target.defaults = {}
 local pending = {}
 local bases = {}
 
-local scratch = object.new({ kind = "scratch", name = "scratch" }, { kind = "scratch", name = "scratch" })
+local scratch = object.new({ kind = "scratch", name = "scratch" }, "scratch")
 
 local function declare(context, record, name)
   local first = context.names[name]
@@ -31,7 +31,7 @@ local function declare(context, record, name)
   end
   record.name = context.prefix .. name
   record.dir = context.dir
-  local handle = object.new(record, { kind = record.kind, name = name })
+  local handle = object.new(record, name)
   context.names[name] = record
   context.exports[name] = handle
   target.all[#target.all + 1] = record
@@ -50,7 +50,10 @@ local function curried(context, kind, check_name, build)
     pending[#pending + 1] = waiting
     return function(body)
       waiting.done = true
-      local record = build(("%s '%s'"):format(kind, name), body, name, context)
+      if pending[#pending] == waiting then
+        pending[#pending] = nil
+      end
+      local record = build(kind .. " '" .. name .. "'", body, name, context)
       record.kind, record.file, record.line = kind, file, line
       return declare(context, record, name)
     end
@@ -107,9 +110,11 @@ local function platforms(v, who)
   return list and out, expected
 end
 
+check.define("from", from)
+check.define("compression", check.choice("gzip", "zstd"))
+check.define("target_name", plain_name)
+
 local function file_system(who, body, spec)
-  spec.from = from
-  spec.compression = check.choice("gzip", "zstd")
   local o, items = check.options(who, body, spec)
   if o.from == nil then
     error(('%s: \'from\' is missing: a base, a stage, an image, or "scratch"'):format(who))
@@ -122,15 +127,19 @@ local function file_system(who, body, spec)
   return o
 end
 
+local stage_options = { from = "from", compression = "compression", platform = check.choice("build") }
+
 local function stage(who, body)
-  return file_system(who, body, { platform = check.choice("build") })
+  return file_system(who, body, stage_options)
 end
 
+local image_options = {
+  from = "from", compression = "compression", platforms = platforms, annotations = "map",
+  publish = function(v) return v and publish.read(v) end,
+}
+
 local function image(who, body)
-  local function read(v)
-    return v and publish.read(v)
-  end
-  local o = file_system(who, body, { publish = read, platforms = platforms, annotations = "map" })
+  local o = file_system(who, body, image_options)
   o.publish = o.publish or nil
   o.annotations = o.annotations and engine.json_encode(o.annotations)
   return o
@@ -165,10 +174,10 @@ local function no_items(who, items)
   end
 end
 
+local check_options = { image = "image", run = "names", host = "boolean", fresh = "duration" }
+
 local function verify(who, body)
-  local o, items = check.options(who, body, {
-    image = "image", run = "names", host = "boolean", fresh = "duration",
-  })
+  local o, items = check.options(who, body, check_options)
   no_items(who, items)
   check.need(who, o, "image", "run")
   o.on_host = o.host
@@ -223,7 +232,7 @@ local function base(context, ref, ...)
   end
   local record = { kind = "base", name = ref, dir = context.dir }
   record.file, record.line = engine.place()
-  bases[key] = object.new(record, { kind = "base", name = ref })
+  bases[key] = object.new(record, ref)
   target.all[#target.all + 1] = record
   return bases[key]
 end
@@ -247,11 +256,11 @@ end
 function target.constructors(context)
   return {
     base = function(...) return base(context, ...) end,
-    stage = curried(context, "stage", plain_name, stage),
-    image = curried(context, "image", plain_name, image),
-    check = curried(context, "check", plain_name, verify),
+    stage = curried(context, "stage", "target_name", stage),
+    image = curried(context, "image", "target_name", image),
+    check = curried(context, "check", "target_name", verify),
     file = curried(context, "file", file_name, rule),
-    task = curried(context, "task", plain_name, task),
+    task = curried(context, "task", "target_name", task),
     default = function(body)
       if type(body) ~= "table" then
         error("default: expected { target, … }, got " .. object.describe(body))
