@@ -52,6 +52,7 @@ static int refuse_without_namespaces(const struct sandbox_probe *p, struct err *
 int runner_open(struct runner *x, struct err *e)
 {
 	x->upper = -1;
+	x->layers = (struct layers)LAYERS_INIT;
 	x->w->run = x;
 	if (run_sandbox(x->w->node->build, &x->sandbox, e) < 0)
 		return -1;

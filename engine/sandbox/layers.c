@@ -67,20 +67,18 @@ static int write_text(int lock, const char *text, struct err *e)
 
 /* *settled: it was made in this boot, so long ago that its pages are written back, but
  * never synced. */
-static bool is_whole(int dir, const struct layers_hold *h, bool *settled)
+static bool is_whole(const struct layers *l, const struct layers_hold *h, bool *settled)
 {
-	AUTO_BUF boot = BUF_INIT;
 	char text[TEXT_MAX] = "";
 	struct stat st;
 	ssize_t n = pread(h->lock, text, sizeof(text) - 1, 0);
 
 	*settled = false;
-	if (n <= 0 || fstat(h->lock, &st) < 0 || !file_exists(dir, h->name))
+	if (n <= 0 || fstat(h->lock, &st) < 0 || !file_exists(l->dir, h->name))
 		return false;
 	if (!strcmp(text, durable))
 		return true;
-	boot_text(&boot);
-	if (!boot.len || strcmp(text, boot.s) != 0)
+	if (!l->boot.len || strcmp(text, l->boot.s) != 0)
 		return false;
 	*settled = st.st_mtime + SETTLED < time(NULL);
 	return true;
@@ -148,24 +146,24 @@ static int try_alone(int dir, struct layers_hold *h, struct err *e)
 /* Shared if it is whole; else exclusive. To be alone is tried and never waited for:
  * whoever makes it shares it when it is whole, and then has it for as long as its command
  * runs. */
-static int hold(int dir, struct layers_hold *h, struct err *e)
+static int hold(const struct layers *l, struct layers_hold *h, struct err *e)
 {
 	int alone = 0;
 
 	while (!alone) {
-		h->lock = layer_lock(dir, h->name, false, true, e);
+		h->lock = layer_lock(l->dir, h->name, false, true, e);
 		if (h->lock < 0)
 			return -1;
-		if (is_whole(dir, h, &h->settled))
+		if (is_whole(l, h, &h->settled))
 			break;
 		fd_close(&h->lock);
-		alone = try_alone(dir, h, e);
+		alone = try_alone(l->dir, h, e);
 		if (alone < 0)
 			return -1;
 	}
 	if (alone) {
 		/* Another may have made it meanwhile. */
-		h->missing = !is_whole(dir, h, &h->settled);
+		h->missing = !is_whole(l, h, &h->settled);
 		if (!h->missing && lock_share(h->lock, e) < 0)
 			return -1;
 	}
@@ -338,20 +336,33 @@ static void run_one(void *arg)
 	pthread_mutex_unlock(&m->lock);
 }
 
+/* After a step one is missing, its own, which is small: threads would take longer. */
+static void make_each(struct work *work, size_t n, int threads)
+{
+	struct pool *pool;
+
+	if (n == 1) {
+		run_one(work);
+		return;
+	}
+	pool = pool_new(threads > 0 ? threads : 1);
+	for (size_t i = 0; i < n; i++)
+		pool_submit(pool, run_one, &work[i]);
+	pool_free(pool);
+}
+
 /* All that are missing; perhaps in a process of its own, where the threads are made then.
  */
 static int make_missing(void *arg, struct err *e)
 {
 	struct making *m = arg;
 	AUTO_FREE struct work *work = mem_alloc((m->l->n_holds + 1) * sizeof(*work));
-	struct pool *pool = pool_new(m->o->threads > 0 ? m->o->threads : 1);
+	size_t n = 0;
 
-	for (size_t i = 0; i < m->l->n_holds; i++) {
-		work[i] = (struct work){ m, &m->l->holds[i] };
+	for (size_t i = 0; i < m->l->n_holds; i++)
 		if (m->l->holds[i].missing)
-			pool_submit(pool, run_one, &work[i]);
-	}
-	pool_free(pool);
+			work[n++] = (struct work){ m, &m->l->holds[i] };
+	make_each(work, n, m->o->threads);
 	if (m->failed) {
 		*e = m->why;
 		return -1;
@@ -371,7 +382,6 @@ static int make_all(struct layers *l, const struct layers_options *o, struct err
 {
 	AUTO_CLOSE int result = memfd_create("report", MFD_CLOEXEC);
 	struct making m = { .l = l, .o = o, .result = result };
-	AUTO_BUF boot = BUF_INIT;
 	int rc;
 
 	if (result < 0)
@@ -383,13 +393,12 @@ static int make_all(struct layers *l, const struct layers_options *o, struct err
 		return -1;
 	if (pread(result, &l->report, sizeof(l->report), 0) != sizeof(l->report))
 		return err_set(e, ERR_FAILED, "unpacking gave no report");
-	boot_text(&boot);
 	for (size_t i = 0; i < l->n_holds; i++) {
 		struct layers_hold *h = &l->holds[i];
 
 		if (!h->missing)
 			continue;
-		if (write_text(h->lock, boot.s, e) < 0 || lock_share(h->lock, e) < 0)
+		if (write_text(h->lock, l->boot.s, e) < 0 || lock_share(h->lock, e) < 0)
 			return -1;
 		h->missing = false;
 	}
@@ -412,8 +421,9 @@ static int open_all(struct layers *l, const struct layers_options *o, struct err
 	if (plan_all(l, o, e) < 0)
 		return -1;
 	name_all(l, o, where);
+	boot_text(&l->boot);
 	for (size_t i = 0; i < l->n_holds; i++) {
-		if (hold(l->dir, &l->holds[i], e) < 0)
+		if (hold(l, &l->holds[i], e) < 0)
 			return -1;
 		missing |= l->holds[i].missing;
 	}
@@ -426,7 +436,7 @@ static int open_all(struct layers *l, const struct layers_options *o, struct err
 
 int layers_open(struct layers *l, const struct layers_options *o, struct err *e)
 {
-	*l = (struct layers){ .dir = -1 };
+	*l = (struct layers)LAYERS_INIT;
 	return open_all(l, o, e) < 0 ? err_wrap(e, "unpack the layers") : 0;
 }
 
@@ -446,8 +456,9 @@ void layers_close(struct layers *l)
 	free(l->own);
 	free(l->tables);
 	strlist_fini(&l->paths);
+	buf_fini(&l->boot);
 	fd_close(&l->dir);
-	*l = (struct layers){ .dir = -1 };
+	*l = (struct layers)LAYERS_INIT;
 }
 
 struct toc_view layers_view(const struct layers *l)

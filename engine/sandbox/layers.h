@@ -72,7 +72,13 @@ struct layers {
 	struct layer_plan **own;         /* those that no memory keeps for us */
 	struct layers_hold *holds;
 	size_t n_holds;
+	struct buf boot; /* what the lock of one says that is whole in this boot */
 };
+
+#define LAYERS_INIT                                                                      \
+	{                                                                                \
+		.dir = -1, .boot = BUF_INIT                                              \
+	}
 
 /* Unpacks what is not there yet. Checked against the diff IDs and the tables while it is
  * read. No directory is used until it is whole. They stay until layers_close.

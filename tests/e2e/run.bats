@@ -230,3 +230,24 @@ x:  eth0"
 	equal "$(tail -1 d/data/again)" 1000
 	equal "$(stat -c %h d/data/again)" 2
 }
+
+@test "steps that could not begin leave our standard input alone" {
+	recipe <<-LUA
+		local b = base "$BUSYBOX"
+		local wait = "until [ -e /c/go ]; do busybox usleep 20000; done"
+		image "x" { from = b, run { "true", user = "nobody-there" } }
+		image "y" { from = b, run { "echo ready; " .. wait, cache = { { path = "/c", id = "c" } } } }
+	LUA
+	imgmake list >/dev/null
+	mkfifo never
+	exec 8<>never
+	"$IMGMAKE" -k -j1 x y >log 2>&1 <&8 8>&- 3>&- &
+	local pid=$! input
+	wait_until grep -q ready log
+	input=$(readlink "/proc/$pid/fd/0")
+	kill -TERM "$pid"
+	wait "$pid" || true
+	exec 8>&-
+	contains "$(cat log)" 'nobody-there'
+	equal "$input" "$PWD/never"
+}
