@@ -7,6 +7,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+enum { STACK = 128 * 1024 };
+
 static pid_t clone_of_old(const struct clone_args *a)
 {
 	unsigned long flags = (unsigned long)(a->flags | a->exit_signal);
@@ -39,4 +41,11 @@ pid_t clone_child(uint64_t flags, int cgroup, int *pidfd)
 	if (pid < 0 && errno == ENOSYS && cgroup < 0)
 		pid = clone_of_old(&a);
 	return pid;
+}
+
+pid_t clone_for_exec(int (*fn)(void *arg), void *arg)
+{
+	_Alignas(16) char stack[STACK];
+
+	return clone(fn, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD, arg);
 }

@@ -10,4 +10,9 @@
  * (close on exec). 0 in the child; -1 and errno. */
 pid_t clone_child(uint64_t flags, int cgroup, int *pidfd);
 
+/* A child that is to become another program, in fn(arg), which may not return: until then
+ * it has our memory and we wait, so that nothing is copied for it. All else, identity,
+ * signals, files and root, is its own. -1 and errno. */
+pid_t clone_for_exec(int (*fn)(void *arg), void *arg);
+
 #endif

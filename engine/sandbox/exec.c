@@ -249,17 +249,37 @@ static int open_chroot(const struct setup *s, struct procs *all, int *workdir,
 	return root;
 }
 
-static _Noreturn void enter_chroot(const struct setup *s, int root, int workdir)
+struct command {
+	const struct setup *s;
+	int root; /* to be entered; -1: we are in it */
+	int workdir;
+};
+
+static int command_main(void *arg)
 {
+	const struct command *c = arg;
 	struct err e;
 
-	if (rootfs_chroot(root, &e) < 0)
-		give_up(s, &e);
-	if (s->trial)
+	if (c->root >= 0 && rootfs_chroot(c->root, &e) < 0)
+		give_up(c->s, &e);
+	if (c->s->trial)
 		_exit(0);
-	if (command_run(s, workdir, &e) < 0)
-		give_up(s, &e);
+	if (command_run(c->s, c->workdir, &e) < 0)
+		give_up(c->s, &e);
 	_exit(EXIT_BROKEN);
+}
+
+static pid_t start_command(const struct setup *s, int root, int workdir)
+{
+	struct command c = { s, root, workdir };
+	pid_t pid = clone_for_exec(command_main, &c);
+	struct err e;
+
+	if (pid < 0) {
+		err_sys(&e, "start a process");
+		give_up(s, &e);
+	}
+	return pid;
 }
 
 /* The first process stays outside: it needs /proc to find what it has to end. */
@@ -274,13 +294,7 @@ static _Noreturn void chroot_main(struct setup *s)
 		give_up(s, &e);
 	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	give_output(s);
-	pid = clone_child(0, -1, NULL);
-	if (pid < 0)
-		err_sys(&e, "start a process");
-	if (pid < 0)
-		give_up(s, &e);
-	if (pid == 0)
-		enter_chroot(s, root, workdir);
+	pid = start_command(s, root, workdir);
 	keep_only(s->report, all.proc);
 	first_process(s, &all, pid);
 }
@@ -306,13 +320,7 @@ _Noreturn void setup_main(struct setup *s)
 	if (s->trial)
 		_exit(0);
 	give_output(s);
-	pid = clone_child(0, -1, NULL);
-	if (pid < 0)
-		err_sys(&e, "start a process");
-	if (pid < 0)
-		give_up(s, &e);
-	if (pid == 0 && command_run(s, workdir, &e) < 0)
-		give_up(s, &e);
+	pid = start_command(s, -1, workdir);
 	if (s->runtime) {
 		pid = runtime_command(s, pid, &e);
 		if (pid < 0)
