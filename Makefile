@@ -7,8 +7,8 @@ SYSCONFDIR ?= /etc
 B       := build/$(MODE)
 CC      ?= cc
 LUA     ?= lua5.4
-PKGS    := $(LUA) libarchive libcrypto libssl libcurl zlib libdeflate libzstd jansson lmdb libseccomp \
-           $(ISAL)
+PKGS    := $(LUA) libcrypto zlib libdeflate libzstd jansson lmdb libseccomp $(ISAL)
+LATE    := libarchive libssl libcurl   # loaded when first needed, see engine/os/late.h
 VERSION := 0.1.0
 
 WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
@@ -17,8 +17,8 @@ release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong
 asan    := -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer -Werror -Wno-format-truncation
 tsan    := -O1 -g -fsanitize=thread
 cov     := -O0 -g --coverage
-PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) | sed 's/-I/-isystem /g')
-PKG_LIBS   := $(shell pkg-config --libs $(PKGS))
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) $(LATE) | sed 's/-I/-isystem /g')
+PKG_LIBS   := $(shell pkg-config --libs $(PKGS)) -ldl
 CPPFLAGS += -D_GNU_SOURCE -DIMGMAKE_VERSION='"$(VERSION)"' -Iengine -I. -MMD -MP $(PKG_CFLAGS) \
             $(if $(filter libisal,$(PKGS)),-DHAVE_ISAL)
 CFLAGS   := -std=c11 -pthread $(WARN) $($(MODE)) $(CFLAGS)
@@ -58,6 +58,9 @@ $B/all.a: $(engine) $(front) $(filter-out %/main.o,$(main))
 $B/unit/%: tests/unit/%.c $B/all.a
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(quiet) -Itests -o $@ $< $B/all.a $(PKG_LIBS) -lcmocka
+
+# More of a library that the program loads late.
+$B/unit/tar_writer_test: PKG_LIBS += $(shell pkg-config --libs libarchive)
 
 unit: $(unit)
 check: all

@@ -20,7 +20,9 @@
 
 #include "cmd/commands.h"
 #include "cmd/table.h"
+#include "image/archive_late.h"
 #include "os/file.h"
+#include "registry/curl_late.h"
 #include "sandbox/sandbox.h"
 
 struct store_place {
@@ -72,20 +74,40 @@ static void add_version(json_t *all, const char *name, unsigned a, unsigned b, u
 	json_object_set_new(all, name, json_string(text.s));
 }
 
+static void add_libarchive(json_t *all)
+{
+	struct err e;
+	unsigned v;
+
+	if (archive_late_load(&e) < 0) {
+		json_object_set_new(all, "libarchive", json_string(e.msg));
+		return;
+	}
+	v = (unsigned)archive_version_number();
+	add_version(all, "libarchive", v / 1000000, v / 1000 % 1000, v % 1000);
+}
+
+static void add_libcurl(json_t *all)
+{
+	struct err e;
+	const char *found = curl_late_load(&e) < 0
+	                            ? e.msg
+	                            : curl_version_info(CURLVERSION_NOW)->version;
+
+	json_object_set_new(all, "libcurl", json_string(found));
+}
+
 /* Those that are loaded, which may be others than we were compiled with. */
 static json_t *libraries(void)
 {
-	const unsigned archive = (unsigned)archive_version_number();
 	const struct scmp_version *seccomp = seccomp_version();
 	json_t *all = json_object();
 	int major, minor, patch;
 
-	add_version(all, "libarchive", archive / 1000000, archive / 1000 % 1000,
-	            archive % 1000);
+	add_libarchive(all);
 	json_object_set_new(all, "openssl",
 	                    json_string(OpenSSL_version(OPENSSL_VERSION_STRING)));
-	json_object_set_new(all, "libcurl",
-	                    json_string(curl_version_info(CURLVERSION_NOW)->version));
+	add_libcurl(all);
 	json_object_set_new(all, "zlib", json_string(zlibVersion()));
 	json_object_set_new(all, "libdeflate", json_string(LIBDEFLATE_VERSION_STRING));
 	json_object_set_new(all, "libzstd", json_string(ZSTD_versionString()));

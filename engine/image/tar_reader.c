@@ -9,6 +9,7 @@
 #include <archive_entry.h>
 #include <string.h>
 
+#include "image/archive_late.h"
 #include "image/tar_parse.h"
 
 enum stage { AT_HEADER, IN_DATA, IN_PADDING, AT_END };
@@ -243,14 +244,19 @@ static int fail(struct tar_reader *t, const char *why, struct err *e)
 
 static int fail_below(struct tar_reader *t, struct err *e)
 {
-	return fail(t, archive_error_string(t->archive), e);
+	return fail(t, t->failed ? NULL : archive_error_string(t->archive), e);
 }
 
 /* Reads already: opening asks for the first bytes. */
 static int open_archive(struct tar_reader *t)
 {
-	struct archive *a = t->archive = archive_read_new();
+	struct archive *a;
 
+	if (archive_late_load(&t->why) < 0) {
+		t->failed = true;
+		return -1;
+	}
+	a = t->archive = archive_read_new();
 	if (!a)
 		abort(); /* out of memory */
 	return archive_read_support_format_tar(a) == ARCHIVE_OK &&

@@ -7,6 +7,7 @@
 
 #include "base/map.h"
 #include "base/vec.h"
+#include "registry/curl_late.h"
 
 enum { IDLE_MAX = 8 }; /* kept for each origin */
 
@@ -53,6 +54,8 @@ int http_pool_open(struct http_pool **out, int per_origin, struct err *e)
 {
 	struct http_pool *p;
 
+	if (curl_late_load(e) < 0)
+		return -1;
 	pthread_once(&curl_once, init_curl);
 	p = mem_alloc(sizeof(*p));
 	p->share = curl_share_init();

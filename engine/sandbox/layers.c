@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "image/archive_late.h"
 #include "image/place_meta.h"
 #include "os/fd.h"
 #include "os/file.h"
@@ -386,6 +387,9 @@ static int make_all(struct layers *l, const struct layers_options *o, struct err
 
 	if (result < 0)
 		return err_sys(e, "create a memory file");
+	/* Loaded there it would be from among a stranger's files, or not at all. */
+	if (archive_late_load(e) < 0)
+		return -1;
 	pthread_mutex_init(&m.lock, NULL);
 	rc = inside_call(&o->inside, make_missing, &m, e);
 	pthread_mutex_destroy(&m.lock);

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "registry/blob.h"
+#include "registry/curl_late.h"
 #include "registry/mirror.h"
 #include "registry/retry.h"
 #include "registry/tags.h"
@@ -15,8 +16,10 @@
 static void retry_after_takes_seconds_and_dates_up_to_five_minutes(void **state)
 {
 	int64_t now = 784111777 - 60; /* a minute before Sun, 06 Nov 1994 08:49:37 GMT */
+	struct err e;
 
 	(void)state;
+	assert_int_equal(curl_late_load(&e), 0);
 	assert_int_equal(retry_after("7", now), 7);
 	assert_int_equal(retry_after("0", now), 0);
 	assert_int_equal(retry_after("999999999999999999999", now), 300);
