@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "registry/auth.h"
+#include "registry/hello.h"
 #include "registry/url.h"
 
 enum { HOPS_MAX = 10, RENEWALS_MAX = 2 };
@@ -193,6 +194,18 @@ static int ask(struct run *x)
 	return 0;
 }
 
+/* With the probe's lock held. */
+static void greet(struct host *h)
+{
+	int probing = SCHEME_PROBING;
+
+	if (!h->loopback || h->greeted || atomic_load(&h->scheme) != probing)
+		return;
+	h->greeted = true;
+	if (hello_finds_plain(h->authority))
+		atomic_compare_exchange_strong(&h->scheme, &probing, SCHEME_HTTP);
+}
+
 /* Who comes second asks as the first has found out. */
 static int one_round(struct run *x)
 {
@@ -202,6 +215,7 @@ static int one_round(struct run *x)
 	if (!x->c->path || x->hops || atomic_load(&h->scheme) != SCHEME_PROBING)
 		return ask(x);
 	pthread_mutex_lock(&h->probe_lock);
+	greet(h);
 	start_url(x);
 	rc = ask(x);
 	pthread_mutex_unlock(&h->probe_lock);

@@ -13,6 +13,11 @@
 	  (text, unused))                                                                \
 	X(CURL *, curl_easy_init, (void), ())                                            \
 	X(CURLcode, curl_easy_perform, (CURL * easy), (easy))                            \
+	X(CURLcode, curl_easy_send,                                                      \
+	  (CURL * easy, const void *data, size_t n, size_t *sent),                       \
+	  (easy, data, n, sent))                                                         \
+	X(CURLcode, curl_easy_recv, (CURL * easy, void *data, size_t n, size_t *got),    \
+	  (easy, data, n, got))                                                          \
 	X(void, curl_easy_reset, (CURL * easy), (easy))                                  \
 	X(void, curl_easy_cleanup, (CURL * easy), (easy))                                \
 	X(CURLSH *, curl_share_init, (void), ())                                         \

@@ -11,14 +11,12 @@
 #define SECOND 1000000000LL
 enum { BUDGET_S = 300, SAY_EVERY_S = 10, QUOTA_LOW = 10 };
 
-static bool plain_allowed(struct registry *r, const char *authority)
+static bool is_loopback(const char *authority)
 {
 	AUTO_BUF text = BUF_INIT;
 	AUTO_URL u = { 0 };
 	struct err e;
 
-	if (tls_insecure(r->http.tls, authority))
-		return true;
 	buf_addf(&text, "https://%s", authority);
 	return url_parse(&u, text.s, &e) == 0 && url_host_loopback(u.host);
 }
@@ -32,7 +30,8 @@ static struct host *host_new(struct registry *r, const char *name)
 		mem_strdup(strcmp(name, "docker.io") && strcmp(name, "index.docker.io")
 	                           ? name
 	                           : "registry-1.docker.io");
-	h->plain_allowed = plain_allowed(r, h->authority);
+	h->loopback = is_loopback(h->authority);
+	h->plain_allowed = h->loopback || tls_insecure(r->http.tls, h->authority);
 	atomic_init(&h->scheme, h->plain_allowed ? SCHEME_PROBING : SCHEME_HTTPS);
 	pthread_mutex_init(&h->lock, NULL);
 	pthread_mutex_init(&h->auth_lock, NULL);
@@ -74,8 +73,8 @@ struct host *host_get(struct registry *r, const char *name)
 
 void host_add_base(struct buf *out, const struct host *h)
 {
-	/* While probing, https comes first: nothing is ever sent in the clear to a host
-	 * that can do better. */
+	/* While probing, https comes first: no request is ever sent in the clear to a
+	 * host that can do better. */
 	buf_addf(out, "%s://%s",
 	         atomic_load(&h->scheme) == SCHEME_HTTP ? "http" : "https", h->authority);
 }

@@ -22,11 +22,13 @@ struct host {
 	char *name;         /* as in references: "docker.io" */
 	char *authority;    /* where its API is: "registry-1.docker.io" */
 	bool plain_allowed; /* http may be tried */
+	bool loopback;      /* it is this machine */
 	atomic_int scheme, upload_way;
 	atomic_llong chunk_max;     /* bodies that it took, by halves; 0: not tried */
 	atomic_bool one_tag_each;   /* it does not take several tags at once */
 	pthread_mutex_t probe_lock; /* held while its scheme is found out: eight
-	                             * handshakes at once tell no more than one */
+	                             * handshakes at once tell no more than one; and: */
+	bool greeted;               /* a loopback host was asked by a mere hello */
 	atomic_bool down; /* a mirror that could not be reached: not asked again */
 
 	pthread_mutex_t lock; /* of what follows */
