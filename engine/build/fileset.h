@@ -83,6 +83,10 @@ void fileset_pattern(const char *dir, const char *rest, struct buf *out);
 
 /* Fills the digests that are not remembered, on several threads. */
 MUST_CHECK int fileset_hash(struct fileset *f, const struct context *c, struct err *e);
+/* The same for n sets of one context at once, so that no thread waits for the end of one
+ * of them. */
+MUST_CHECK int fileset_hash_all(struct fileset *const *sets, size_t n,
+                                const struct context *c, struct err *e);
 /* All of a set that goes into keys, hashed before; with each file's time where that
  * matters. */
 void fileset_digest(const struct fileset *f, bool times, struct digest *out);

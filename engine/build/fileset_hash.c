@@ -16,12 +16,20 @@
 
 enum { CHUNK = 128 * 1024, CAPABILITY_MAX = 64 };
 
-/* Shared by the threads of one fileset_hash. */
-struct round {
+/* Large files come first, so that none is begun when all else is done. */
+enum { LARGE = 4 << 20 };
+
+struct unhashed {
+	struct project_file *file;
 	struct fileset *set;
+};
+
+/* Shared by the threads of one fileset_hash_all. */
+struct round {
 	const struct context *context;
+	VEC(struct unhashed) files;
 	atomic_size_t next;
-	pthread_mutex_t lock; /* guards the set's arena, and: */
+	pthread_mutex_t lock; /* guards the sets' arenas, and: */
 	const char *failed;   /* where `err` is from; NULL: nothing failed */
 	struct err err;
 };
@@ -148,28 +156,30 @@ int file_digest(const struct context *c, const char *path, struct digest *out,
 	return 0;
 }
 
-static void read_capability(struct round *r, int fd, struct project_file *s)
+static void read_capability(struct round *r, int fd, const struct unhashed *u)
 {
+	struct project_file *s = u->file;
 	char value[CAPABILITY_MAX];
 	ssize_t n = fgetxattr(fd, "security.capability", value, sizeof(value));
 
 	if (n <= 0)
 		return; /* none, or a file system without */
 	pthread_mutex_lock(&r->lock);
-	s->capability = arena_memdup(&r->set->arena, value, (size_t)n);
+	s->capability = arena_memdup(&u->set->arena, value, (size_t)n);
 	pthread_mutex_unlock(&r->lock);
 	s->capability_size = (size_t)n;
 }
 
-static int hash_source(struct round *r, struct project_file *s, char *chunk,
+static int hash_source(struct round *r, const struct unhashed *u, char *chunk,
                        struct err *e)
 {
+	struct project_file *s = u->file;
 	AUTO_CLOSE int fd = open_source(r->context, s->path, O_NOFOLLOW, e);
 	struct reading reading = { r->context, s->path, s->place, chunk };
 
 	if (fd < 0)
 		return -1;
-	read_capability(r, fd, s);
+	read_capability(r, fd, u);
 	s->known = hash_and_learn(&reading, fd, s, e) == 0;
 	return s->known ? 0 : -1;
 }
@@ -194,47 +204,54 @@ static int hash_some(void *self, size_t worker, struct err *ignored)
 
 	(void)worker;
 	(void)ignored; /* see fail() */
-	while ((i = atomic_fetch_add(&r->next, 1)) < r->set->files.len) {
-		struct project_file *s = &r->set->files.at[i];
+	while ((i = atomic_fetch_add(&r->next, 1)) < r->files.len) {
+		const struct unhashed *u = &r->files.at[i];
 
-		if (s->type != TOC_FILE || s->known)
-			continue;
 		if (!chunk)
 			chunk = mem_alloc(CHUNK);
-		if (hash_source(r, s, chunk, &e) == 0)
+		if (hash_source(r, u, chunk, &e) == 0)
 			continue;
-		fail(r, s->path, &e);
-		atomic_store(&r->next, r->set->files.len);
+		fail(r, u->file->path, &e);
+		atomic_store(&r->next, r->files.len);
 	}
 	return 0;
 }
 
-static size_t count_unknown(const struct fileset *f)
+static void add_unhashed(struct round *r, struct fileset *f, bool large)
 {
-	size_t n = 0;
+	for (size_t i = 0; i < f->files.len; i++) {
+		struct unhashed u = { &f->files.at[i], f };
 
-	for (size_t i = 0; i < f->files.len; i++)
-		n += f->files.at[i].type == TOC_FILE && !f->files.at[i].known;
-	return n;
+		if (u.file->type == TOC_FILE && !u.file->known &&
+		    (u.file->size >= LARGE) == large)
+			vec_push(&r->files, u);
+	}
+}
+
+int fileset_hash_all(struct fileset *const *sets, size_t n, const struct context *c,
+                     struct err *e)
+{
+	struct round r = { .context = c };
+	struct pool_each share = { .fn = hash_some, .self = &r };
+	int rc = 0;
+
+	for (size_t i = 0; i < 2 * n; i++)
+		add_unhashed(&r, sets[i % n], i < n);
+	share.n = r.files.len > 8 && c->pool ? (size_t)pool_threads(c->pool) : 1;
+	share.threads = (int)share.n;
+	pthread_mutex_init(&r.lock, NULL);
+	if (r.files.len)
+		rc = pool_each(c->pool, &share, e);
+	pthread_mutex_destroy(&r.lock);
+	vec_fini(&r.files);
+	if (r.failed)
+		*e = r.err;
+	return r.failed ? -1 : rc;
 }
 
 int fileset_hash(struct fileset *f, const struct context *c, struct err *e)
 {
-	struct round r = { .set = f, .context = c };
-	struct pool_each share = { .fn = hash_some, .self = &r };
-	size_t unknown = count_unknown(f);
-	int rc;
-
-	if (!unknown)
-		return 0;
-	share.n = unknown > 8 && c->pool ? (size_t)pool_threads(c->pool) : 1;
-	share.threads = (int)share.n;
-	pthread_mutex_init(&r.lock, NULL);
-	rc = pool_each(c->pool, &share, e);
-	pthread_mutex_destroy(&r.lock);
-	if (r.failed)
-		*e = r.err;
-	return r.failed ? -1 : rc;
+	return fileset_hash_all(&f, 1, c, e);
 }
 
 /* All strings with their borders, so that no two lists of files look alike. */

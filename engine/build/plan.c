@@ -79,8 +79,9 @@ static int key_copy(struct node *n, const struct step_copy *c, struct step_plan 
 		           &from->plan_key);
 		return 0;
 	}
-	if (fileset_collect(&p->files, n->context, c, e) < 0 ||
-	    fileset_hash(p->files, n->context, e) < 0)
+	if (!p->files && fileset_collect(&p->files, n->context, c, e) < 0)
+		return -1;
+	if (fileset_hash(p->files, n->context, e) < 0)
 		return -1;
 	fileset_key(p->files, c->mtime == MTIME_KEEP, k);
 	node_force_touched(n, p->files);
@@ -345,6 +346,27 @@ static int look_up_old(struct node *n, struct err *e)
 	return 0;
 }
 
+/* Hashes the files of all copies side by side, where they are not known. Whatever goes
+ * wrong is met again, and told, when its step's turn comes. */
+static void hash_ahead(struct node *n)
+{
+	const struct target *t = n->target;
+	VEC(struct fileset *) sets = { 0 };
+	struct err ignored;
+
+	for (size_t i = 0; i < t->n_steps; i++) {
+		const struct step *s = &t->steps[i];
+
+		if (s->kind == STEP_COPY && !s->copy.from &&
+		    fileset_collect(&n->steps[i].files, n->context, &s->copy, &ignored) ==
+		            0)
+			vec_push(&sets, n->steps[i].files);
+	}
+	if (sets.len > 1)
+		(void)!fileset_hash_all(sets.at, sets.len, n->context, &ignored);
+	vec_fini(&sets);
+}
+
 static int plan_filesystem(struct node *n, struct err *e)
 {
 	const struct target *t = n->target;
@@ -368,6 +390,7 @@ static int plan_filesystem(struct node *n, struct err *e)
 	}
 	key_start(n);
 	n->steps = arena_alloc(&n->arena, (t->n_steps + 1) * sizeof(*n->steps));
+	hash_ahead(n);
 	for (size_t i = 0; i < t->n_steps; i++) {
 		const struct step *s = &t->steps[i];
 		const char *what = step_kind_text(s->kind);
