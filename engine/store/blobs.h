@@ -46,6 +46,7 @@ struct blob_writer {
 	int fd;
 	struct hasher hash;
 	int64_t size;
+	int64_t begun; /* bytes that the system was told to write out */
 	char name[40]; /* of the temporary file; "": it has none */
 	bool first;    /* another one follows, whose commit syncs both names */
 };
