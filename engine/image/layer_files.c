@@ -10,10 +10,25 @@
 #include "os/fd.h"
 #include "os/file.h"
 
+/* A directory takes one new name at a time: each has the files of every 16th MiB. */
+enum { DIRS = 16, DIR_SHIFT = 20 };
+
 struct layer_files {
 	int parent, dir;
 	char *name;
 };
+
+static int make_dirs(int dir)
+{
+	for (unsigned i = 0; i < DIRS; i++) {
+		char name[LAYER_FILE_NAME];
+
+		snprintf(name, sizeof(name), "%x", i);
+		if (mkdirat(dir, name, 0700) < 0)
+			return -1;
+	}
+	return 0;
+}
 
 int layer_files_new(struct layer_files **out, int dir, const char *name, struct err *e)
 {
@@ -24,7 +39,7 @@ int layer_files_new(struct layer_files **out, int dir, const char *name, struct 
 	if (mkdirat(dir, name, 0700) == 0)
 		f->dir = openat(dir, name,
 		                O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (f->dir >= 0)
+	if (f->dir >= 0 && make_dirs(f->dir) == 0)
 		return 0;
 	err_sys(e, "create %s in the store", name);
 	layer_files_free(f);
@@ -47,7 +62,8 @@ void layer_files_free(struct layer_files *f)
 
 const char *layer_file_name(char out[LAYER_FILE_NAME], int64_t offset)
 {
-	snprintf(out, LAYER_FILE_NAME, "%llx", (unsigned long long)offset);
+	snprintf(out, LAYER_FILE_NAME, "%x/%llx", (unsigned)(offset >> DIR_SHIFT) % DIRS,
+	         (unsigned long long)offset);
 	return out;
 }
 

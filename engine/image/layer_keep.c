@@ -1,6 +1,7 @@
 #include "image/layer_keep.h"
 
 #include <pthread.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "os/fd.h"
@@ -14,10 +15,19 @@ enum {
 	CHUNK = 256 * 1024,
 };
 
+/* What unpacking would have to set. Of an entry with more than this nothing is set: the
+ * rest may have to come first. */
+struct metadata {
+	bool plain;
+	mode_t mode;
+	int64_t mtime;
+};
+
 struct kept {
 	size_t entry; /* index in the table */
 	int64_t offset;
 	size_t start, n; /* in the batch's data */
+	struct metadata meta;
 	struct digest digest;
 };
 
@@ -78,10 +88,30 @@ void keeper_free(struct keeper *k)
 	free(k);
 }
 
-/* Some file systems only tell now that there was no room. */
-static int close_written(int *fd, struct err *e)
+static struct metadata metadata_of(const struct toc_entry *t)
 {
-	int rc = close(*fd);
+	return (struct metadata){ .plain = !t->n_xattrs && !(t->mode & 07000),
+		                  .mode = t->mode & 0777,
+		                  .mtime = t->mtime };
+}
+
+/* Here it costs least; what does not work is done, or told, by who unpacks. */
+static void set_metadata(int fd, const struct metadata *m)
+{
+	const struct timespec times[2] = { { .tv_sec = m->mtime },
+		                           { .tv_sec = m->mtime } };
+
+	if (m->plain && fchmod(fd, m->mode) == 0)
+		(void)!futimens(fd, times);
+}
+
+/* Some file systems only tell now that there was no room. */
+static int close_written(int *fd, const struct metadata *m, struct err *e)
+{
+	int rc;
+
+	set_metadata(*fd, m);
+	rc = close(*fd);
 
 	*fd = -1;
 	return rc < 0 ? err_sys(e, "write a layer's file") : 0;
@@ -99,7 +129,7 @@ static int keep_small(const struct keeper *k, struct batch *b, struct kept *f,
 	fd = layer_files_create(k->files, f->offset, e);
 	if (fd < 0 || fd_write(fd, data, f->n, "a layer's file", e) < 0)
 		return -1;
-	return close_written(&fd, e);
+	return close_written(&fd, &f->meta, e);
 }
 
 static void keep_batch(void *arg)
@@ -163,6 +193,7 @@ static int keep_large(struct keeper *k, struct tar_reader *in, struct toc_entry 
                       struct err *e)
 {
 	bool keep = k->files && t->offset >= 0;
+	struct metadata meta = metadata_of(t);
 	AUTO_CLOSE int fd = keep ? layer_files_create(k->files, t->offset, e) : -1;
 	struct hasher h;
 	ssize_t n = 0;
@@ -180,13 +211,15 @@ static int keep_large(struct keeper *k, struct tar_reader *in, struct toc_entry 
 	hasher_end(&h, &t->digest);
 	if (n < 0)
 		return -1;
-	return keep ? close_written(&fd, e) : 0;
+	return keep ? close_written(&fd, &meta, e) : 0;
 }
 
 int keeper_file(struct keeper *k, struct tar_reader *in, struct err *e)
 {
 	struct toc_entry *t = &k->table->at[k->table->n - 1];
-	struct kept f = { .entry = k->table->n - 1, .offset = t->offset };
+	struct kept f = { .entry = k->table->n - 1,
+		          .offset = t->offset,
+		          .meta = metadata_of(t) };
 	struct batch *b = k->filling;
 
 	if (t->offset < 0 || t->size >= BATCH)

@@ -14,16 +14,15 @@ const char *proc_fd(char out[PROC_FD_MAX], int fd)
 	return out;
 }
 
-/* *owned: the owner is who it should be. EINVAL: no such id in our user namespace. */
-static int set_owner(int fd, const struct toc_entry *t, bool *owned, struct err *e)
+/* *owned: the owner is who it should be. EINVAL: no such id in our user namespace. Giving
+ * it away may change the mode. */
+static int set_owner(int fd, struct stat *st, const struct toc_entry *t, bool *owned,
+                     struct err *e)
 {
-	struct stat st;
-
-	if (fstat(fd, &st) < 0)
-		return err_sys(e, "stat /%s", t->path);
-	*owned = st.st_uid == t->uid && st.st_gid == t->gid;
+	*owned = st->st_uid == t->uid && st->st_gid == t->gid;
 	if (*owned)
 		return 0;
+	st->st_mode = 0;
 	*owned = fchownat(fd, "", t->uid, t->gid, AT_EMPTY_PATH) == 0;
 	if (*owned || errno == EPERM || errno == EINVAL)
 		return 0;
@@ -65,8 +64,8 @@ static int set_xattrs(struct unpack_report *report, const char *proc,
 	return 0;
 }
 
-static int set_mode(const char *proc, const struct toc_entry *t, bool owned,
-                    struct err *e)
+static int set_mode(const char *proc, const struct stat *st, const struct toc_entry *t,
+                    bool owned, struct err *e)
 {
 	mode_t mode = t->mode & 07777;
 
@@ -74,9 +73,16 @@ static int set_mode(const char *proc, const struct toc_entry *t, bool owned,
 		return 0; /* has none */
 	if (!owned) /* who runs it would become someone that the image did not mean */
 		mode &= ~(mode_t)(S_ISUID | S_ISGID);
+	if (st->st_mode == (S_IFREG | mode))
+		return 0; /* a file that was put beside with it */
 	if (chmod(proc, mode) < 0)
 		return err_sys(e, "set the mode of /%s", t->path);
 	return 0;
+}
+
+static bool is_time(const struct timespec *ts, int64_t seconds)
+{
+	return ts->tv_sec == seconds && ts->tv_nsec == 0;
 }
 
 int place_meta(struct unpack_report *report, int fd, const struct toc_entry *t,
@@ -85,13 +91,20 @@ int place_meta(struct unpack_report *report, int fd, const struct toc_entry *t,
 	const struct timespec times[2] = { { .tv_sec = t->mtime },
 		                           { .tv_sec = t->mtime } };
 	char proc[PROC_FD_MAX];
+	struct stat st;
 	bool owned;
 
+	if (fstat(fd, &st) < 0)
+		return err_sys(e, "stat /%s", t->path);
 	proc_fd(proc, fd);
-	if (set_owner(fd, t, &owned, e) < 0 || set_xattrs(report, proc, t, true, e) < 0 ||
-	    set_mode(proc, t, owned, e) < 0 || set_xattrs(report, proc, t, false, e) < 0)
+	if (set_owner(fd, &st, t, &owned, e) < 0 ||
+	    set_xattrs(report, proc, t, true, e) < 0 ||
+	    set_mode(proc, &st, t, owned, e) < 0 ||
+	    set_xattrs(report, proc, t, false, e) < 0)
 		return -1;
 	report->owners_skipped += !owned;
+	if (is_time(&st.st_atim, t->mtime) && is_time(&st.st_mtim, t->mtime))
+		return 0;
 	if (utimensat(fd, "", times, AT_EMPTY_PATH) < 0)
 		return err_sys(e, "set the time of /%s", t->path);
 	return 0;

@@ -319,14 +319,42 @@ static void files_of_the_scan_need_no_second_reading(void **state)
 	unpacked_open(&u, f, NULL);
 	unpacked_fini(&u);
 	run(f, LIST_ROOTFS " >plain; rm -r store/rootfs");
-	unpacks_from(f, &files, "test $(ls store/files | wc -l) = 5");
+	unpacks_from(f, &files, "test $(find store/files -type f | wc -l) = 5");
 	/* All but what another file of the same name replaced. */
-	run(f, LIST_ROOTFS " | diff plain - && test $(ls store/files | wc -l) = 1");
+	run(f, LIST_ROOTFS
+	    " | diff plain - && test $(find store/files -type f | wc -l) = 1");
 	layer_files_free(files);
 	run(f, "test ! -e store/files && rm -r store/rootfs");
-	unpacks_from(f, &files, "cd store/files && rm $(ls | head -3)");
+	unpacks_from(f, &files, "cd store/files && rm $(find . -type f | head -3)");
 	layer_files_free(files);
 	run(f, LIST_ROOTFS " | diff plain -");
+}
+
+static void files_of_the_scan_get_owners_modes_and_times_as_others_do(void **state)
+{
+	struct fixture *f = *state;
+	struct layer_files *files;
+	AUTO_BUF tar = BUF_INIT;
+	struct unpacked u;
+	struct err e;
+
+	run(f,
+	    "mkdir t && cd t && for m in 0 444 600 644 755 1755 2711 4755; do"
+	    " echo $m >m$m; echo $m >o$m; chmod $m m$m;"
+	    " [ $(id -u) != 0 ] || chown 5:6 o$m; chmod $m o$m; touch -d @$m m$m; done;"
+	    " tar --numeric-owner -cf ../t.tar * && cd .. && rm -r t");
+	if (file_read(f->fd, "t.tar", &tar, 1 << 20, &e) < 0)
+		fail_msg("%s", e.msg);
+	layer(f, "f:below=1");
+	add_layer(f, &tar);
+	unpacked_open(&u, f, NULL);
+	unpacked_fini(&u);
+	run(f, LIST_ROOTFS " >plain; rm -r store/rootfs");
+	unpacks_from(f, &files,
+	             "cd store/files && test $(find . -type f -perm 755 | wc -l) = 2 &&"
+	             " test $(find . -type f -perm 600 | wc -l) = 8");
+	run(f, LIST_ROOTFS " | diff plain - && test -z \"$(find store/files -type f)\"");
+	layer_files_free(files);
 }
 
 /* As a chain of steps opens them: each time one more. */
@@ -511,6 +539,7 @@ int main(void)
 		TEST(what_was_not_finished_is_made_anew),
 		TEST(what_is_long_written_back_is_made_durable),
 		TEST(files_of_the_scan_need_no_second_reading),
+		TEST(files_of_the_scan_get_owners_modes_and_times_as_others_do),
 		TEST(what_is_remembered_of_layers_changes_nothing),
 		TEST(layers_in_use_are_not_swept),
 		TEST(eight_at_once_make_it_once),
