@@ -427,9 +427,10 @@ content() {   # PROJECT FILE-OF-THE-IMAGE
 	equal "$(read_of looked)" ""
 }
 
-# Files are packed in the order of the steps: a long one first, so that there is time.
+# Files are packed in the order of the steps: a long one first, so that there is time. It has to be compressed:
+# noise is stored as it is, and quickly.
 slow_recipe() {   # PROJECT
-	head -c 40000000 /dev/urandom >"$1/src/large"
+	head -c 40000000 /dev/urandom | base64 >"$1/src/large"
 	recipe "$1" <<-'EOF'
 		image "x" { from = "scratch", copy { "src/large", to = "/" }, copy { "src/a", to = "/" } }
 	EOF
@@ -468,6 +469,7 @@ packing_begun() {
 		    os.pwrite(fd, b"%04d" % (i % 10000), 0)
 	EOF
 	pid=$!
+	wait_until grep -q '[0-9]' again/src/a
 	go imgmake -B -C again # so that the large one is packed again, too
 	[ "$status" = 2 ]
 	contains "$stderr" '^imgmake: Imagefile:1: image .x.: copy: src/a changed while it was packed$'
