@@ -80,6 +80,7 @@ void build_free(struct build *b)
 	sandbox_close(b->sandbox);
 	layers_memory_free(b->layers);
 	nodes_free(b);
+	settled_fini(&b->settled);
 	for (size_t i = 0; i < b->tocs.len; i++) {
 		toc_fini(b->tocs.at[i].value);
 		free(b->tocs.at[i].value);

@@ -150,6 +150,18 @@ static int extract_layer(const struct node *n, const struct layer *l, struct wan
 	return rc < 0 ? err_wrap(e, "layer %s", DIGEST_STR(&l->blob.digest)) : 0;
 }
 
+static void take_own_names(const struct map *moved, struct want *wants, size_t n)
+{
+	if (!moved)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		const char *own = map_get(moved, wants[i].path);
+
+		wants[i].path = own ? own : wants[i].path;
+	}
+	qsort(wants, n, sizeof(*wants), by_place);
+}
+
 int extract_files(const struct node *n, const struct result *r, struct want *wants,
                   size_t count, struct spool *out, struct err *e)
 {
@@ -158,6 +170,7 @@ int extract_files(const struct node *n, const struct result *r, struct want *wan
 	for (size_t i = 0, j; i < count; i = j) {
 		for (j = i; j < count && wants[j].layer == wants[i].layer;)
 			j++;
+		take_own_names(node_moved(n, r, wants[i].layer), wants + i, j - i);
 		if (extract_layer(n, &r->layers.at[wants[i].layer], wants + i, j - i, out,
 		                  e) < 0)
 			return -1;

@@ -24,11 +24,12 @@ MUST_CHECK int spool_tar_file(struct spool *s, struct tar_reader *in,
 /* A file wanted from a layer. */
 struct want {
 	size_t layer;     /* index into the result's layers */
-	const char *path; /* of a TOC_FILE there */
+	const char *path; /* of a TOC_FILE there, as node_tocs has it */
 	int64_t *offset;  /* out: where in the spool it begins */
 };
 
-/* Streams the layers that have wanted files. Sorts `wants`. */
+/* Streams the layers that have wanted files. Sorts `wants`, and takes the names that the
+ * layers have for them. */
 MUST_CHECK int extract_files(const struct node *n, const struct result *r,
                              struct want *wants, size_t count, struct spool *out,
                              struct err *e);

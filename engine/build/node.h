@@ -69,6 +69,7 @@ struct build {
 	struct arena arena;   /* of roots and failures; guarded by `lock` */
 	pthread_mutex_t lock; /* guards what follows, and the lock file */
 	struct map tocs;      /* hex diff ID → struct toc * */
+	struct map settled;   /* hex of a chain of diff IDs → struct settled * */
 	struct map scanning;  /* hex diff ID → not NULL while its layer is read */
 	pthread_cond_t scanned;
 	struct map files;    /* the same → struct layer_files *, of those scanned now */
@@ -177,8 +178,17 @@ MUST_CHECK int node_make(struct node *n, struct err *e);
 
 /* tables.c: tables of contents of all layers of a result, fetched and scanned where not
  * known. The tables are borrowed from the build; caller frees the array. */
+MUST_CHECK int node_tables(const struct node *n, const struct result *r,
+                           const struct toc ***out, struct err *e);
+
+/* settled.c: the same, but no name in them leads through a symlink: what people name, and
+ * what a command has removed, is found under the one name that it has. */
 MUST_CHECK int node_tocs(const struct node *n, const struct result *r,
                          const struct toc ***out, struct err *e);
+/* What a layer of it itself calls paths that node_tocs has under another name; NULL: all
+ * as they are. */
+const struct map *node_moved(const struct node *n, const struct result *r, size_t layer);
+void settled_fini(struct map *m); /* of the build */
 
 /* The files of a layer whose table was made in this build, to be unpacked; or NULL. */
 struct layer_files;

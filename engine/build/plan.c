@@ -9,7 +9,7 @@
 
 /* Raised when the same recipe and files may come to another result. Each operation has
  * its own beside it, so that a change to one does not rebuild the others. */
-enum { PLAN_VERSION = 1, JOIN_VERSION = 1 };
+enum { PLAN_VERSION = 2, JOIN_VERSION = 1 };
 
 static const int op_version[] = {
 	[STEP_COPY] = 2,    [STEP_WRITE] = 1,  [STEP_MKDIR] = 1, [STEP_SYMLINK] = 1,

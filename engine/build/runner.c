@@ -86,14 +86,17 @@ static int fetch_layers(struct runner *x, struct layers_item **out, struct err *
 {
 	const struct result *below = x->w->below;
 	struct layers_item *items = mem_alloc((below->layers.len + 1) * sizeof(*items));
+	AUTO_FREE const struct toc **tables = NULL;
 
 	*out = items;
+	if (node_tables(x->w->node, below, &tables, e) < 0)
+		return -1;
 	for (size_t i = 0; i < below->layers.len; i++) {
 		const struct layer *l = &below->layers.at[i];
 
 		if (base_fetch_layer(x->w->node->build, x->w->node, l, e) < 0)
 			return -1;
-		items[i] = (struct layers_item){ l->diff_id, l->blob, x->w->tocs[i],
+		items[i] = (struct layers_item){ l->diff_id, l->blob, tables[i],
 			                         layer_files_of(x->w->node->build,
 			                                        &l->diff_id) };
 	}

@@ -297,8 +297,8 @@ const struct layer_files *layer_files_of(struct build *b, const struct digest *d
 	return f;
 }
 
-int node_tocs(const struct node *n, const struct result *r, const struct toc ***out,
-              struct err *e)
+int node_tables(const struct node *n, const struct result *r, const struct toc ***out,
+                struct err *e)
 {
 	const struct toc **all = mem_alloc((r->layers.len + 1) * sizeof(*all));
 

@@ -209,3 +209,48 @@ push_index() {
 	on_base "$(repo base)@$(digest_of "$(repo base):1")"
 	stands_on_busybox
 }
+
+# As tools write them that pack what they are given: names that lead through links of the layers below.
+through_links() {
+	cp -r "$PREPARED/busybox" base
+	mkdir -p files/bin/sub files/lib
+	echo x >files/bin/x
+	ln files/bin/x files/bin/again
+	echo y >files/bin/sub/y
+	ln -s usr/share/lib files/lib64
+	tar -C files --sort=name --owner=0 --group=0 --mtime=@315619200 -cf files.tar bin/again bin/sub bin/x lib64
+	umoci raw add-layer --image base:1 files.tar
+	mkdir -p more/bin/sub more/lib64
+	echo z >more/bin/sub/z
+	echo l >more/lib64/l
+	tar -C more --sort=name --owner=0 --group=0 --mtime=@315619200 -cf more.tar bin/sub/z lib64/l
+	umoci raw add-layer --image base:1 more.tar
+}
+
+@test "files that a base's layers name through links are found, copied, changed and removed under their one name" {
+	through_links
+	recipe <<-'LUA'
+		local b = base "oci:base:1"
+		image "ran" { from = b, run { "cat /usr/bin/x /bin/sub/y /usr/bin/sub/z /usr/share/lib/l >/seen; rm /bin/x /usr/share/lib/l; rm -r /usr/bin/sub" } }
+		image "removed" { from = b, remove { "/usr/bin/x", "/bin/sub", "/usr/share/lib/l" } }
+		image "pattern" { from = b, remove { "/usr/bin/su*", "/lib64/*", "/usr/bin/x" } }
+		image "joined" { from = b, layer { write { "/a", "" }, run { "rm /bin/x /usr/share/lib/l; rm -r /bin/sub" }, write { "/b", "" } } }
+		image "copied" { from = b, copy { "/usr/bin/again", "/bin/sub", "/usr/share/lib/l", from = b, to = "/c/" }, write { "/usr/bin/x", "new" } }
+		stage "mounts" { from = b, run { "cat /m/x /m/sub/z >/seen", mount = { { "/usr/bin", from = b, path = "/m" } } } }
+	LUA
+	local t
+	for t in ran removed pattern joined; do
+		ok imgmake export "$t" "dir:$t"
+		[ ! -e "$t/usr/bin/x" ] && [ ! -e "$t/usr/bin/sub" ] && [ ! -e "$t/usr/share/lib/l" ]
+		equal "$(cat "$t/usr/bin/again")" x
+	done
+	equal "$(cat ran/seen)" $'x\ny\nz\nl'
+	exported ran
+	unpacked out-ran unpacked
+	[ ! -e unpacked/rootfs/usr/bin/x ] && [ ! -e unpacked/rootfs/usr/bin/sub ]
+	ok imgmake export copied dir:copied
+	equal "$(cat copied/c/again copied/c/z copied/c/y copied/c/l copied/usr/bin/x copied/usr/bin/again)" \
+		$'x\nz\ny\nl\nnewx'
+	ok imgmake build mounts
+	store_is_whole
+}
