@@ -286,7 +286,7 @@ int chroot_open(struct chroot_place *c, const struct setup *setup, struct strlis
 {
 	const struct sandbox_spec *spec = setup->spec;
 
-	*c = (struct chroot_place){ .root = -1, .work = -1 };
+	*c = (struct chroot_place){ .root = -1, .work = -1, .mark = setup->mark };
 	c->root = open_directory(spec->upper, e);
 	c->work = c->root < 0 ? -1 : open_directory(spec->work, e);
 	if (c->work < 0)
@@ -303,7 +303,7 @@ int chroot_open(struct chroot_place *c, const struct setup *setup, struct strlis
 static int kill_rest(const struct chroot_place *c, struct err *e)
 {
 	AUTO_CLOSE int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct procs p = { .proc = proc };
+	struct procs p = { .proc = proc, .mark = c->mark };
 	const struct timespec pause = { .tv_nsec = PAUSE_NS };
 	int64_t until = clock_ns() + (int64_t)KILL_S * 1000000000;
 	struct stat st;

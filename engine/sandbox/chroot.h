@@ -12,6 +12,7 @@ struct chroot_place {
 	int root, work;
 	char *path;                  /* of the root, as the kernel tells it */
 	VEC(struct covered) covered; /* in this order */
+	struct procs_mark mark;      /* of the command's processes */
 };
 
 /* setup is prepared, and the layers are copied. ERR_INVALID for what cannot be had

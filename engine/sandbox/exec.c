@@ -241,7 +241,7 @@ static int open_chroot(const struct setup *s, struct procs *all, int *workdir,
 	all->proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (root < 0 || all->proc < 0 || fstat(root, &st) < 0)
 		return err_sys(e, "open the root file system and /proc");
-	*all = (struct procs){ all->proc, st.st_dev, st.st_ino, getpid() };
+	*all = (struct procs){ all->proc, st.st_dev, st.st_ino, s->mark };
 	t.root = root;
 	*workdir = target_open(&t, s->spec->workdir, e);
 	if (*workdir < 0)
@@ -290,7 +290,7 @@ static _Noreturn void chroot_main(struct setup *s)
 	int workdir = -1, root = open_chroot(s, &all, &workdir, &e);
 	pid_t pid;
 
-	if (root < 0 || hide(&e) < 0)
+	if (root < 0 || hide(&e) < 0 || procs_mark_take(&s->mark, &e) < 0)
 		give_up(s, &e);
 	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	give_output(s);

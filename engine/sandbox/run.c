@@ -351,6 +351,8 @@ static int run_all(struct run *r, struct setup *setup, struct err *e)
 	int rc = prepare(&p, setup, e);
 
 	if (rc == 0 && setup->chroot)
+		rc = procs_mark_new(&setup->mark, e);
+	if (rc == 0 && setup->chroot)
 		rc = chroot_open(&r->place, setup, &r->result->stubs, e);
 	if (rc == 0)
 		rc = limits_new(&r->limits, r->s, r->spec, e);

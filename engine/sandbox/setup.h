@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "sandbox/procs.h"
 #include "sandbox/sandbox.h"
 
 enum report_kind {
@@ -58,12 +59,13 @@ struct setup {
 	const struct sandbox_spec *spec;
 	bool user_ns; /* else we are root */
 	bool many_ids;
-	bool chroot; /* no namespaces, no mounts */
-	bool trial;  /* all but running a command */
-	int userns;  /* its fd, or -1 */
-	int cgroup;  /* directory to be born in, or -1 */
-	int report;  /* a SOCK_SEQPACKET socket; their end */
-	int in, out; /* the command's; -1: ours */
+	bool chroot;            /* no namespaces, no mounts */
+	struct procs_mark mark; /* of its processes, then */
+	bool trial;             /* all but running a command */
+	int userns;             /* its fd, or -1 */
+	int cgroup;             /* directory to be born in, or -1 */
+	int report;             /* a SOCK_SEQPACKET socket; their end */
+	int in, out;            /* the command's; -1: ours */
 	enum sandbox_rootfs rootfs;
 	const char *fuse; /* the path of fuse-overlayfs outside, if it is that */
 	const char *fuse_options;

@@ -383,3 +383,58 @@ without_namespaces() {
 	in_chroot '"ls /cache >/seen", cache = { "/cache" }'
 	ok chrooted build
 }
+
+@test "chroot: who becomes another user, hides and kills what watches it is ended all the same" {
+	needs_root
+	cat >lurk.c <<-'EOC'
+		#include <poll.h>
+		#include <signal.h>
+		#include <stdlib.h>
+		#include <sys/prctl.h>
+		#include <sys/resource.h>
+		#include <unistd.h>
+		int main(int argc, char **argv)
+		{
+			struct rlimit low = { 5, 5 };
+			int ready[2];
+			char c;
+			if (argc < 2 || pipe(ready))
+				return 0;
+			for (int how = 0; how < 3; how++) {
+				if (fork())
+					continue;
+				if (setsid() < 0 || fork())
+					_exit(0);
+				if (how == 0)
+					prctl(PR_SET_DUMPABLE, 0);
+				else if (setgid(1234) || setuid(1234))
+					_exit(1);
+				if (how == 2 && (setrlimit(RLIMIT_LOCKS, &low) || setrlimit(RLIMIT_RTTIME, &low)))
+					_exit(1);
+				write(ready[1], "", 1);
+				for (;;)
+					poll(0, 0, -1);
+			}
+			for (int i = 0; i < 3; i++)
+				read(ready[0], &c, 1);
+			kill(atoi(argv[1]), SIGKILL);
+			pause();
+		}
+	EOC
+	cc -static -w -o imgmake-lurks lurk.c
+	in_chroot '"./imgmake-lurks $PPID", inputs = { "imgmake-lurks" }'
+	fails 'ended by signal 9' chrooted build
+	equal "$(ps -eo stat,comm | grep -v '^Z' | grep imgmake-lurks)" ""
+	nothing_is_left
+	# One that runs at the same time is not taken for it.
+	recipe <<-LUA
+		local b = base "$BUSYBOX"
+		image "x" { from = b, run { "./imgmake-lurks \$PPID", inputs = { "imgmake-lurks" } } }
+		image "y" { from = b, run { "echo here; ./busybox sleep 1; echo still here", user = "33", workdir = "/tmp", inputs = { "busybox" } } }
+	LUA
+	cp "$(command -v busybox)" .
+	go chrooted build -k -j2 x y
+	contains "$stderr" 'y: still here'
+	contains "$stderr" "image 'x'.*ended by signal 9"
+	equal "$(ps -eo stat,comm | grep -v '^Z' | grep imgmake-lurks)" ""
+}
