@@ -224,6 +224,7 @@ static int probe(struct session *s, const struct store_place *store, struct sand
 	else
 		buf_adds(&dir, "/tmp");
 	o.dir = dir.s;
+	o.try_network = true;
 	o.chroot = s->options->isolation == ISOLATION_CHROOT;
 	return sandbox_open(out, &o, e);
 }

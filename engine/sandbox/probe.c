@@ -72,6 +72,7 @@ static bool is_initial_userns(void)
 
 struct trial {
 	struct sandbox *s;
+	enum sandbox_network network;
 	int dir;
 	char path[4096];
 	const char *name;
@@ -98,6 +99,7 @@ static int run_trial(struct trial *t, struct err *e)
 		.argv = nothing,
 		.env = nothing + 1,
 		.workdir = "/",
+		.network = t->network,
 	};
 	struct sandbox_result r = { 0 };
 	int rc;
@@ -112,9 +114,10 @@ static int run_trial(struct trial *t, struct err *e)
 	return rc;
 }
 
-static int try_out(struct sandbox *s, const struct sandbox_options *o, struct err *e)
+static int try_with(struct sandbox *s, const struct sandbox_options *o,
+                    enum sandbox_network network, struct err *e)
 {
-	struct trial t = { .s = s };
+	struct trial t = { .s = s, .network = network };
 	struct err ignored;
 	int rc;
 
@@ -130,6 +133,11 @@ static int try_out(struct sandbox *s, const struct sandbox_options *o, struct er
 		rc = -1;
 	fd_close(&t.dir);
 	return rc;
+}
+
+static int try_out(struct sandbox *s, const struct sandbox_options *o, struct err *e)
+{
+	return try_with(s, o, SANDBOX_NET_HOST, e);
 }
 
 static bool apparmor_restricts(void)
@@ -407,16 +415,31 @@ static void probe_limits(struct sandbox *s, const struct sandbox_options *o)
 		                        : "pid_max of the namespace, 301 or more");
 }
 
-static void probe_network(struct sandbox *s)
+/* Doing it takes longer than all else together, and few steps ask for it: they find out
+ * by themselves. */
+static int try_network(struct sandbox *s, const struct sandbox_options *o, struct err *e)
+{
+	if (!o->try_network || s->probe.users == SANDBOX_NOBODY ||
+	    s->probe.rootfs == SANDBOX_NO_ROOTFS)
+		return 0;
+	return try_with(s, o, SANDBOX_NET_PRIVATE, e);
+}
+
+static void probe_network(struct sandbox *s, const struct sandbox_options *o)
 {
 	struct sandbox_finding *f = find(s, "private networks", false);
+	AUTO_CLOSE int tun = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+	bool denied = tun < 0 && errno == EACCES;
+	struct err e;
 
 	s->pasta = probe_program("pasta");
 	if (!s->pasta)
 		missing(f, "the program pasta is not there", "apt-get install passt");
-	else if (access("/dev/net/tun", R_OK | W_OK) < 0)
+	else if (tun < 0)
 		missing(f, "/dev/net/tun is not there, or not open to us",
-		        "chmod 666 /dev/net/tun");
+		        denied ? "chmod 666 /dev/net/tun" : "modprobe tun");
+	else if (try_network(s, o, &e) < 0)
+		missing(f, e.msg, "");
 	else
 		found(f, s->pasta);
 	s->probe.private_network = f->ok;
@@ -447,6 +470,6 @@ void probe_all(struct sandbox *s, const struct sandbox_options *o)
 	probe_users(s, o);
 	offer_chroot(s);
 	probe_limits(s, o);
-	probe_network(s);
+	probe_network(s, o);
 	probe_runtimes(s);
 }

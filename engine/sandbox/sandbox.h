@@ -77,7 +77,9 @@ struct sandbox_options {
 	 * only while no credentials could be read from outside of the chroot. Our own
 	 * process is hidden from others from then on (PR_SET_DUMPABLE). */
 	bool chroot;
-	bool no_range; /* act as if these were not to be had: for tests */
+	bool try_network; /* make a private network, rather than look whether one could be
+	                   */
+	bool no_range;    /* act as if these were not to be had: for tests */
 	bool no_overlay;
 	bool no_fuse;
 	bool no_cgroups;

@@ -315,6 +315,21 @@ doctor_under_apparmor() {
 	contains "$(jq -r .store.error <<<"$output")" '/dev/null/store'
 }
 
+@test "doctor makes a private network, and does not take one that cannot be for granted" {
+	{ command -v pasta && : <>/dev/net/tun; } >/dev/null 2>&1 || skip "no pasta, or no /dev/net/tun"
+	ok imgmake doctor
+	contains "$output" '^private networks +ok '
+	mkdir bin
+	printf '#!/bin/sh\nexit 1\n' >bin/pasta
+	chmod +x bin/pasta
+	PATH=$PWD/bin:$PATH go "$IMGMAKE" doctor
+	equal "$status" 0
+	contains "$output" '^private networks +not here +pasta could not make a private network'
+	nothing_is_left
+	PATH=$PWD/bin:$PATH go "$IMGMAKE" doctor --json
+	equal "$(jq -r '.findings[] | select(.what == "private networks") | .ok' <<<"$output")" false
+}
+
 @test "doctor as an ordinary user" {
 	needs_user
 	chown "$E2E_USER" .
