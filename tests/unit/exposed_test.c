@@ -43,9 +43,10 @@ static int remove_home(void **state)
 
 static const char *below(const char *home, const char *name)
 {
-	static char path[100];
+	static char path[100]; /* of a socket, too */
 
-	snprintf(path, sizeof(path), "%s/%s", home, name);
+	if (snprintf(path, sizeof(path), "%s/%s", home, name) >= (int)sizeof(path))
+		fail_msg("%s is too long", name);
 	return path;
 }
 
@@ -53,7 +54,7 @@ static void put(const char *home, const char *name, const char *text)
 {
 	struct err e;
 	const char *slash = strrchr(name, '/');
-	char dir[128];
+	char dir[32];
 
 	snprintf(dir, sizeof(dir), "%.*s", slash ? (int)(slash - name) : 0, name);
 	if (slash && mkdir(below(home, dir), 0700) < 0)
