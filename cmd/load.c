@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "cmd/commands.h"
+#include "image/image.h"
 #include "image/layout.h"
 #include "image/reference.h"
 #include "os/file.h"
@@ -150,6 +151,27 @@ static int load_named(struct session *s, const struct engine *x,
 	return rc;
 }
 
+/* An engine picks its own platform of an index, where it takes indexes; and knows nothing
+ * of artifacts. */
+static int choose_image(struct session *s, const struct engine *x,
+                        struct descriptor *root, struct err *e)
+{
+	bool index = media_class(root->media_type) == MEDIA_INDEX;
+	bool one =
+		s->options->platforms.len || (index && x->kind == LAYOUT_DOCKER_ARCHIVE);
+	struct platform p;
+	struct image im;
+
+	if (index && !one)
+		return 0;
+	if (session_platform(s, &p, e) < 0 ||
+	    image_open(&im, s->store.blobs, root, one ? &p : NULL, e) < 0)
+		return -1;
+	*root = im.manifest_desc;
+	image_fini(&im);
+	return 0;
+}
+
 static int load(struct session *s, struct err *e)
 {
 	const struct options *o = s->options;
@@ -160,7 +182,7 @@ static int load(struct session *s, struct err *e)
 	if (choose(o, &x, e) < 0 ||
 	    full_name(x, o->name ? o->name : o->words.at[0], &name, e) < 0 ||
 	    session_image(s, o->words.at[0], true, &root, e) < 0 ||
-	    load_named(s, x, &name, &root, e) < 0)
+	    choose_image(s, x, &root, e) < 0 || load_named(s, x, &name, &root, e) < 0)
 		return -1;
 	session_print_root(s, &root);
 	return 0;

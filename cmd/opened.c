@@ -1,29 +1,17 @@
 #include "cmd/opened.h"
 
-#include "store/blobs.h"
-
-static int find_root(struct session *s, const char *name, bool layers,
-                     struct descriptor *root, struct err *e)
-{
-	struct digest d;
-	struct err ignored;
-
-	if (digest_parse(&d, name, &ignored) == 0)
-		return image_peek(s->store.blobs, &d, root, e);
-	return session_image(s, name, layers, root, e);
-}
-
 int opened_init(struct opened *x, struct session *s, const char *name, struct err *e)
 {
 	struct descriptor root;
 	struct platform p;
 	int known;
 
-	if (session_platform(s, &p, e) < 0 || find_root(s, name, false, &root, e) < 0 ||
+	if (session_platform(s, &p, e) < 0 ||
+	    session_image(s, name, false, &root, e) < 0 ||
 	    image_open(&x->image, s->store.blobs, &root, &p, e) < 0)
 		return -1;
 	known = image_tables_known(&s->store, &x->image, e);
-	if (known < 0 || (!known && find_root(s, name, true, &root, e) < 0))
+	if (known < 0 || (!known && session_image(s, name, true, &root, e) < 0))
 		return -1;
 	return image_tables_load(&x->tables, &s->store, &x->image, e);
 }

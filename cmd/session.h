@@ -86,8 +86,8 @@ void session_close_remote(struct session *s); /* says what came of it */
 MUST_CHECK int session_rebuild(struct session *s, struct err *e);
 
 /* An image by whatever name people have for it: a target (built first, if it is out of
- * date), a layout or archive ("oci:DIR"), a reference (pulled). Its root is in the store
- * then; with `layers`, they are too. */
+ * date), a layout or archive ("oci:DIR"), a digest of the store, a reference (pulled).
+ * Its root is in the store then; with `layers`, they are too. */
 MUST_CHECK int session_image(struct session *s, const char *name, bool layers,
                              struct descriptor *root, struct err *e);
 

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "cmd/session.h"
+#include "image/image.h"
 #include "image/layout.h"
-#include "publish/closure.h"
 #include "publish/copy.h"
 #include "store/blobs.h"
 
@@ -30,33 +30,6 @@ static int image_of_target(struct session *s, struct target *t, bool layers,
 	return 0;
 }
 
-/* Manifests and configurations of a reference into the store, without the layers. */
-static int peek_reference(struct session *s, const char *name, struct descriptor *root,
-                          struct err *e)
-{
-	struct content from = { s->store.blobs, s->registry, NULL };
-	struct reference ref;
-	struct closure c;
-	int rc = 0;
-
-	if (reference_parse(&ref, name, e) < 0)
-		return -1;
-	from.ref = &ref;
-	if (closure_fetch(&c, &from, NULL, e) < 0)
-		return -1;
-	*root = c.root;
-	for (size_t i = 0; rc == 0 && i < c.documents.len; i++) {
-		const struct document *d = &c.documents.at[i];
-
-		rc = blobs_put(s->store.blobs, d->body, (size_t)d->d.size, NULL, e);
-	}
-	for (size_t i = 0; rc == 0 && i < c.configs.len; i++)
-		rc = registry_fetch_blob(s->registry, &ref, &c.configs.at[i],
-		                         s->store.blobs, e);
-	closure_fini(&c);
-	return rc;
-}
-
 static int image_of_reference(struct session *s, const char *name, bool layers,
                               struct descriptor *root, struct err *e)
 {
@@ -68,7 +41,7 @@ static int image_of_reference(struct session *s, const char *name, bool layers,
 	if (known)
 		return known < 0 ? -1 : 0;
 	return layers ? image_pull(root, name, NULL, &o, e)
-	              : peek_reference(s, name, root, e);
+	              : image_pull_documents(root, name, &o, e);
 }
 
 int session_image(struct session *s, const char *name, bool layers,
@@ -78,7 +51,12 @@ int session_image(struct session *s, const char *name, bool layers,
 	enum layout_kind kind;
 	struct target *t;
 	struct err no_target;
+	struct digest d;
 
+	if (!strncmp(name, "sha256:", 7))
+		return digest_parse(&d, name, e) < 0
+		               ? -1
+		               : image_peek(s->store.blobs, &d, root, e);
 	/* A base is the image that its name refers to. */
 	if (s->recipe && session_find_target(s, name, &t, &no_target) == 0 &&
 	    t->kind != TARGET_BASE)

@@ -104,10 +104,12 @@ static void tags_table(const struct deploy_result *r, bool planned, struct buf *
 		"REPOSITORY:TAG", "OLD", "NEW", "", "", NULL
 	};
 	struct table *table = table_new(columns);
+	bool any = false;
 
 	for (size_t i = 0; i < r->n; i++) {
 		const struct deploy_repo *x = &r->at[i];
 
+		any = any || x->n_tags;
 		for (size_t k = 0; k < x->n_tags; k++) {
 			const struct deploy_tag *t = &x->tags[k];
 
@@ -120,7 +122,10 @@ static void tags_table(const struct deploy_result *r, bool planned, struct buf *
 			table_add(table, t->reason);
 		}
 	}
-	table_write(table, out);
+	if (any) {
+		buf_addc(out, '\n');
+		table_write(table, out);
+	}
 	table_free(table);
 }
 
@@ -160,7 +165,6 @@ void shipped_print(struct session *s, struct deploy_result *r, bool planned)
 		session_print_json(s, result_json(r, planned, &counts));
 	} else if (r->n) {
 		images_table(r, planned, &out);
-		buf_addc(&out, '\n');
 		tags_table(r, planned, &out);
 		add_counts(&counts, &out);
 		session_print(s, &out);

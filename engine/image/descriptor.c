@@ -41,6 +41,11 @@ enum media_class media_class(const char *media_type)
 	return m ? m->class : MEDIA_OTHER;
 }
 
+bool media_foreign(const char *media_type)
+{
+	return strstr(media_type, "nondistributable") || strstr(media_type, ".foreign.");
+}
+
 int media_layer_codec(const char *media_type, enum codec *out, struct err *e)
 {
 	const struct media *m = media_find(media_type);
@@ -49,7 +54,7 @@ int media_layer_codec(const char *media_type, enum codec *out, struct err *e)
 		*out = m->codec;
 		return 0;
 	}
-	if (strstr(media_type, "nondistributable") || strstr(media_type, ".foreign."))
+	if (media_foreign(media_type))
 		return err_set(
 			e, ERR_INVALID,
 			"a layer of type %s is kept outside the registry, and such are not fetched",

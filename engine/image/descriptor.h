@@ -49,6 +49,9 @@ json_t *descriptor_json(const struct descriptor *d); /* new reference */
 enum media_class { MEDIA_OTHER, MEDIA_MANIFEST, MEDIA_INDEX, MEDIA_CONFIG, MEDIA_LAYER };
 enum media_class media_class(const char *media_type);
 
+/* A layer that is kept outside of registries, by its type. */
+bool media_foreign(const char *media_type);
+
 enum codec { CODEC_NONE, CODEC_GZIP, CODEC_ZSTD };
 /* The compression that a layer's media type declares; foreign, encrypted or unknown
  * layers are ERR_INVALID. */

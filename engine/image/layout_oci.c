@@ -163,13 +163,17 @@ static int read_document(struct importing *im, const struct descriptor *d,
 	return 0;
 }
 
-/* Layers that lie elsewhere by their nature are refused: their URLs are never asked. */
-static int check_layers(const struct manifest *m, struct err *e)
+/* Layers that lie elsewhere by their nature are refused: their URLs are never asked. What
+ * is of no platform is no image: BuildKit's attestations have an image's configuration,
+ * and statements for layers. */
+static int check_layers(const struct manifest *m, const struct descriptor *d,
+                        struct err *e)
 {
+	bool image = !m->artifact_type[0] && strcmp(d->platform.os, "unknown") != 0;
 	enum codec codec;
 
 	for (size_t i = 0; i < m->n_layers; i++)
-		if (!m->artifact_type[0] &&
+		if ((image || media_foreign(m->layers[i].media_type)) &&
 		    media_layer_codec(m->layers[i].media_type, &codec, e) < 0)
 			return -1;
 	return 0;
@@ -183,7 +187,7 @@ static int take_manifest(struct importing *im, const struct descriptor *d,
 
 	if (manifest_read(&m, d->media_type, body->s, body->len, e) < 0)
 		return -1;
-	rc = check_layers(&m, e);
+	rc = check_layers(&m, d, e);
 	if (rc == 0)
 		rc = take_blob(im, &m.config, e);
 	for (size_t i = 0; i < m.n_layers && rc == 0; i++)

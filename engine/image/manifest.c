@@ -31,6 +31,14 @@ static int read_subject(const json_t *j, struct descriptor *out, struct err *e)
 	return 0;
 }
 
+int manifest_refuse_schema1(struct err *e)
+{
+	return err_set(
+		e, ERR_INVALID,
+		"it is a Docker schema 1 manifest, a form given up in 2016; push the image "
+		"again with a current tool, or copy it: skopeo copy --format oci");
+}
+
 static int read_schema_version(const json_t *j, struct err *e)
 {
 	int64_t version = 0;
@@ -38,10 +46,7 @@ static int read_schema_version(const json_t *j, struct err *e)
 	if (json_member_int(j, "schemaVersion", true, &version, e) < 0)
 		return -1;
 	if (version == 1)
-		return err_set(
-			e, ERR_INVALID,
-			"it is a Docker schema 1 manifest, a form given up in 2016; push the image "
-			"again with a current tool, or copy it: skopeo copy --format oci");
+		return manifest_refuse_schema1(e);
 	if (version != 2)
 		return err_set(e, ERR_INVALID, "schemaVersion %lld is not known",
 		               (long long)version);

@@ -33,6 +33,7 @@ struct image_index {
 /* `media_type` is what the descriptor or Content-Type said, "" if nothing did; a body
  * that says or shows another kind is refused (CVE-2021-41190). Schema 1 is refused with
  * advice. */
+int manifest_refuse_schema1(struct err *e);
 MUST_CHECK int manifest_read(struct manifest *m, const char *media_type, const void *body,
                              size_t n, struct err *e);
 MUST_CHECK int index_read(struct image_index *ix, const char *media_type,

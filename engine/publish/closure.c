@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "image/config.h"
 #include "image/manifest.h"
 
 enum { NESTING_MAX = 4, DOCUMENTS_MAX = 1000 };
@@ -93,7 +94,10 @@ static int add_manifest(struct closure *c, struct document *doc, struct err *e)
 	if (manifest_read(&m, doc->d.media_type, doc->body, (size_t)doc->d.size, e) < 0)
 		return err_wrap(e, "manifest %s", DIGEST_STR(&doc->d.digest));
 	for (size_t i = 0; i < m.n_layers; i++)
-		add_once(&c->layers, &m.layers[i]);
+		if (media_foreign(m.layers[i].media_type))
+			add_once(&c->foreign, &m.layers[i]);
+		else
+			add_once(&c->layers, &m.layers[i]);
 	add_once(&c->configs, &m.config);
 	doc->image = *manifest_image(&m, &doc->d);
 	doc->version = annotation(&c->arena, m.annotations, VERSION_ANNOTATION);
@@ -180,37 +184,89 @@ static int load_document(struct closure *c, const struct content *from,
 	return rc;
 }
 
-/* Replaces an index by the manifest of one platform. */
-static int narrow(const struct content *from, const struct platform *only,
+/* Replaces an index by the manifest of one platform, which may be in an index within. 1:
+ * done; 0: there is none. */
+static int narrow(const struct content *from, const struct platform *only, int depth,
                   struct descriptor *d, struct buf *body, struct err *e)
 {
 	const struct descriptor *found;
 	struct image_index ix;
-	char text[100];
+	int rc = 0;
 
+	if (depth >= NESTING_MAX)
+		return err_set(e, ERR_LIMIT, "indexes are nested more than %d deep",
+		               NESTING_MAX);
 	if (index_read(&ix, d->media_type, body->s, body->len, e) < 0)
 		return -1;
 	found = index_select(&ix, only);
-	if (found)
-		*d = *found;
+	for (size_t i = 0; rc == 0 && i < (found ? 1 : ix.n); i++) {
+		const struct descriptor *next = found ? found : &ix.manifests[i];
+		bool index = media_class(next->media_type) == MEDIA_INDEX;
+
+		if (!found && (!index || next->platform.os[0]))
+			continue;
+		buf_reset(body);
+		*d = *next;
+		rc = read_body(from, d, body, e) < 0 ? -1
+		     : index ? narrow(from, only, depth + 1, d, body, e)
+		             : 1;
+	}
 	index_fini(&ix);
-	if (!found)
-		return err_set(e, ERR_NOT_FOUND, "the image has no platform %s",
-		               platform_text(only, text));
-	buf_reset(body);
-	return read_body(from, d, body, e);
+	return rc;
+}
+
+/* An image without an index is for whatever its configuration says. */
+static int check_platform(const struct closure *c, const struct content *from,
+                          const struct platform *only, struct err *e)
+{
+	const struct descriptor *d = &c->configs.at[0];
+	size_t limit = (size_t)image_limits_default.config;
+	struct image_config config;
+	struct platform have;
+	AUTO_BUF body = BUF_INIT;
+	char is[100], wanted[100];
+
+	if (!from->store || !from->registry || media_class(d->media_type) != MEDIA_CONFIG)
+		return 0;
+	if (registry_fetch_blob(from->registry, from->ref, d, from->store, e) < 0 ||
+	    blobs_read(from->store, &d->digest, limit, &body, e) < 0 ||
+	    config_read(&config, body.s, body.len, e) < 0)
+		return -1;
+	config_platform(&config, &have);
+	config_fini(&config);
+	if (!have.os[0] || platform_fits(only, &have))
+		return 0;
+	return err_set(e, ERR_NOT_FOUND, "the image is for %s only, not for %s",
+	               platform_text(&have, is), platform_text(only, wanted));
+}
+
+/* Leaves the one platform in *d and body, if only one is wanted. */
+static int choose_platform(const struct content *from, const struct platform *only,
+                           struct descriptor *d, struct buf *body, struct err *e)
+{
+	char text[100];
+	int found;
+
+	if (!only || media_class(d->media_type) != MEDIA_INDEX)
+		return 0;
+	found = narrow(from, only, 0, d, body, e);
+	if (found)
+		return found < 0 ? -1 : 0;
+	return err_set(e, ERR_NOT_FOUND, "the image has no platform %s",
+	               platform_text(only, text));
 }
 
 static int load_root(struct closure *c, const struct content *from, struct descriptor *d,
                      struct buf *body, const struct platform *only, struct err *e)
 {
+	bool whole = media_class(d->media_type) != MEDIA_INDEX;
 	const struct document *root;
 
 	*c = (struct closure){ .arena = ARENA_INIT };
-	if (only && media_class(d->media_type) == MEDIA_INDEX &&
-	    narrow(from, only, d, body, e) < 0)
+	if (choose_platform(from, only, d, body, e) < 0)
 		return -1;
-	if (load_document(c, from, d, body, 0, e) < 0) {
+	if (load_document(c, from, d, body, 0, e) < 0 ||
+	    (only && whole && check_platform(c, from, only, e) < 0)) {
 		closure_fini(c);
 		return -1;
 	}
@@ -250,6 +306,7 @@ void closure_fini(struct closure *c)
 	vec_fini(&c->documents);
 	vec_fini(&c->layers);
 	vec_fini(&c->configs);
+	vec_fini(&c->foreign);
 }
 
 /* The version that the root itself tells; an index may leave it to its parts. */

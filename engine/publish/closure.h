@@ -31,6 +31,9 @@ struct closure {
 	VEC(struct document) documents; /* in the order to push: the root comes last */
 	VEC(struct descriptor) layers;  /* each digest once */
 	VEC(struct descriptor) configs;
+	VEC(struct descriptor)
+	foreign; /* layers that no registry need have; in none of
+	          * the lists above */
 	/* Identity: the config's digest, of an index the digest over those of its
 	 * platforms in order. An artifact without a configuration of its own is its
 	 * manifest. */

@@ -24,6 +24,21 @@ static int ship_as(struct deploy_result *out, const struct ship_item *what,
 	return ship(out, &item, 1, o, e);
 }
 
+/* Layers that are kept outside go along where the source has them all the same. */
+static int find_foreign(struct closure *c, const struct reference *from,
+                        const struct ship_options *o, struct err *e)
+{
+	for (size_t i = 0; i < c->foreign.len; i++) {
+		int has = registry_has_blob(o->registry, from, &c->foreign.at[i], e);
+
+		if (has < 0)
+			return -1;
+		if (has)
+			vec_push(&c->layers, c->foreign.at[i]);
+	}
+	return 0;
+}
+
 int image_copy(struct deploy_result *out, const char *from, const char *to,
                const struct platform *only, const struct ship_options *o, struct err *e)
 {
@@ -41,7 +56,9 @@ int image_copy(struct deploy_result *out, const char *from, const char *to,
 		return -1;
 	item.origin = &source;
 	item.image = &c;
-	rc = ship_as(out, &item, to, o, e);
+	rc = find_foreign(&c, &source, o, e);
+	if (rc == 0)
+		rc = ship_as(out, &item, to, o, e);
 	closure_fini(&c);
 	return rc;
 }
@@ -77,17 +94,19 @@ static int fetch(void *arg, struct err *e)
 	return registry_fetch_blob(f->o->registry, f->from, f->d, f->o->store->blobs, e);
 }
 
-static int fetch_blobs(const struct closure *c, const struct reference *from,
+/* Configurations, and `layers` too. */
+static int fetch_blobs(const struct closure *c, const struct reference *from, bool layers,
                        const struct ship_options *o, struct err *e)
 {
-	size_t layers = c->layers.len, n = layers + c->configs.len;
+	size_t n = c->configs.len + (layers ? c->layers.len : 0);
 	AUTO_FREE struct fetch *all = mem_alloc((n + 1) * sizeof(*all));
 	struct batch *b = batch_new(o->connections > 0 ? o->connections : CONNECTIONS);
 	int rc;
 
 	for (size_t i = 0; i < n; i++) {
-		const struct descriptor *d =
-			i < layers ? &c->layers.at[i] : &c->configs.at[i - layers];
+		const struct descriptor *d = i < c->configs.len
+		                                     ? &c->configs.at[i]
+		                                     : &c->layers.at[i - c->configs.len];
 
 		all[i] = (struct fetch){ o, from, d };
 		batch_add(b, fetch, &all[i]);
@@ -97,7 +116,7 @@ static int fetch_blobs(const struct closure *c, const struct reference *from,
 	return rc;
 }
 
-/* Where its layers can be mounted from, should it become a base. */
+/* Where its layers can be mounted from, should it become a base, or streamed from. */
 static int remember(const struct closure *c, const struct reference *from,
                     const struct ship_options *o, struct err *e)
 {
@@ -110,11 +129,16 @@ static int remember(const struct closure *c, const struct reference *from,
 	return 0;
 }
 
-/* Documents only after all that they refer to, and the name only after the root. */
-static int keep(const struct closure *c, const struct reference *from, const char *name,
+/* Documents only after all that they refer to. */
+static int keep(const struct closure *c, const struct reference *from, bool layers,
                 const struct ship_options *o, struct err *e)
 {
-	if (fetch_blobs(c, from, o, e) < 0)
+	enum codec codec;
+
+	if (layers && c->foreign.len &&
+	    media_layer_codec(c->foreign.at[0].media_type, &codec, e) < 0)
+		return -1;
+	if (fetch_blobs(c, from, layers, o, e) < 0)
 		return -1;
 	for (size_t i = 0; i < c->documents.len; i++) {
 		const struct document *doc = &c->documents.at[i];
@@ -123,13 +147,12 @@ static int keep(const struct closure *c, const struct reference *from, const cha
 		    0)
 			return -1;
 	}
-	if (remember(c, from, o, e) < 0)
-		return -1;
-	return image_name_put(o->store, name, &c->root, e);
+	return remember(c, from, o, e);
 }
 
-int image_pull(struct descriptor *root, const char *from, const struct platform *only,
-               const struct ship_options *o, struct err *e)
+static int fetch_image(struct descriptor *root, const char *from, bool layers,
+                       const struct platform *only, const struct ship_options *o,
+                       struct err *e)
 {
 	struct content content = { .registry = o->registry, .store = o->store->blobs };
 	struct reference source;
@@ -142,9 +165,23 @@ int image_pull(struct descriptor *root, const char *from, const struct platform 
 	if (closure_fetch(&c, &content, only, e) < 0)
 		return -1;
 	*root = c.root;
-	rc = keep(&c, &source, from, o, e);
+	rc = keep(&c, &source, layers, o, e);
 	closure_fini(&c);
 	return rc < 0 ? err_wrap(e, "pull %s", from) : 0;
+}
+
+int image_pull(struct descriptor *root, const char *from, const struct platform *only,
+               const struct ship_options *o, struct err *e)
+{
+	if (fetch_image(root, from, true, only, o, e) < 0)
+		return -1;
+	return image_name_put(o->store, from, root, e);
+}
+
+int image_pull_documents(struct descriptor *root, const char *from,
+                         const struct ship_options *o, struct err *e)
+{
+	return fetch_image(root, from, false, NULL, o, e);
 }
 
 static int name_key(const char *name, char **key, struct err *e)

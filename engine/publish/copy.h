@@ -19,6 +19,10 @@ MUST_CHECK int image_push(struct deploy_result *out, const char *name,
 MUST_CHECK int image_pull(struct descriptor *root, const char *from,
                           const struct platform *only, const struct ship_options *o,
                           struct err *e);
+/* Its manifests and configurations alone; where the layers are is remembered, for those
+ * who push it. It gets no name: gc may take it. */
+MUST_CHECK int image_pull_documents(struct descriptor *root, const char *from,
+                                    const struct ship_options *o, struct err *e);
 
 /* Names of pulled and imported images (STATE_IMAGES), by reference: "app" and
  * "docker.io/library/app:latest" are one. */

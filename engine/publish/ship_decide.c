@@ -93,12 +93,14 @@ static int learn(struct job *j, struct job_held *h, const char *tag, struct err 
 		return 0;
 	if (is_ours(j, own)) {
 		held->tag.image = j->root.image;
+		held->tag.root = j->root.d.digest;
 		held->tag.version = j->root.version;
 		return 0;
 	}
 	if (closure_peek(&root, &j->out->arena, &from, deep, e) == 0) {
 		held->root = root;
 		held->tag.image = root.image;
+		held->tag.root = root.d.digest;
 		held->tag.version = root.version;
 		return 0;
 	}

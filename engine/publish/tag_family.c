@@ -216,7 +216,7 @@ static int refuse_full(const struct member *m, const struct held_tag *h, struct 
 		e, ERR_EXISTS,
 		"tag %s already holds another image (%s): raise the version, or set "
 		"rebuild for a new build of it, or immutable = false",
-		m->tag, DIGEST_STR(&h->image));
+		m->tag, DIGEST_STR(digest_is_zero(&h->root) ? &h->image : &h->root));
 }
 
 /* A release that a float holds has no tag of its own to name. */

@@ -43,6 +43,7 @@ struct held_tag {
 	                        known */
 	struct digest image; /* identity (config digest, or index of configs); zero: not
 	                        known */
+	struct digest root;  /* of its manifest or index, for people; zero: not known */
 };
 
 enum tag_action {

@@ -147,8 +147,8 @@ static int judge(struct fetch *f, const struct call *c, const struct http_answer
 	if (f->w.size == f->limit || !f->blob)
 		return 1;
 	/* Ended early without an error: its Content-Length was wrong. */
-	err_set(e, ERR_CORRUPT, "%s sent %lld of %lld bytes of %s", c->host->name,
-	        (long long)f->w.size, (long long)f->limit, f->what);
+	err_set(e, ERR_CORRUPT, "%s sent %lld of %lld bytes", c->host->name,
+	        (long long)f->w.size, (long long)f->limit);
 	return 0;
 }
 
@@ -170,9 +170,11 @@ static int receive(struct fetch *f, struct call *c, struct err *e)
 			                                     patched up */
 		if (rc)
 			return rc < 0 ? -1 : 0;
-		if (f->w.size > had)
+		if (f->w.size > had) { /* never so far: else it would go round and round
+			                */
 			n = 0;
-		had = f->w.size;
+			had = f->w.size;
+		}
 		if (n + 1 < ATTEMPTS && retry_pause(f->r, n, &cancelled) < 0) {
 			*e = cancelled;
 			return -1;
@@ -260,12 +262,19 @@ int registry_fetch_followed(struct registry *r, const struct reference *ref,
 	struct fetch f = {
 		.sink = { take }, .r = r, .blob = d, .limit = d->size, .store = store
 	};
+	int64_t size;
 	int rc;
 
 	f.w.fd = -1;
 	f.follow = follow;
-	if (blobs_has(store, &d->digest, NULL))
-		return 0;
+	if (blobs_has(store, &d->digest, &size))
+		return size == d->size
+		               ? 0
+		               : err_set(e, ERR_CORRUPT,
+		                         "%s has %lld bytes, not the %lld it is said to "
+		                         "have",
+		                         DIGEST_STR(&d->digest), (long long)size,
+		                         (long long)d->size);
 	buf_addf(&what, "pull %s/%s %.19s", ref->host, ref->repo, DIGEST_STR(&d->digest));
 	f.what = what.s;
 	progress_begin(r->progress, NULL, what.s, d->size);

@@ -334,7 +334,14 @@ static int translate(struct exchange *x, CURLcode rc)
 	}
 }
 
-/* 0 with an answer, else -1 with its kind in the answer. */
+static bool was_cut(CURLcode rc)
+{
+	return rc == CURLE_SEND_ERROR || rc == CURLE_RECV_ERROR ||
+	       rc == CURLE_PARTIAL_FILE;
+}
+
+/* 0 with an answer, else -1 with its kind in the answer. Who refuses need not wait for
+ * our body, nor send all of his message. */
 static int run(struct exchange *x)
 {
 	struct curl_slist *headers = header_list(x->q);
@@ -349,7 +356,8 @@ static int run(struct exchange *x)
 	rc = curl_easy_perform(x->easy);
 	curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &x->a->status);
 	free_headers(headers);
-	if (x->enough && rc == CURLE_WRITE_ERROR)
+	if ((x->enough && rc == CURLE_WRITE_ERROR) ||
+	    (x->a->status >= 300 && was_cut(rc)))
 		rc = CURLE_OK;
 	return rc == CURLE_OK ? 0 : translate(x, rc);
 }

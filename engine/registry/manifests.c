@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "image/manifest.h"
 #include "registry/call.h"
 #include "registry/manifests.h"
 #include "registry/mirror.h"
@@ -94,8 +95,7 @@ static const char *type_of_body(const json_t *root, struct err *e)
 	    json_member_int(root, "schemaVersion", false, &schema, e) < 0)
 		return NULL;
 	if (schema == 1) {
-		err_set(e, ERR_INVALID,
-		        "it is of the old schema 1, which is not supported");
+		manifest_refuse_schema1(e);
 		return NULL;
 	}
 	if (type && *type)

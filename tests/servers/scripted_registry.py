@@ -291,7 +291,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def open_session(self):
         with lock:
-            session = "s%d" % len(sessions)
+            seen["sessions"] = seen.get("sessions", 0) + 1
+            session = "s%d" % seen["sessions"]
             sessions[session] = b""
         least = {"OCI_Chunk_Min_Length": "9437184"} if self.kind == "chunks" else {}
         return self.send(202, Location=self.where(session), **least)

@@ -390,6 +390,7 @@ static void a_full_tag_with_another_image_stops_all(void **state)
 	assert_int_equal(try_deploy(&r, "1.2.3", &b, false, &e), -1);
 	assert_int_equal(e.code, ERR_EXISTS);
 	assert_non_null(strstr(e.msg, "1.2.3 already holds another image"));
+	assert_non_null(strstr(e.msg, DIGEST_STR(&a.digest))); /* as registries show it */
 	assert_non_null(strstr(e.msg, w.repo));
 	assert_int_equal(count_writes(), 0);
 	expect_tags(w.repo, "1.2.3 1.2 1 latest", &a);

@@ -1,0 +1,207 @@
+#!/usr/bin/env bats
+# imgmake pull, push and copy: what real registries hold and few tools make, by tag, by digest and by platform.
+load helpers
+
+setup_file() {
+	local d
+	REGISTRIES=$(new_dir)
+	export REGISTRIES
+	mkdir -p "$REGISTRIES/from/data"
+	{
+		registry_config open "$REGISTRIES/from" 127.0.0.1:0
+		echo "validation: { manifests: { urls: { allow: ['^https://example.com/'] } } }"
+	} >"$REGISTRIES/from/config.yml"
+	start_registry_with "$REGISTRIES/from"
+	export FROM=$REGISTRY/odd/images
+	"$REPO_ROOT/tests/servers/odd_images.py" "$FROM" >"$REGISTRIES/digests"
+	start_registry to
+	export TO=$REGISTRY
+	# One that takes anything.
+	d=$REGISTRIES/scripted
+	mkdir "$d"
+	python3 "$REPO_ROOT/tests/servers/scripted_registry.py" --port 0 --port-file "$d/port" --log "$d/log" \
+		>"$d/err" 2>&1 3>&- &
+	echo $! >"$d/pid"
+	wait_until test -s "$d/port"
+	SCRIPTED=localhost:$(cat "$d/port")
+	export SCRIPTED
+}
+
+teardown_file() {
+	stop_registries
+}
+
+digest() {   # TAG
+	sed -n "s/^$1 //p" "$REGISTRIES/digests"
+}
+
+raw_digest() {   # REFERENCE: of the bytes there, by skopeo
+	echo "sha256:$(skopeo inspect --tls-verify=false --raw "docker://$1" | sha256sum | cut -d' ' -f1)"
+}
+
+config_arch() {   # REFERENCE
+	skopeo inspect --tls-verify=false --config "docker://$1" | jq -r .architecture
+}
+
+# Manifests by hand, of any kind, into the registry that takes anything.
+put_raw() {   # TYPE TAG <BODY
+	curl -sSf -X PUT -H "Content-Type: $1" --data-binary @- "http://$SCRIPTED/v2/plain/raw/manifests/$2"
+}
+
+everything() {
+	echo none twice empty zstd tar docker artifact chart multi nested list large
+}
+
+@test "copy: whatever it is, byte for byte, mounted on the same host" {
+	local tag
+	for tag in $(everything) foreign; do
+		ok imgmake copy "$FROM:$tag" "${FROM%%/*}/mounted/images:$tag"
+		equal "$(raw_digest "${FROM%%/*}/mounted/images:$tag")" "$(digest "$tag")"
+	done
+	lacks "$(requests from)" '^PATCH /v2/mounted/'
+	contains "$(requests from)" '^POST /v2/mounted/images/blobs/uploads/\?mount='
+	[ ! -e "$IMGMAKE_STORE/blobs/sha256" ] || equal "$(find "$IMGMAKE_STORE/blobs/sha256" -type f)" ""
+}
+
+@test "copy: to another host, streamed and not kept; once more, nothing is sent" {
+	local tag
+	for tag in $(everything); do
+		ok imgmake copy "$FROM:$tag" "$TO/t/images:$tag"
+		equal "$(raw_digest "$TO/t/images:$tag")" "$(digest "$tag")"
+	done
+	[ ! -e "$IMGMAKE_STORE/blobs/sha256" ] || equal "$(find "$IMGMAKE_STORE/blobs/sha256" -type f)" ""
+	skopeo copy -q --all --src-tls-verify=false "docker://$TO/t/images:multi" dir:all
+	: >"$REGISTRIES/to/log"
+	for tag in $(everything); do
+		ok imgmake copy "$FROM:$tag" "$TO/t/images:$tag"
+		contains "$output" 'unchanged'
+	done
+	equal "$(requests to | grep -vc '^HEAD /v2/t/images/manifests/')" 0
+}
+
+@test "pull, then push from the store alone" {
+	local tag
+	for tag in $(everything); do
+		ok imgmake pull "$FROM:$tag"
+		equal "$output" "$(digest "$tag")"
+	done
+	: >"$REGISTRIES/from/log"
+	for tag in $(everything); do
+		ok imgmake push "$FROM:$tag" "$TO/t/pushed:$tag"
+		equal "$(raw_digest "$TO/t/pushed:$tag")" "$(digest "$tag")"
+	done
+	equal "$(requests from)" ""
+	store_is_whole
+}
+
+@test "push: of what the store lacks, its layers pass through from where it is" {
+	ok imgmake push "$FROM:multi" "$TO/t/through:1"
+	equal "$(raw_digest "$TO/t/through:1")" "$(digest multi)"
+	ok imgmake push "$FROM:twice" "${FROM%%/*}/t/through:1"
+	contains "$(requests from)" '^POST /v2/t/through/blobs/uploads/\?mount='
+}
+
+@test "push: by the digest that pull and import say" {
+	ok imgmake pull "$FROM:multi"
+	ok imgmake export "$FROM:multi" oci:layout
+	export IMGMAKE_STORE=$DIR/other
+	ok imgmake import oci:layout   # with its attestations
+	equal "$output" "$(digest multi)"
+	ok imgmake push "$output" "$TO/t/bydigest:1"
+	equal "$(raw_digest "$TO/t/bydigest:1")" "$(digest multi)"
+	fails 'is not in the store' imgmake push "sha256:$(printf 0%.0s {1..64})" "$TO/t/bydigest:2"
+	fails 'is no digest' imgmake push sha256:abc "$TO/t/bydigest:2"
+}
+
+@test "a digest, and a digest that wins over a tag" {
+	local d
+	d=$(digest multi)
+	ok imgmake pull "$FROM@$d"
+	equal "$output" "$d"
+	ok imgmake pull "$FROM:none@$d"
+	equal "$output" "$d"
+	ok imgmake copy "$FROM:none@$d" "$TO/t/dest:x@$d"
+	equal "$(raw_digest "$TO/t/dest:x")" "$d"
+	ok imgmake copy "$FROM:multi" "$TO/t/untagged@$d"
+	lacks "$output" 'TAG'
+	equal "$(raw_digest "$TO/t/untagged@$d")" "$d"
+	lacks "$(requests to)" 'PUT /v2/t/untagged/manifests/(latest|x)'
+	fails "the image is $d, and a digest cannot be chosen" \
+		imgmake copy "$FROM:multi" "$TO/t/dest@$(digest none)"
+}
+
+@test "one platform of several, also of an index in an index" {
+	ok imgmake copy --platform linux/arm64 "$FROM:multi" "$TO/t/one:arm64"
+	equal "$(config_arch "$TO/t/one:arm64")" arm64
+	ok imgmake copy --platform linux/arm/v8 "$FROM:nested" "$TO/t/one:arm"
+	equal "$(config_arch "$TO/t/one:arm")" arm
+	ok imgmake pull --platform linux/arm64 "$FROM:list"
+	ok imgmake push "$FROM:list" "$TO/t/one:list"
+	equal "$(config_arch "$TO/t/one:list")" arm64
+	ok imgmake pull --platform linux/amd64 "$FROM:twice"
+	fails 'no platform linux/s390x' imgmake pull --platform linux/s390x "$FROM:nested"
+	fails 'for linux/amd64 only, not for linux/arm64' imgmake pull --platform linux/arm64 "$FROM:twice"
+}
+
+@test "layers that are kept outside are left there" {
+	fails 'kept outside the registry' imgmake pull "$FROM:foreign"
+	ok imgmake copy "$FROM:foreign" "$SCRIPTED/plain/foreign:1"
+	equal "$(raw_digest "$SCRIPTED/plain/foreign:1")" "$(digest foreign)"
+	lacks "$(cat "$REGISTRIES/scripted/log")" 'example.com'
+}
+
+@test "what agrees with nothing is one line" {
+	fails 'sent 98 of 99 bytes' imgmake pull "$FROM:wrong"
+	[ -z "$(ls "$IMGMAKE_STORE/tmp")" ]
+	fails 'has no manifest nope' imgmake pull "$FROM:nope"
+	fails 'has no manifest 1' imgmake copy "${FROM%%/*}/nope:1" "$TO/t/x:1"
+	put_raw application/vnd.docker.distribution.manifest.v1+prettyjws schema1 <<-EOF
+		{"schemaVersion": 1, "name": "x", "fsLayers": [], "mediaType": "application/vnd.docker.distribution.manifest.v1+prettyjws"}
+	EOF
+	fails 'schema 1 manifest, a form given up in 2016; push the image again' imgmake pull "$SCRIPTED/plain/raw:schema1"
+	put_raw application/vnd.oci.artifact.manifest.v1+json other <<-EOF
+		{"schemaVersion": 2, "mediaType": "application/vnd.oci.artifact.manifest.v1+json", "blobs": []}
+	EOF
+	fails 'neither an image manifest nor an index' imgmake copy "$SCRIPTED/plain/raw:other" "$TO/t/x:1"
+	{
+		printf '{"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [], "annotations": {"a": "'
+		head -c 4200000 /dev/zero | tr '\0' x
+		printf '"}}'
+	} | put_raw application/vnd.oci.image.index.v1+json huge
+	fails 'manifest huge of .* more than 4194304 bytes' imgmake pull "$SCRIPTED/plain/raw:huge"
+}
+
+@test "a copy that is killed goes on, and what is there is not sent again" {
+	local log=$REGISTRIES/proxy-to/log pid
+	start_proxy to "$TO"
+	image_of 3000000 "${FROM%%/*}/big/app"
+	head -c 2000000 /dev/urandom >more
+	sed -i 's/publish/copy { "more", to = "\/" }, publish/' Imagefile
+	ok imgmake deploy
+	export IMGMAKE_STORE=$DIR/other
+	# The larger layer is up when the smaller one meets silence.
+	echo '- PATCH . pass' | rules to
+	printf '%s\n' '1 PUT /blobs/ pass' '- PUT /blobs/ silence' | rules to
+	"$IMGMAKE" copy "${FROM%%/*}/big/app:1" "$(proxy to)/big/copied:1" >first 2>&1 3>&- &
+	pid=$!
+	wait_until grep -q '^PUT .* silence' "$log"
+	wait_until grep -q '^PUT .* 201' "$log"
+	kill -9 "$pid"
+	wait "$pid" 2>/dev/null || true
+	rules to </dev/null
+	: >"$log"
+	ok imgmake copy "${FROM%%/*}/big/app:1" "$(proxy to)/big/copied:1"
+	[ "$(awk '$1 == "PATCH" && $3 > 100000' "$log" | wc -l)" -le 1 ]
+	equal "$(raw_digest "$TO/big/copied:1")" "$(raw_digest "${FROM%%/*}/big/app:1")"
+}
+
+@test "load: an engine that runs images is given no artifact, and of several platforms the one asked for" {
+	needs_podman
+	printf '[storage]\ndriver = "vfs"\ngraphroot = "%s"\nrunroot = "%s"\n' "$DIR/podman" "$DIR/podman.run" >"$DIR/storage.conf"
+	export CONTAINERS_STORAGE_CONF=$DIR/storage.conf
+	fails 'no image in it, but only artifacts' imgmake load --into podman "$FROM:artifact"
+	ok imgmake load --into podman --platform linux/arm64 "$FROM:multi"
+	equal "$(podman image inspect --format '{{.Architecture}}' "$FROM:multi")" arm64
+	ok imgmake load --into podman "$FROM:multi"
+	equal "$(podman image inspect --format '{{.Architecture}}' "$FROM:multi")" amd64
+}
