@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <curl/curl.h>
 #include <openssl/ssl.h>
+#include <openssl/x509_vfy.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -281,15 +282,57 @@ static int failed(struct exchange *x, enum http_failure kind, enum err_code code
 	return err_set(x->e, code, "%s %s", x->authority, text);
 }
 
+/* In which of the ways, since each is mended by somebody else. */
 static int untrusted(struct exchange *x)
+{
+	long verified = X509_V_OK;
+
+	x->a->failure = HTTP_UNTRUSTED;
+	curl_easy_getinfo(x->easy, CURLINFO_SSL_VERIFYRESULT, &verified);
+	if (strstr(x->why, "subject name")) /* curl compares it, and has no code for this
+	                                     */
+		return err_set(
+			x->e, ERR_DENIED,
+			"%s has a certificate that is for another name (%s); check "
+			"the name",
+			x->authority, x->why);
+	switch (verified) {
+	case X509_V_ERR_CERT_HAS_EXPIRED:
+		return err_set(x->e, ERR_DENIED,
+		               "%s has a certificate that has expired; its owner has to "
+		               "renew it, unless the clock here is wrong",
+		               x->authority);
+	case X509_V_ERR_CERT_NOT_YET_VALID:
+		return err_set(x->e, ERR_DENIED,
+		               "%s has a certificate that is not valid yet; is the clock "
+		               "here right?",
+		               x->authority);
+	default:
+		return err_set(
+			x->e, ERR_DENIED,
+			"%s has a certificate that is not trusted (%s); put the certificate "
+			"of its authority into /etc/containers/certs.d/%s/ca.crt or "
+			"~/.config/containers/certs.d/%s/ca.crt, or name one by SSL_CERT_FILE",
+			x->authority, x->why, x->authority, x->authority);
+	}
+}
+
+/* With TLS 1.3 a client learns of it only when it has sent its first request. */
+static bool wants_ours(const struct exchange *x)
+{
+	return strstr(x->why, "alert certificate required") ||
+	       strstr(x->why, "alert bad certificate");
+}
+
+static int lacks_ours(struct exchange *x)
 {
 	x->a->failure = HTTP_UNTRUSTED;
 	return err_set(
 		x->e, ERR_DENIED,
-		"%s has a certificate that is not trusted (%s); put the certificate of its "
-		"authority into /etc/containers/certs.d/%s/ca.crt or "
-		"~/.config/containers/certs.d/%s/ca.crt",
-		x->authority, x->why, x->authority, x->authority);
+		"%s wants a certificate of ours; put it into "
+		"~/.config/containers/certs.d/%s/client.cert, and its key beside it "
+		"into client.key",
+		x->authority, x->authority);
 }
 
 static int aborted(struct exchange *x)
@@ -308,6 +351,8 @@ static int aborted(struct exchange *x)
 
 static int translate(struct exchange *x, CURLcode rc)
 {
+	if (!strncmp(x->q->url, "https:", 6) && wants_ours(x))
+		return lacks_ours(x);
 	switch (rc) {
 	case CURLE_COULDNT_RESOLVE_HOST:
 	case CURLE_COULDNT_RESOLVE_PROXY:
@@ -321,9 +366,13 @@ static int translate(struct exchange *x, CURLcode rc)
 	case CURLE_SSL_CONNECT_ERROR:
 		return failed(x, HTTP_TLS, ERR_NETWORK, "does not speak TLS as we do");
 	case CURLE_PEER_FAILED_VERIFICATION: return untrusted(x);
+	case CURLE_SSL_CACERT_BADFILE:
+		return x->stopped
+		               ? aborted(x)
+		               : failed(x, HTTP_OTHER, ERR_INVALID,
+		                        "cannot be trusted by what SSL_CERT_FILE names");
 	case CURLE_ABORTED_BY_CALLBACK:
-	case CURLE_WRITE_ERROR:
-	case CURLE_SSL_CACERT_BADFILE: return aborted(x);
+	case CURLE_WRITE_ERROR: return aborted(x);
 	case CURLE_SEND_ERROR:
 	case CURLE_RECV_ERROR:
 	case CURLE_GOT_NOTHING:

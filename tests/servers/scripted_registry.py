@@ -23,7 +23,14 @@ of the repository's name: a registry that people know ("ghcr/app"; PROFILES belo
   renew        a token is good for one write
   throttled    GET of an index of referrers is 429, always
 
+  moved        a blob is at another path of the same origin
+  upwards, ports, downwards, downupload, httprealm, innerrealm, farrealm, movedrealm, homerealm
+               where blobs, uploads and tokens are told to be; see AWAY and REALMS below
+
   tests/servers/scripted_registry.py --port PORT [--port-file FILE] [--log FILE]     PORT 0: any free one
+      [--certs DIR]    it is a proxy, too, for https (CONNECT) and http: whatever host is asked for, it answers itself,
+                       with DIR/HOST.crt or else DIR/any.crt (make_names.sh). plain.example.com has no TLS, and
+                       mutual.example.com wants a certificate of the authority DIR/ca.crt.
 
 The log has a line for each request: METHOD PATH STATUS HOST BODY-BYTES CONTENT-RANGE AUTHORIZATION; the last is
 "ci:secret" or "bearer:TOKEN" in clear, or "-".
@@ -35,6 +42,7 @@ import hashlib
 import http.server
 import json
 import os
+import ssl
 import threading
 import time
 import urllib.parse
@@ -83,6 +91,19 @@ QUIRKS = {
     "evil": {"page": 1},
     "renew": {"auth": BEARER, "token": "token"},
 }
+# Where a blob of such a repository is redirected to, and where a token for one is to be had.
+AWAY = {"upwards": "https://cdn.example.com", "ports": "https://registry.example.com:8443",
+        "downwards": "http://registry.example.com"}
+REALMS = {"httprealm": "http://auth.example.com/token/httprealm", "innerrealm": "https://10.0.0.5/token/innerrealm",
+          "farrealm": "https://auth.example.com/token/farrealm",
+          "movedrealm": "https://auth.example.com/token/movedrealm",
+          "homerealm": "http://registry.example.com/token/homerealm"}
+for name in AWAY:
+    QUIRKS[name] = {"auth": 'Basic realm="x"', "away": True}
+for name in REALMS:
+    QUIRKS[name] = {"auth": BEARER, "token": "token"}
+QUIRKS["moved"] = {"auth": 'Basic realm="x"'}
+QUIRKS["downupload"] = {"location": "downwards"}
 DEFAULTS = {"location": "relative", "state": True, "auth": None, "token": "token", "expires": True, "post": 200,
             "missing": 404, "mount": 201, "away": False, "digest": True, "immutable": None, "page": 0, "quota": None,
             "uploads": "uploads", "many_tags": False, "subjects": False}
@@ -150,6 +171,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     # --- Who may ---------------------------------------------------------------------------------------
 
     def token(self, kind):
+        if kind == "movedrealm":
+            return self.send(307, Location="https://evil.example.com/token/farrealm")
         quirk = {**DEFAULTS, **PROFILES.get(kind, {}), **QUIRKS.get(kind, {})}
         if self.command == "POST":
             form = urllib.parse.parse_qs(self.body().decode())
@@ -182,16 +205,43 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if good and ("earer" in self.quirk["auth"]) == who.startswith("bearer:"):
             return True
         self.body()
-        challenge = self.quirk["auth"].format(host=host, realm="http://%s/token/%s" % (host, self.kind),
+        realm = REALMS.get(self.kind, "http%s://%s/token/%s" % ("s" * self.secure, host, self.kind))
+        challenge = self.quirk["auth"].format(host=host, realm=realm,
                                               scope="repository:%s:pull" % self.repo)
         self.send(401, WWW_Authenticate=challenge)
         return False
 
     # --- What is asked for -----------------------------------------------------------------------------
 
+    secure = False
+
+    def do_CONNECT(self):
+        """From here on this connection is one to that host."""
+        self.taken = 0
+        host = self.path.split(":")[0]
+        self.note(200)
+        self.send_response_only(200)
+        self.end_headers()
+        if host == "plain.example.com":
+            return
+        certs = self.server.certs
+        name = os.path.join(certs, host if os.path.exists(os.path.join(certs, host + ".crt")) else "any")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(name + ".crt", name + ".key")
+        if host == "mutual.example.com":
+            context.load_verify_locations(os.path.join(certs, "ca.crt"))
+            context.verify_mode = ssl.CERT_REQUIRED
+        self.close_connection = True  # if it comes to nothing
+        self.connection = self.request = context.wrap_socket(self.connection, server_side=True)
+        self.rfile, self.wfile = self.connection.makefile("rb"), self.connection.makefile("wb", 0)
+        self.secure = True
+        self.close_connection = False
+
     def answer(self):
         self.taken = 0
         self.kind, self.quirk = "", {}
+        if self.headers.get("Expect"):
+            return self.send(417)
         url = urllib.parse.urlsplit(self.path)
         self.query = urllib.parse.parse_qs(url.query)
         parts = url.path.strip("/").split("/")
@@ -255,9 +305,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.send(404)
         if self.command == "HEAD":
             return self.send(200, data)
+        if self.kind == "moved" and "there" not in self.query:
+            return self.send(307, Location="?there=1")
         if self.quirk["away"]:
-            return self.send(307, Location="http://localhost:%d/storage/%s?signature=a%%2Bb%%3D&x" % (
-                self.server.server_port, digest))
+            away = AWAY.get(self.kind, "http://localhost:%d" % self.server.server_port)
+            return self.send(307, Location="%s/storage/%s?signature=a%%2Bb%%3D&x" % (away, digest))
         if self.kind in ("cut", "norange") and self.first((self.kind, digest)):
             self.note(200)
             self.send_response(200)
@@ -274,7 +326,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         path = "/v2/%s/blobs/%s/%s" % (self.repo, self.quirk["uploads"], session)
         if self.quirk["state"]:
             path += "?_state=a%%2Bb%%3D%d&x" % len(sessions[session])
-        return "http://%s%s" % (self.headers["Host"], path) if self.quirk["location"] == "absolute" else path
+        if self.quirk["location"] == "relative":
+            return path
+        plain = not self.secure or self.quirk["location"] == "downwards"
+        return "http%s://%s%s" % ("" if plain else "s", self.headers["Host"], path)
 
     def is_in(self, digest):
         with lock:
@@ -403,10 +458,11 @@ def main():
     p.add_argument("--port", type=int, required=True)
     p.add_argument("--port-file")
     p.add_argument("--log")
+    p.add_argument("--certs")
     p.add_argument("--verbose", action="store_true")
     o = p.parse_args()
     server = Server(("127.0.0.1", o.port), Handler)
-    server.log, server.verbose = o.log, o.verbose
+    server.log, server.verbose, server.certs = o.log, o.verbose, o.certs
     if o.port_file:
         with open(o.port_file + ".new", "w", encoding="ascii") as f:
             print(server.server_port, file=f)
