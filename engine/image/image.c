@@ -161,7 +161,8 @@ static int none_fits(const struct leaves *all, const struct platform *want, stru
 		buf_addf(&have, "%s%s", i ? ", " : "",
 		         platform_text(&all->list.at[i].platform, (char[100]){ 0 }));
 	if (!have.len)
-		return err_set(e, ERR_NOT_FOUND, "there is no image in it, but only artifacts if anything");
+		return err_set(e, ERR_NOT_FOUND,
+		               "there is no image in it, but only artifacts if anything");
 	if (!want)
 		return err_set(
 			e, ERR_INVALID,

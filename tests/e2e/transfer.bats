@@ -172,17 +172,17 @@ everything() {
 }
 
 @test "a copy that is killed goes on, and what is there is not sent again" {
-	local log=$REGISTRIES/proxy-to/log pid
+	local log=$REGISTRIES/proxy-to/log pid copy
 	start_proxy to "$TO"
 	image_of 3000000 "${FROM%%/*}/big/app"
-	head -c 2000000 /dev/urandom >more
-	sed -i 's/publish/copy { "more", to = "\/" }, publish/' Imagefile
+	head -c 2000000 /dev/urandom >smaller
+	sed -i 's/publish/copy { "smaller", to = "\/" }, publish/' Imagefile
 	ok imgmake deploy
 	export IMGMAKE_STORE=$DIR/other
-	# The larger layer is up when the smaller one meets silence.
-	echo '- PATCH . pass' | rules to
+	copy=$(proxy to)/big/copied:1
+	# One layer is up when the other one meets silence.
 	printf '%s\n' '1 PUT /blobs/ pass' '- PUT /blobs/ silence' | rules to
-	"$IMGMAKE" copy "${FROM%%/*}/big/app:1" "$(proxy to)/big/copied:1" >first 2>&1 3>&- &
+	"$IMGMAKE" copy "${FROM%%/*}/big/app:1" "$copy" >out 2>&1 3>&- &
 	pid=$!
 	wait_until grep -q '^PUT .* silence' "$log"
 	wait_until grep -q '^PUT .* 201' "$log"
@@ -190,7 +190,7 @@ everything() {
 	wait "$pid" 2>/dev/null || true
 	rules to </dev/null
 	: >"$log"
-	ok imgmake copy "${FROM%%/*}/big/app:1" "$(proxy to)/big/copied:1"
+	ok imgmake copy "${FROM%%/*}/big/app:1" "$copy"
 	[ "$(awk '$1 == "PATCH" && $3 > 100000' "$log" | wc -l)" -le 1 ]
 	equal "$(raw_digest "$TO/big/copied:1")" "$(raw_digest "${FROM%%/*}/big/app:1")"
 }
