@@ -215,6 +215,7 @@ static int bring_blob(const struct putting *p, const struct descriptor *d, struc
 	AUTO_STRLIST known = STRLIST_INIT, from = STRLIST_INIT;
 	const struct reference *origin = NULL;
 	enum push_outcome how;
+	struct push_blob b;
 	struct reference r;
 	struct err ignored;
 
@@ -228,8 +229,10 @@ static int bring_blob(const struct putting *p, const struct descriptor *d, struc
 	for (size_t i = 0; i < c->n && !origin; i++)
 		if (!c->repos[i].writes)
 			origin = &c->repos[i].ref;
-	if (registry_push_blob(c->o.registry, &p->repo->ref, d, &from, origin,
-	                       c->o.store->blobs, &how, e) < 0)
+	b = (struct push_blob){
+		.d = d, .from = &from, .origin = origin, .store = c->o.store->blobs
+	};
+	if (registry_push_blob(c->o.registry, &p->repo->ref, &b, &how, e) < 0)
 		return -1;
 	if (how == PUSH_SENT)
 		atomic_fetch_add(&c->sent, d->size);

@@ -104,6 +104,7 @@ static bool base_repo(const struct job *j, struct reference *out)
  * to stream from when the store has it not. */
 struct origins {
 	struct strlist from;
+	bool sure; /* the first of them has it, and nothing tells that it is here, too */
 	struct reference streams[STREAMS_MAX];
 	size_t n_streams;
 };
@@ -136,6 +137,7 @@ static int find_origins(struct origins *o, const struct load *l, const struct jo
 		add_origin(o, j, j->item->origin);
 	if (blob_sources_get(store->state, &l->d.digest, &known, e) < 0)
 		return -1;
+	o->sure = o->from.len && !strlist_has(&known, j->out->repo);
 	for (size_t i = 0; i < known.len; i++)
 		if (reference_parse_repo(&r, known.at[i], &ignored) == 0)
 			add_origin(o, j, &r);
@@ -166,15 +168,18 @@ static int push_from(const struct load *l, struct job *j, const struct origins *
 {
 	const struct ship_options *o = l->ship->o;
 	struct reference ref = job_ref(j, "");
+	struct push_blob b = { .d = &l->d,
+		               .known = job_lacks(j, &l->d.digest) ? PUSH_ABSENT
+		                        : origins->sure            ? PUSH_MOUNTABLE
+		                                                   : PUSH_UNKNOWN,
+		               .from = &origins->from,
+		               .store = o->store->blobs };
 	size_t next = 0;
 	int rc;
 
 	do {
-		const struct reference *stream =
-			next < origins->n_streams ? &origins->streams[next] : NULL;
-
-		rc = registry_push_blob(o->registry, &ref, &l->d, &origins->from, stream,
-		                        o->store->blobs, how, e);
+		b.origin = next < origins->n_streams ? &origins->streams[next] : NULL;
+		rc = registry_push_blob(o->registry, &ref, &b, how, e);
 	} while (rc < 0 && e->code != ERR_CANCELLED && ++next < origins->n_streams &&
 	         !blobs_has(o->store->blobs, &l->d.digest, NULL));
 	return rc;
@@ -224,24 +229,42 @@ static int push_load(void *arg, struct err *e)
 }
 
 /* 1 if one of the repositories that could be mounted from has the blob. */
-static int can_mount(const struct load *l, const struct job *j, struct err *e)
+static int can_mount(const struct load *l, const struct job *j,
+                     const struct origins *origins)
 {
-	struct origins origins;
-	int found = find_origins(&origins, l, j, e);
+	int found = 0;
 
-	for (size_t i = 0; found == 0 && i < origins.from.len; i++) {
+	for (size_t i = 0; found == 0 && i < origins->from.len; i++) {
 		struct reference ref = job_ref(j, "");
 		struct err ignored;
 
 		memset(ref.repo, 0, sizeof(ref.repo));
-		strncpy(ref.repo, origins.from.at[i], sizeof(ref.repo) - 1);
+		strncpy(ref.repo, origins->from.at[i], sizeof(ref.repo) - 1);
 		/* One that may not be asked cannot be mounted from: that is no failure.
 		 */
 		if (registry_has_blob(l->ship->o->registry, &ref, &l->d, &ignored) > 0)
 			found = 1;
 	}
-	strlist_fini(&origins.from);
 	return found;
+}
+
+/* As push_from would have it. */
+static int probe(const struct load *l, const struct job *j, const struct origins *origins,
+                 enum push_outcome *how, struct err *e)
+{
+	struct reference ref = job_ref(j, "");
+	int has = 0;
+
+	*how = PUSH_MOUNTED;
+	if (origins->sure)
+		return 0;
+	if (!job_lacks(j, &l->d.digest))
+		has = registry_has_blob(l->ship->o->registry, &ref, &l->d, e);
+	if (has)
+		*how = PUSH_PRESENT;
+	else if (j == l->jobs.at[0] && !can_mount(l, j, origins))
+		*how = PUSH_SENT;
+	return has < 0 ? -1 : 0;
 }
 
 static int probe_load(void *arg, struct err *e)
@@ -250,13 +273,16 @@ static int probe_load(void *arg, struct err *e)
 
 	for (size_t i = 0; i < l->jobs.len; i++) {
 		struct job *j = l->jobs.at[i];
-		struct reference ref = job_ref(j, "");
-		int has = registry_has_blob(l->ship->o->registry, &ref, &l->d, e);
-		int mount = has || i ? 1 : can_mount(l, j, e);
+		struct origins origins;
+		enum push_outcome how = PUSH_PRESENT;
+		int rc = find_origins(&origins, l, j, e);
 
-		if (has < 0 || mount < 0)
+		if (rc == 0)
+			rc = probe(l, j, &origins, &how, e);
+		strlist_fini(&origins.from);
+		if (rc < 0)
 			return job_wrap(j, e);
-		account(j, l, has ? PUSH_PRESENT : mount ? PUSH_MOUNTED : PUSH_SENT);
+		account(j, l, how);
 	}
 	return 0;
 }

@@ -228,14 +228,39 @@ static int decide_family(struct job *j, struct err *e)
 	return rc;
 }
 
-/* Whether all of the image is up already, under whatever name. */
+/* The configuration of an image that is one manifest; else NULL. */
+static const struct descriptor *own_config(const struct job *j)
+{
+	const struct closure *c = j->item->image;
+
+	if (c->documents.len != 1 || c->configs.len != 1 ||
+	    media_class(c->configs.at[0].media_type) != MEDIA_CONFIG)
+		return NULL;
+	return &c->configs.at[0];
+}
+
+bool job_lacks(const struct job *j, const struct digest *d)
+{
+	return j->no_config && digest_equal(&own_config(j)->digest, d);
+}
+
+/* Whether all of the image is up already, under whatever name. Its configuration is asked
+ * for first: it has to be, anyway, when the image is not there. */
 static int find_present(struct job *j, struct err *e)
 {
 	struct reference ref = job_ref(j, "");
+	const struct descriptor *config;
 	struct descriptor d;
+	int has = 1;
 
 	if (j->present || !j->out->has_root)
 		return 0;
+	config = own_config(j);
+	if (config)
+		has = registry_has_blob(j->ship->o->registry, &ref, config, e);
+	j->no_config = !has;
+	if (has <= 0)
+		return has;
 	ref.has_digest = true;
 	ref.digest = j->root.d.digest;
 	if (registry_head_manifest(j->ship->o->registry, &ref, &d, e) == 0)

@@ -23,7 +23,9 @@ struct job {
 	struct document root; /* what tags are set to; in the repository already if
 	                         `present` */
 	bool present;
-	bool settled; /* each tag holds the image: nothing to do */
+	bool settled;   /* each tag holds the image: nothing to do */
+	bool no_config; /* the repository has not its configuration, and so not the image
+	                 */
 };
 
 struct ship {
@@ -63,6 +65,8 @@ struct held *job_held_find(const struct job_held *h, const char *tag); /* or NUL
 /* As family_plan wants it; caller frees. */
 struct held_tag *job_held_tags(const struct job_held *h);
 
+/* The repository is known to lack that blob. */
+bool job_lacks(const struct job *j, const struct digest *d);
 struct reference job_ref(const struct job *j, const char *tag);
 struct content job_content(const struct job *j, const struct reference *ref);
 int job_wrap(const struct job *j, struct err *e); /* names image and repository */

@@ -88,14 +88,29 @@ MUST_CHECK int registry_fetch_followed(struct registry *r, const struct referenc
                                        struct blob_follow *follow, struct err *e);
 
 enum push_outcome { PUSH_PRESENT, PUSH_MOUNTED, PUSH_SENT };
-/* Makes the blob exist in ref's repository: HEAD, then mount from one of `from`
- * (repositories of the same host, may be empty), then upload from the store, where it is
- * verified as it goes out. A blob that the store lacks is streamed from `origin`
- * (may be NULL), a repository of any host that has it. */
+
+/* What is known of a blob before it is pushed: a request less. */
+enum push_known {
+	PUSH_UNKNOWN,
+	PUSH_ABSENT,    /* ref's repository has it not */
+	PUSH_MOUNTABLE, /* the first of `from` has it: what is left to do is to mount it
+	                 */
+};
+
+struct push_blob {
+	const struct descriptor *d;
+	enum push_known known;
+	const struct strlist *from;     /* repositories of the same host to mount from, or
+	                                 * NULL */
+	const struct reference *origin; /* a repository of any host that has it, or NULL;
+	                                 * what the store lacks is streamed from there */
+	struct blobs *store;
+};
+/* Makes the blob exist in ref's repository: HEAD, then mount, then upload from the store,
+ * where it is verified as it goes out. */
 MUST_CHECK int registry_push_blob(struct registry *r, const struct reference *ref,
-                                  const struct descriptor *d, const struct strlist *from,
-                                  const struct reference *origin, struct blobs *store,
-                                  enum push_outcome *how, struct err *e);
+                                  const struct push_blob *b, enum push_outcome *how,
+                                  struct err *e);
 
 /* Any http(s) URL into the store, for `add`: at most `limit` bytes. */
 MUST_CHECK int registry_fetch_url(struct registry *r, const char *url, int64_t limit,

@@ -26,6 +26,8 @@ struct host {
 	atomic_int scheme, upload_way;
 	atomic_llong chunk_max;     /* bodies that it took, by halves; 0: not tried */
 	atomic_bool one_tag_each;   /* it does not take several tags at once */
+	atomic_bool mounts_fail;    /* also of what is there */
+	atomic_bool small_by_patch; /* a PUT alone was refused */
 	pthread_mutex_t probe_lock; /* held while its scheme is found out: eight
 	                             * handshakes at once tell no more than one; and: */
 	bool greeted;               /* a loopback host was asked by a mere hello */

@@ -41,7 +41,9 @@ int mirror_try(struct registry *r, const struct reference *ref, mirror_fn *fn, v
 			return 0;
 		if (e->code == ERR_CANCELLED || e->code == ERR_SYS)
 			return -1;
-		if (e->code == ERR_NETWORK && !atomic_exchange(&h->down, true))
+		/* Who cannot be reached, or lies, is not asked again. */
+		if ((e->code == ERR_NETWORK || e->code == ERR_CORRUPT) &&
+		    !atomic_exchange(&h->down, true))
 			progress_warning(r->progress, "mirror passed over: %s", e->msg);
 	}
 	return fn(self, ref, host_get(r, ref->host), e);

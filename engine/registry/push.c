@@ -47,8 +47,9 @@ struct push {
 	struct registry *r;
 	struct host *host;
 	const struct reference *ref;
-	const struct descriptor *blob;
-	char *session; /* that a mount has left open, or NULL */
+	const struct push_blob *b;
+	const struct descriptor *blob; /* of b */
+	char *session;                 /* that a mount has left open, or NULL */
 	struct err *e;
 };
 
@@ -118,11 +119,13 @@ static int mount_from(struct push *p, const char *from)
 	return 0;
 }
 
-static int mount_any(struct push *p, const struct strlist *from)
+/* From the one that has it, if that is known, else from any. */
+static int mount_any(struct push *p, size_t start, size_t end)
 {
+	const struct strlist *from = p->b->from;
 	int rc = 0;
 
-	for (size_t i = 0; rc == 0 && from && i < from->len; i++)
+	for (size_t i = start; rc == 0 && from && i < from->len && i < end; i++)
 		if (strcmp(from->at[i], p->ref->repo) != 0)
 			rc = mount_from(p, from->at[i]);
 	return rc;
@@ -160,52 +163,60 @@ static int stream(struct push *p, const struct reference *origin)
 	return rc;
 }
 
-static int send(struct push *p, const struct reference *origin, struct blobs *store)
+static int send(struct push *p)
 {
 	struct blob_source s;
 
-	if (origin && !blobs_has(store, &p->blob->digest, NULL))
-		return stream(p, origin);
-	if (blob_source_open(&s, store, p->blob, p->e) < 0)
+	if (p->b->origin && !blobs_has(p->b->store, &p->blob->digest, NULL))
+		return stream(p, p->b->origin);
+	if (blob_source_open(&s, p->b->store, p->blob, p->e) < 0)
 		return -1;
 	return send_source(p, &s);
 }
 
-static int push(struct push *p, const struct strlist *from,
-                const struct reference *origin, struct blobs *store,
-                enum push_outcome *how)
+static int push(struct push *p, enum push_outcome *how)
 {
+	/* Where mounting has failed once, a HEAD is the better guess. */
+	size_t tried =
+		p->b->known == PUSH_MOUNTABLE && !atomic_load(&p->host->mounts_fail);
 	AUTO_STRLIST scopes = STRLIST_INIT;
 	int rc;
 
 	call_scope(&scopes, p->ref->repo, "pull,push");
+	*how = PUSH_MOUNTED;
+	rc = mount_any(p, 0, tried);
+	if (rc)
+		return rc < 0 ? -1 : 0;
+	if (tried)
+		atomic_store(&p->host->mounts_fail, true);
 	*how = PUSH_PRESENT;
-	rc = blob_exists(p->r, p->host, p->ref->repo, &scopes, &p->blob->digest, p->e);
+	rc = p->b->known == PUSH_ABSENT ? 0
+	                                : blob_exists(p->r, p->host, p->ref->repo,
+	                                              &scopes, &p->blob->digest, p->e);
 	if (rc)
 		return rc < 0 ? -1 : 0;
 	*how = PUSH_MOUNTED;
-	rc = mount_any(p, from);
-	if (rc) {
-		drop_session(p);
+	rc = mount_any(p, tried, SIZE_MAX);
+	if (rc)
 		return rc < 0 ? -1 : 0;
-	}
 	*how = PUSH_SENT;
-	rc = send(p, origin, store);
-	drop_session(p);
-	return rc;
+	return send(p);
 }
 
 int registry_push_blob(struct registry *r, const struct reference *ref,
-                       const struct descriptor *d, const struct strlist *from,
-                       const struct reference *origin, struct blobs *store,
-                       enum push_outcome *how, struct err *e)
+                       const struct push_blob *b, enum push_outcome *how, struct err *e)
 {
-	struct push p = {
-		.r = r, .host = host_get(r, ref->host), .ref = ref, .blob = d, .e = e
-	};
+	struct push p = { .r = r,
+		          .host = host_get(r, ref->host),
+		          .ref = ref,
+		          .b = b,
+		          .blob = b->d,
+		          .e = e };
+	int rc = push(&p, how);
 
-	if (push(&p, from, origin, store, how) == 0)
+	drop_session(&p);
+	if (rc == 0)
 		return 0;
-	return err_wrap(e, "push %.19s to %s/%s", DIGEST_STR(&d->digest), ref->host,
+	return err_wrap(e, "push %.19s to %s/%s", DIGEST_STR(&b->d->digest), ref->host,
 	                ref->repo);
 }

@@ -8,7 +8,13 @@
 #include "registry/url.h"
 #include "store/uploads.h"
 
-enum { ATTEMPTS = 5, COMMIT_STALL_S = 300, CHUNK = 8 << 20, CHUNK_MIN = 256 << 10 };
+enum {
+	ATTEMPTS = 5,
+	COMMIT_STALL_S = 300,
+	CHUNK = 8 << 20,
+	CHUNK_MIN = 256 << 10,
+	SMALL = 64 << 10, /* not worth going on with where it stopped */
+};
 
 /* An upload that takes longer is worth a record, for the next process. */
 #define NOTE_AFTER_NS 1000000000LL
@@ -309,6 +315,9 @@ static enum outcome commit_failed(struct upload *u, const struct call *c,
 	if (there < 0 && u->e->code == ERR_CANCELLED)
 		return FAILED;
 	*u->e = keep;
+	if (way == UPLOAD_PUT && atomic_load(&u->host->upload_way) == UPLOAD_PATCH &&
+	    (!answered || !retry_status(a->status)))
+		atomic_store(&u->host->small_by_patch, true);
 	if (!answered)
 		return a->failure == HTTP_STOPPED ? FAILED : RESTART;
 	call_refused(u->r, c, "push", "an upload", a, u->e);
@@ -341,9 +350,20 @@ static enum outcome commit(struct upload *u, int way)
 	return DONE;
 }
 
-static enum outcome attempt(struct upload *u)
+/* A small blob goes with its commit, if nobody minds: a request less. */
+static int choose_way(const struct upload *u)
 {
 	int way = atomic_load(&u->host->upload_way);
+	bool small = u->s->blob->size <= SMALL && u->offset == 0;
+
+	if (way == UPLOAD_PATCH && small && !atomic_load(&u->host->small_by_patch))
+		return UPLOAD_PUT;
+	return way;
+}
+
+static enum outcome attempt(struct upload *u)
+{
+	int way = choose_way(u);
 	int64_t size = u->s->blob->size;
 	enum outcome o = DONE;
 

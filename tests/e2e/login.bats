@@ -103,6 +103,28 @@ log_in() {   # PASSWORD HOST OPTION…
 	[ ! -e "$HOME/kept" ]
 }
 
+@test "a helper that fails keeps nothing, and nobody else does instead" {
+	local plain
+	plain=$(printf ci:old | base64)
+	mkdir -p "$HOME/.docker" bin
+	jq -n --arg h "$OPEN" --arg a "$plain" '{credHelpers: {($h): "broken"}, auths: {($h): {auth: $a}}}' >"$HOME/$config"
+	printf '#!/bin/sh\n[ -e "%s" ] || { echo "no keychain here" >&2; exit 1; }\ncat >"%s"\n' "$DIR/mended" "$DIR/kept" \
+		>bin/docker-credential-broken
+	chmod +x bin/docker-credential-broken
+	PATH=$PWD/bin:$PATH
+	fails 'docker-credential-broken failed: no keychain here' \
+		imgmake login "$OPEN" --username ci --password-stdin <<<secret
+	lacks "$(cat "$HOME/$config")" "$(printf ci:secret | base64)"
+	touch "$DIR/mended"
+	log_in secret "$OPEN"
+	[ "$status" = 0 ]
+	contains "$(cat "$DIR/kept")" '"Secret": *"secret"'
+	# What stood in the file goes: it would be a password in plain text.
+	lacks "$(cat "$HOME/$config")" "$plain|$(printf ci:secret | base64)"
+	ok imgmake logout "$OPEN"
+	equal "$(cat "$DIR/kept")" "$OPEN"
+}
+
 @test "where the environment says, and where an entry would hide the new one" {
 	mkdir "$HOME/dc" "$HOME/run"
 	DOCKER_CONFIG=$HOME/dc log_in secret "$OPEN"

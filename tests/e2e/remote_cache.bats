@@ -86,7 +86,7 @@ since() {
 	since >/dev/null
 	ok imgmake deploy --cache-read "$(repo cache)"
 	first=$(since)
-	equal "$(grep -c '^PATCH .*/web/' <<<"$first")" 1
+	equal "$(grep -c '^PUT .*/web/blobs/uploads/' <<<"$first")" 1   # its configuration
 	equal "$(grep '^GET .*blobs/' <<<"$first" | grep -vc '/base/')" 0
 	equal "$(tags_of "$(repo web)")" "1 1.0 1.0.0 latest"
 }

@@ -205,3 +205,58 @@ everything() {
 	ok imgmake load --into podman "$FROM:multi"
 	equal "$(podman image inspect --format '{{.Architecture}}' "$FROM:multi")" amd64
 }
+
+# --- Mirrors ------------------------------------------------------------------------------------------
+
+mirrored() {   # MIRROR COMMAND…: what docker.io has is asked for there first, then where FROM is
+	ok imgmake --registry-mirror "docker.io=$1" --registry-mirror "docker.io=${FROM%%/*}" "${@:2}"
+}
+
+@test "mirrors: one that has it, one that lacks it, one that is down" {
+	ok imgmake copy "$FROM:multi" "$TO/mirror/odd/images:multi"
+	: >"$REGISTRIES/from/log"
+	mirrored "$TO/mirror" pull docker.io/odd/images:multi
+	equal "$output" "$(digest multi)"
+	lacks "$stderr" warning
+	contains "$(requests to)" '^GET /v2/mirror/odd/images/blobs/'
+	equal "$(requests from | grep -c '^GET /v2/odd/images/blobs/')" 0
+	mirrored "$TO/mirror" pull docker.io/odd/images:twice   # lacks it
+	equal "$output" "$(digest twice)"
+	lacks "$stderr" warning
+	mirrored localhost:1 pull docker.io/odd/images:list
+	equal "$output" "$(digest list)"
+	equal "$(grep -c 'warning: mirror passed over: .*localhost:1 is unreachable' <<<"$stderr")" 1
+	store_is_whole
+}
+
+@test "mirrors: what one lies about is had from the next, and said" {
+	local what
+	start_proxy lying "$TO"
+	ok imgmake copy "$FROM:multi" "$TO/mirror/odd/images:multi"
+	for what in 'GET /manifests/ flip' 'GET /blobs/ flip' 'GET /blobs/ short'; do
+		rules lying <<<"- $what"
+		export IMGMAKE_STORE=$DIR/${what//[\/ ]/-}
+		mirrored "$(proxy lying)/mirror" pull docker.io/odd/images:multi
+		equal "$output" "$(digest multi)"
+		equal "$(grep -c 'warning: mirror passed over: ' <<<"$stderr")" 1
+		store_is_whole
+	done
+}
+
+# --- Rights -------------------------------------------------------------------------------------------
+
+@test "a target that may only be read, and one that wants a login" {
+	mkdir -p "$REGISTRIES/ro" "$HOME/.docker"
+	registry_config open "$REGISTRIES/ro" 127.0.0.1:0 |
+		sed 's/delete: .*/&\n  maintenance: { readonly: { enabled: true } }/' >"$REGISTRIES/ro/config.yml"
+	start_registry_with "$REGISTRIES/ro"
+	fails "$REGISTRY" imgmake copy "$FROM:multi" "$REGISTRY/t/x:1"
+	ok imgmake copy "$FROM:multi" "$SCRIPTED/plain/rights:1"
+	fails "denied: no p[a-z]* right on $SCRIPTED/challenge/x \(not logged in\); log in first: imgmake login $SCRIPTED" \
+		imgmake copy "$FROM:multi" "$SCRIPTED/challenge/x:1"
+	jq -n --arg h "$SCRIPTED" --arg a "$(printf ci:wrongpassword | base64)" '{auths: {($h): {auth: $a}}}' \
+		>"$HOME/.docker/config.json"
+	fails "denied: $SCRIPTED refused the password of \"ci\" \(from .*config.json\); log in again" \
+		imgmake copy "$FROM:multi" "$SCRIPTED/challenge/x:1"
+	lacks "$output$stderr" wrongpassword
+}

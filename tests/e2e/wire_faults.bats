@@ -73,6 +73,25 @@ faults_met() {   # WHAT: how many requests had it
 	both_are_whole
 }
 
+@test "a copy from registry to registry, each side cut in turn" {
+	local part repo digest
+	start_proxy other "$REGISTRY"
+	repo=$REGISTRY/t/copied
+	image_of 3000000 "$repo"
+	digest=$(exported x)
+	ok imgmake deploy
+	: >"$REGISTRIES/proxy-open/log"
+	for part in 1 5 9; do
+		export IMGMAKE_STORE=$DIR/second$part   # which knows of no repository to mount from
+		printf '%s\n' "1 GET /blobs/ cut-down 0.$part" '1 GET /manifests/ cut-down 0.5' | rules open
+		printf '%s\n' "1 PATCH . cut-up 0.$part" '1 PUT /manifests/ reset-after' | rules other
+		ok imgmake copy "$(proxy open)/t/copied:1" "$(proxy other)/t/copy$part:1"
+		equal "$(digest_at "$REGISTRY/t/copy$part" 1)" "$digest"
+	done
+	equal "$(grep -c ' cut-up$' "$REGISTRIES/proxy-other/log") $(faults_met cut-down)" '3 6'
+	equal "$(find "$IMGMAKE_STORE/blobs" -type f)" ""
+}
+
 @test "wrong lengths and digests are never kept" {
 	: >"$REGISTRIES/proxy-open/log"
 	there_and_back 30 '' '1 GET /blobs/ flip'

@@ -8,6 +8,7 @@ of the repository's name: a registry that people know ("ghcr/app"; PROFILES belo
   busy         the first two POSTs are 429 with Retry-After: 1
   dated        the same, with a date
   nopatch      PATCH is 405; PUT with the body works
+  noput        PUT of a blob with a body is 405
   chunks       a body without Content-Range is 416 (PATCH) or 413 (PUT); OCI-Chunk-Min-Length is 9437184
   small        a body of more than 1 MiB is 413
   cutup        the first PATCH is cut half-way; the session tells how far it came
@@ -21,6 +22,7 @@ of the repository's name: a registry that people know ("ghcr/app"; PROFILES belo
   silent       the first GET of a manifest or blob has no answer
   warned       every answer has two Warnings: 299
   renew        a token is good for one write
+  type, digest manifests are served as an index, and under another digest
   throttled    GET of an index of referrers is 429, always
 
   moved        a blob is at another path of the same origin
@@ -394,6 +396,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def commit(self, session):
         data = self.body()
+        if data and self.kind == "noput":
+            return self.send(405)
         if data and (self.kind == "chunks" or (self.kind == "small" and len(data) > 1 << 20)):
             return self.send(413)
         whole = sessions[session] + data
@@ -420,6 +424,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         headers = {"Content_Type": json.loads(body)["mediaType"]}
         if self.quirk["digest"]:
             headers["Docker_Content_Digest"] = digest
+        if self.kind == "type":
+            headers["Content_Type"] = "application/vnd.oci.image.index.v1+json"
+        if self.kind == "digest":
+            headers["Docker_Content_Digest"] = "sha256:" + "0" * 64
         return self.send(200, body, **headers)
 
     def put_manifest(self, name, known):

@@ -234,6 +234,31 @@ static void tokens_are_read_and_hostile_ones_refused(void **state)
 	}
 }
 
+static void a_token_lives_a_minute_unless_it_says_more(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t seconds;
+	} rows[] = {
+		{ "{\"token\":\"a\"}", 60 },
+		{ "{\"token\":\"a\",\"expires_in\":0}", 60 },
+		{ "{\"token\":\"a\",\"expires_in\":300}", 300 },
+		{ "{\"token\":\"a\",\"expires_in\":9999999999}", 86400 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct token *t = NULL;
+		struct err e;
+
+		assert_int_equal(
+			token_read(rows[i].text, strlen(rows[i].text), 7, &t, &e), 0);
+		/* A tenth less: it has to reach the registry alive. */
+		assert_int_equal(t->expires, 7 + rows[i].seconds * 900000000);
+		token_free(t);
+	}
+}
+
 static void scopes_cover_their_parts(void **state)
 {
 	(void)state;
@@ -286,6 +311,7 @@ int main(void)
 		cmocka_unit_test(base64_goes_there_and_back),
 		cmocka_unit_test(a_realm_must_be_as_safe_as_its_registry),
 		cmocka_unit_test(tokens_are_read_and_hostile_ones_refused),
+		cmocka_unit_test(a_token_lives_a_minute_unless_it_says_more),
 		cmocka_unit_test(scopes_cover_their_parts),
 	};
 

@@ -74,7 +74,7 @@ static void goes_through(const char *repo, unsigned seed, size_t n)
 	enum push_outcome how;
 	struct err e;
 
-	if (registry_push_blob(r, &ref, &d, &none, NULL, store, &how, &e) < 0)
+	if (push_blob(r, &ref, &d, &none, NULL, store, &how, &e) < 0)
 		fail_msg("%s", e.msg);
 	assert_int_equal(how, PUSH_SENT);
 	if (registry_fetch_blob(r, &ref, &d, other, &e) < 0)
@@ -179,8 +179,7 @@ static void links_and_redirects_lead_nobody_astray(void **state)
 	assert_int_equal(registry_list_tags(r, &ref, &list, &e), -1);
 	assert_int_equal(e.code, ERR_DENIED);
 	strlist_fini(&list);
-	assert_int_equal(registry_push_blob(r, &good, &d, &list, NULL, store, &how, &e),
-	                 0);
+	assert_int_equal(push_blob(r, &good, &d, &list, NULL, store, &how, &e), 0);
 	assert_int_equal(registry_fetch_blob(r, &ref, &d, other, &e), -1);
 	assert_non_null(strstr(e.msg, "redirects more than"));
 	blobs_close(other);
@@ -201,8 +200,7 @@ static void a_blob_that_rotted_in_the_store_is_not_sent(void **state)
 	fixture_run("f=%s/main/blobs/sha256/%s; chmod 600 $f; printf x | "
 	            "dd of=$f conv=notrunc status=none",
 	            fixture_dir, digest_hex(&d.digest, hex));
-	assert_int_equal(registry_push_blob(r, &ref, &d, &none, NULL, store, &how, &e),
-	                 -1);
+	assert_int_equal(push_blob(r, &ref, &d, &none, NULL, store, &how, &e), -1);
 	assert_int_equal(e.code, ERR_CORRUPT);
 	assert_false(blobs_has(store, &d.digest, NULL));
 	assert_int_equal(registry_has_blob(r, &ref, &d, &e), 0);

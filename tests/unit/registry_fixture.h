@@ -18,6 +18,18 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "registry/client.h"
+
+static inline int push_blob(struct registry *r, const struct reference *ref,
+                            const struct descriptor *d, const struct strlist *from,
+                            const struct reference *origin, struct blobs *store,
+                            enum push_outcome *how, struct err *e)
+{
+	struct push_blob b = { d, PUSH_UNKNOWN, from, origin, store };
+
+	return registry_push_blob(r, ref, &b, how, e);
+}
+
 enum { FIXTURE_TRIES = 500 }; /* of 20 ms */
 
 struct server {

@@ -12,6 +12,9 @@
 #include "registry_fixture.h"
 
 #include "registry/client.h"
+#include "registry/host.h"
+
+enum { LARGE = 70000 };
 
 static struct server scripted;
 static struct blobs *store;
@@ -102,6 +105,16 @@ static struct descriptor make_blob(const char *text, const char *type)
 	return d;
 }
 
+/* Too large to be sent with its commit. */
+static struct descriptor make_layer(void)
+{
+	char text[LARGE + 1];
+
+	memset(text, 'l', LARGE);
+	text[LARGE] = '\0';
+	return make_blob(text, MEDIA_OCI_LAYER_GZIP);
+}
+
 static struct descriptor make_manifest(const struct descriptor *config,
                                        const struct descriptor *layer, const char *more,
                                        struct buf *body)
@@ -130,7 +143,7 @@ static enum push_outcome push(struct registry *r, const struct reference *ref,
 
 	if (from)
 		strlist_add(&list, from);
-	OK(registry_push_blob(r, ref, d, &list, NULL, store, &how, &e));
+	OK(push_blob(r, ref, d, &list, NULL, store, &how, &e));
 	return how;
 }
 
@@ -139,7 +152,7 @@ static struct descriptor prepare(struct registry *r, const struct reference *ref
                                  const char *text, const char *more, struct buf *body)
 {
 	struct descriptor config = make_blob(text, MEDIA_OCI_CONFIG);
-	struct descriptor layer = make_blob("a layer", MEDIA_OCI_LAYER_GZIP);
+	struct descriptor layer = make_layer();
 
 	push(r, ref, &config, NULL);
 	push(r, ref, &layer, NULL);
@@ -190,7 +203,7 @@ static const struct profile {
 	{ "ghcr",
 	  false,
 	  PUSH_SENT,
-	  { "^PATCH /v2/ghcr/app/blobs/upload/s[0-9]+[?]_state",
+	  { "^PATCH /v2/ghcr/app/blobs/upload/s[0-9]+[?]_state[^ ]* 202 [^ ]+ 70000 - ",
 	    "^POST .*mount=.* 202 " } },
 	{ "ecr",
 	  true,
@@ -224,7 +237,7 @@ static const struct profile {
 static void pull_again(struct registry *r, const struct reference *ref,
                        const struct descriptor *sent)
 {
-	struct descriptor layer = make_blob("a layer", MEDIA_OCI_LAYER_GZIP), head, got;
+	struct descriptor layer = make_layer(), head, got;
 	struct blobs *other = fresh_store(ref->repo + strcspn(ref->repo, "/"));
 	AUTO_BUF body = BUF_INIT;
 	struct err e;
@@ -241,7 +254,7 @@ static void pull_again(struct registry *r, const struct reference *ref,
 
 static void check_mount(struct registry *r, const struct profile *p)
 {
-	struct descriptor layer = make_blob("a layer", MEDIA_OCI_LAYER_GZIP);
+	struct descriptor layer = make_layer();
 	char from[64], to[64];
 	struct reference ref;
 
@@ -353,7 +366,7 @@ static void an_identity_token_gets_a_token_by_post_or_else_by_get(void **state)
 		"{\"auths\":{\"127.0.0.1:%d\":{\"identitytoken\":\"identity-of-ci\"}}}",
 		scripted.port);
 	for (int i = 0; i < 2; i++) {
-		struct descriptor layer = make_blob("a layer", MEDIA_OCI_LAYER_GZIP);
+		struct descriptor layer = make_layer();
 		struct reference ref = at(i ? "gitlab/identity" : "acr/identity", "");
 
 		r = client();
@@ -381,6 +394,56 @@ static void a_low_quota_and_warnings_are_said_once(void **state)
 	push(r, &warned, &d, NULL);
 	assert_int_equal(times_told("this registry will close"), 1);
 	assert_int_equal(times_told("of no interest"), 0);
+	registry_free(r);
+}
+
+static void body_header_and_digest_of_a_manifest_have_to_agree(void **state)
+{
+	static const struct {
+		const char *repo, *says;
+	} rows[] = {
+		{ "type/app", "it is served as application/vnd.oci.image.index.v1+json" },
+		{ "digest/app", "it is announced as sha256:0000" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct reference ref = at(rows[i].repo, "v1");
+		struct registry *r = client();
+		AUTO_BUF body = BUF_INIT, got = BUF_INIT;
+		struct descriptor d = prepare(r, &ref, "agree", "", &body), out;
+		struct err e;
+
+		OK(registry_put_manifest(r, &ref, &d, body.s, &e));
+		assert_int_equal(registry_get_manifest(r, &ref, &out, &got, &e), -1);
+		assert_int_equal(e.code, ERR_CORRUPT);
+		assert_non_null(strstr(e.msg, rows[i].says));
+		assert_int_equal(got.len, 0);
+		registry_free(r);
+	}
+}
+
+/* The time is not let pass: not_before is put back, as if it had. */
+static void one_host_makes_us_wait_five_minutes_at_most(void **state)
+{
+	struct http_answer a = HTTP_ANSWER_INIT;
+	struct registry *r = client();
+	struct host *h = host_get(r, "busy.example"), *other = host_get(r, "b.example");
+	struct err e;
+
+	(void)state;
+	a.status = 429;
+	strlist_add(&a.names, "retry-after");
+	strlist_add(&a.values, "200");
+	OK(host_note(r, h, &a, &e));
+	OK(host_note(r, h, &a, &e)); /* another thread's: they wait together */
+	h->not_before = 0;
+	assert_int_equal(host_note(r, h, &a, &e), -1);
+	assert_int_equal(e.code, ERR_NETWORK);
+	assert_non_null(strstr(e.msg, "busy.example asks us to wait 200 s, more than the "
+	                              "300 s we wait for a registry in all"));
+	OK(host_note(r, other, &a, &e));
+	http_answer_fini(&a);
 	registry_free(r);
 }
 
@@ -461,15 +524,72 @@ static void small_bodies_are_found_to_be_wanted(void **state)
 	registry_free(r);
 }
 
+static void a_small_blob_goes_with_its_commit_unless_that_is_refused(void **state)
+{
+	struct descriptor d = make_blob("little", MEDIA_OCI_LAYER_GZIP);
+	struct descriptor other = make_blob("fickle", MEDIA_OCI_LAYER_GZIP);
+	struct reference takes = at("plain/small", ""), refuses = at("noput/app", "");
+	struct registry *r = client();
+
+	(void)state;
+	assert_int_equal(push(r, &takes, &d, NULL), PUSH_SENT);
+	assert_int_equal(logged("plain/small", "^PATCH "), 0);
+	assert_int_equal(logged("plain/small", "^PUT .* 201 [^ ]+ 6 - "), 1);
+	assert_int_equal(push(r, &refuses, &d, NULL), PUSH_SENT);
+	assert_int_equal(logged("noput", "^PUT .* 405 [^ ]+ 6 "), 1);
+	assert_int_equal(push(r, &refuses, &other, NULL), PUSH_SENT); /* it is known now
+	                                                               */
+	assert_int_equal(logged("noput", "^PUT .* 405 "), 1);
+	assert_int_equal(logged("noput", "^PATCH .* 202 [^ ]+ 6 - "), 2);
+	registry_free(r);
+}
+
+static enum push_outcome push_known(struct registry *r, const struct reference *ref,
+                                    const struct descriptor *d, enum push_known known,
+                                    const char *from)
+{
+	AUTO_STRLIST list = STRLIST_INIT;
+	struct push_blob b = { d, known, &list, NULL, store };
+	enum push_outcome how = PUSH_PRESENT;
+	struct err e;
+
+	strlist_add(&list, from);
+	OK(registry_push_blob(r, ref, &b, &how, &e));
+	return how;
+}
+
+static void what_is_known_of_a_blob_is_not_asked_for(void **state)
+{
+	struct descriptor d = make_blob("known", MEDIA_OCI_LAYER_GZIP);
+	struct descriptor other = make_blob("gone", MEDIA_OCI_LAYER_GZIP);
+	struct reference first = at("plain/first", ""), second = at("plain/second", "");
+	struct registry *r = client();
+
+	(void)state;
+	assert_int_equal(push_known(r, &first, &d, PUSH_ABSENT, "plain/none"), PUSH_SENT);
+	assert_int_equal(push_known(r, &second, &d, PUSH_MOUNTABLE, "plain/first"),
+	                 PUSH_MOUNTED);
+	assert_int_equal(logged("plain/first", "^HEAD "), 0);
+	assert_int_equal(logged("plain/second", "^HEAD "), 0);
+	/* It was wrong: then all is as ever, and of this host nothing more is believed.
+	 */
+	assert_int_equal(push_known(r, &second, &other, PUSH_MOUNTABLE, "plain/first"),
+	                 PUSH_SENT);
+	assert_int_equal(logged("plain/second", "^HEAD "), 1);
+	assert_int_equal(push_known(r, &second, &other, PUSH_MOUNTABLE, "plain/first"),
+	                 PUSH_PRESENT);
+	registry_free(r);
+}
+
 static void a_token_that_ends_in_mid_push_is_renewed(void **state)
 {
-	struct descriptor d = make_blob("renewed", MEDIA_OCI_LAYER_GZIP);
+	struct descriptor d = make_layer();
 	struct reference ref = at("renew/app", "v1");
 	struct registry *r = client();
 
 	(void)state;
 	assert_int_equal(push(r, &ref, &d, NULL), PUSH_SENT);
-	assert_int_equal(logged("renew", "^PATCH .* 202 [^ ]+ 7 "), 1);
+	assert_int_equal(logged("renew", "^PATCH .* 202 [^ ]+ 70000 - "), 1);
 	assert_int_equal(logged("renew", "^PUT .* 401 "), 1);
 	assert_int_equal(logged("renew", "^PUT .* 201 "), 1);
 	registry_free(r);
@@ -666,10 +786,15 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_registry_is_got_along_with),
 		cmocka_unit_test(a_low_quota_and_warnings_are_said_once),
+		cmocka_unit_test(body_header_and_digest_of_a_manifest_have_to_agree),
+		cmocka_unit_test(one_host_makes_us_wait_five_minutes_at_most),
 		cmocka_unit_test(waiting_is_told_and_counted),
 		cmocka_unit_test(silence_is_a_stall_and_asked_again),
 		cmocka_unit_test(a_stalled_upload_goes_on_in_chunks),
 		cmocka_unit_test(small_bodies_are_found_to_be_wanted),
+		cmocka_unit_test(
+			a_small_blob_goes_with_its_commit_unless_that_is_refused),
+		cmocka_unit_test(what_is_known_of_a_blob_is_not_asked_for),
 		cmocka_unit_test(a_token_that_ends_in_mid_push_is_renewed),
 		cmocka_unit_test(several_tags_go_in_one_request_where_that_is_known),
 		cmocka_unit_test(elsewhere_tags_go_one_by_one_in_their_order),

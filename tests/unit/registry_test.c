@@ -82,7 +82,7 @@ static enum push_outcome push(struct registry *r, const struct reference *ref,
 
 	if (from)
 		strlist_add(&list, from);
-	OK(registry_push_blob(r, ref, d, &list, NULL, store, &how, &e));
+	OK(push_blob(r, ref, d, &list, NULL, store, &how, &e));
 	strlist_fini(&list);
 	return how;
 }
@@ -228,7 +228,7 @@ static void a_blob_the_store_lacks_comes_from_its_origin(void **state)
 
 	(void)state;
 	push(r, &from, &d, NULL);
-	OK(registry_push_blob(r, &to, &d, &none, &from, empty, &how, &e));
+	OK(push_blob(r, &to, &d, &none, &from, empty, &how, &e));
 	assert_int_equal(how, PUSH_SENT);
 	assert_int_equal(registry_has_blob(r, &to, &d, &e), 1);
 	blobs_close(empty);
@@ -384,7 +384,7 @@ static int try_push(const struct reference *ref, struct err *e)
 	struct strlist none = STRLIST_INIT;
 	struct registry *r = client();
 	enum push_outcome how;
-	int rc = registry_push_blob(r, ref, &d, &none, NULL, store, &how, e);
+	int rc = push_blob(r, ref, &d, &none, NULL, store, &how, e);
 
 	registry_free(r);
 	return rc;
