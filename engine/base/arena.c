@@ -4,8 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The first block is small: many arenas hold little. */
-enum { FIRST_SIZE = 2 * 1024, BLOCK_SIZE = 16 * 1024 };
+/* The first block is small, since many arenas hold little; each is larger than the one
+ * before. */
+enum { FIRST_SIZE = 512, BLOCK_SIZE = 16 * 1024 };
 
 struct arena_block {
 	struct arena_block *next;
@@ -27,7 +28,7 @@ static void *bump(struct arena *a, size_t n, size_t align)
 {
 	size_t pad = (align - (size_t)a->next % align) % align;
 	struct arena_block *b;
-	size_t block = a->head ? BLOCK_SIZE : FIRST_SIZE, size;
+	size_t block = a->block ? 2 * a->block : FIRST_SIZE, size;
 	char *p;
 
 	if (a->next && (size_t)(a->end - a->next) >= n + pad) {
@@ -35,12 +36,15 @@ static void *bump(struct arena *a, size_t n, size_t align)
 		a->next = p + n;
 		return p;
 	}
+	if (block > BLOCK_SIZE)
+		block = BLOCK_SIZE;
 	size = n > block / 4 ? n : block;
 	b = mem_alloc(sizeof(*b) + size);
 	b->next = a->head;
 	a->head = b;
 	if (size == n)
 		return b->bytes; /* a large one of its own: the open block stays in use */
+	a->block = block;
 	a->next = b->bytes + n;
 	a->end = b->bytes + size;
 	return b->bytes;

@@ -9,11 +9,12 @@
 struct arena {
 	struct arena_block *head;
 	char *next, *end;
+	size_t block; /* bytes of the last block for several things */
 };
 
 #define ARENA_INIT                                                                       \
 	{                                                                                \
-		NULL, NULL, NULL                                                         \
+		NULL, NULL, NULL, 0                                                       \
 	}
 
 void arena_fini(struct arena *a);

@@ -249,7 +249,7 @@ static void key_of_base(struct node *n)
 
 	config_content_key(&n->result.config, &content);
 	key_digest(&n->key, "content", &content);
-	key_value(&n->key, &n->plan_key);
+	key_end(&n->key, &n->plan_key);
 }
 
 static int take_image(struct node *n, const struct where *w,
@@ -309,7 +309,7 @@ static int wait_for_base(struct node *n, const struct where *w, struct err *e)
 	if (node_taken(n, &w->wanted, &taken, e) < 0)
 		return -1;
 	key_str(&n->key, "base", "not pulled yet");
-	key_value(&n->key, &n->plan_key);
+	key_end(&n->key, &n->plan_key);
 	n->status = STATUS_STALE;
 	n->guessed = true;
 	n->forced = arena_printf(&n->arena, "the base %s %s%s", n->target->name,

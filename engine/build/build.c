@@ -48,6 +48,7 @@ int build_new(struct build **out, const struct recipe *r, const struct build_opt
 	b->o = *o;
 	atomic_init(&b->distrust, o->distrust);
 	b->locks = -1;
+	platform_host(&b->host);
 	pthread_mutex_init(&b->lock, NULL);
 	pthread_mutex_init(&b->shell, NULL);
 	pthread_cond_init(&b->scanned, NULL);
@@ -167,13 +168,15 @@ static int run_jobs(struct build *b, struct job **jobs, size_t n, struct err *e)
 /* What a multi-platform image is, once all its platforms are there. */
 static int assemble_roots(struct build *b, struct err *e)
 {
+	if (!b->roots)
+		b->roots = mem_alloc((b->recipe->n_targets + 1) * sizeof(*b->roots));
 	for (size_t i = 0; i < b->nodes.len; i++) {
 		const struct target *t = b->nodes.at[i]->target;
 		AUTO_FREE struct platform *platforms = NULL;
 		struct descriptor *d;
 		size_t n;
 
-		if (t->kind != TARGET_IMAGE || map_get(&b->roots, t->name) ||
+		if (t->kind != TARGET_IMAGE || build_root(b, t) ||
 		    (build_status(b, t) != STATUS_CURRENT &&
 		     build_status(b, t) != STATUS_MADE))
 			continue;
@@ -189,7 +192,7 @@ static int assemble_roots(struct build *b, struct err *e)
 			return -1;
 		if (!n)
 			continue;
-		map_put(&b->roots, t->name, d);
+		b->roots[t->index] = d;
 		if (!b->o.dry_run && record_image(b, t, d, e) < 0)
 			return -1;
 	}

@@ -2,41 +2,89 @@
 
 #include <string.h>
 
+enum { PENDING_MAX = 8 * 1024 };
+
 void key_init(struct key *k, struct arena *a)
 {
-	*k = (struct key){ .arena = a, .scope = "" };
-	hasher_init(&k->hash);
+	*k = (struct key){ .arena = a, .scope = "", .pending = BUF_INIT };
 }
 
 void key_fini(struct key *k)
 {
-	hasher_drop(&k->hash);
+	if (k->hash.ctx)
+		hasher_drop(&k->hash);
+	buf_fini(&k->pending);
 	vec_fini(&k->parts);
 	vec_fini(&k->many);
 }
 
 void key_scope(struct key *k, const char *scope)
 {
-	k->scope = arena_strdup(k->arena, scope);
+	k->scope = scope;
 }
 
 static void add_part(struct key *k, const char *name, const char *text,
                      const struct digest *d)
 {
-	struct component c = { .digest = *d };
+	struct component c = { .scope = k->scope, .name = name, .digest = *d };
 
-	c.name = arena_printf(k->arena, "%s%s", k->scope, name);
 	if (text && strlen(text) <= 200)
 		c.text = arena_strdup(k->arena, text);
 	vec_push(&k->parts, c);
 }
 
+static void hash_pending(struct key *k)
+{
+	if (!k->hash.ctx)
+		hasher_init(&k->hash);
+	hasher_add(&k->hash, k->pending.s, k->pending.len);
+	buf_reset(&k->pending);
+}
+
+/* As hasher_str and hasher_digest have it. The scope stays out of the hash: it is for
+ * people. */
 static void add(struct key *k, const char *name, const char *text, const struct digest *d)
 {
+	size_t n = strlen(name);
+
 	add_part(k, name, text, d);
-	/* The scope stays out of the hash: it is for people. */
-	hasher_str(&k->hash, name);
-	hasher_digest(&k->hash, d);
+	if (!k->pending.cap)
+		buf_reserve(&k->pending, 1000);
+	buf_add_u64(&k->pending, n);
+	buf_add(&k->pending, name, n);
+	buf_add_u64(&k->pending, DIGEST_SIZE);
+	buf_add(&k->pending, d->b, DIGEST_SIZE);
+	if (k->pending.len > PENDING_MAX)
+		hash_pending(k);
+}
+
+/* The same few values come again and again: kinds, versions, modes, owners. One table a
+ * thread, so that none waits for another. */
+struct known_value {
+	char text[24];
+	size_t n; /* its length and one; 0: none */
+	struct digest digest;
+};
+
+static void value_digest(const char *text, struct digest *d)
+{
+	static _Thread_local struct known_value known[64];
+	size_t n = strlen(text), slot = n;
+	struct known_value *v;
+
+	if (n > sizeof(v->text)) {
+		digest_of(d, text, n);
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+		slot = slot * 31 + (unsigned char)text[i];
+	v = &known[slot % ARRAY_LEN(known)];
+	if (v->n != n + 1 || memcmp(v->text, text, n) != 0) {
+		digest_of(&v->digest, text, n);
+		memcpy(v->text, text, n);
+		v->n = n + 1;
+	}
+	*d = v->digest;
 }
 
 void key_str(struct key *k, const char *name, const char *value)
@@ -44,13 +92,22 @@ void key_str(struct key *k, const char *name, const char *value)
 	struct digest d = { { 0 } }; /* NULL: no text has this digest */
 
 	if (value)
-		digest_of(&d, value, strlen(value));
+		value_digest(value, &d);
 	add(k, name, value, &d);
 }
 
 void key_int(struct key *k, const char *name, int64_t value)
 {
-	key_str(k, name, arena_printf(k->arena, "%lld", (long long)value));
+	char space[24], *p = space + sizeof(space) - 1;
+	uint64_t left = value < 0 ? -(uint64_t)value : (uint64_t)value;
+
+	*p = '\0';
+	do
+		*--p = (char)('0' + left % 10);
+	while (left /= 10);
+	if (value < 0)
+		*--p = '-';
+	key_str(k, name, p);
 }
 
 void key_strings(struct key *k, const char *name, const char *const *at, size_t n)
@@ -85,6 +142,13 @@ void key_name(struct key *k, const char *name, const struct digest *d)
 	add_part(k, name, NULL, d);
 }
 
+static void whole_name(struct key *k, struct component *c)
+{
+	if (*c->scope)
+		c->name = arena_printf(k->arena, "%s%s", c->scope, c->name);
+	c->scope = "";
+}
+
 const struct component *key_components(struct key *k, size_t *n)
 {
 	const char *scope = k->scope;
@@ -101,18 +165,28 @@ const struct component *key_components(struct key *k, size_t *n)
 		k->many.at[next].list(k->many.at[next].self, k);
 		next++;
 	}
+	for (size_t i = 0; i < k->parts.len; i++)
+		whole_name(k, &k->parts.at[i]);
 	k->many.len = 0;
 	k->scope = scope;
 	*n = k->parts.len;
 	return k->parts.at;
 }
 
-void key_value(const struct key *k, struct digest *out)
+void key_value(struct key *k, struct digest *out)
 {
 	struct hasher copy;
 
+	hash_pending(k);
 	hasher_copy(&copy, &k->hash);
 	hasher_end(&copy, out);
+}
+
+void key_end(struct key *k, struct digest *out)
+{
+	hash_pending(k);
+	hasher_end(&k->hash, out);
+	buf_fini(&k->pending);
 }
 
 static void add_text(struct buf *out, const char *s)
@@ -168,6 +242,7 @@ int components_decode(struct arena *a, const void *data, size_t n, struct compon
 	for (size_t i = 0; i < *count; i++) {
 		struct component *c = &(*out)[i];
 
+		c->scope = "";
 		if (!take_text(&p, end, &c->name) || !c->name ||
 		    !take_text(&p, end, &c->text) || end - p < DIGEST_SIZE)
 			goto bad;

@@ -9,6 +9,7 @@
 #include "base/vec.h"
 
 struct component {
+	const char *scope;    /* in front of the name; "" once key_components was asked */
 	const char *name;     /* "step 3 copy: file src/app.py" */
 	const char *text;     /* the value where it is short text, else NULL */
 	struct digest digest; /* of the value */
@@ -25,8 +26,9 @@ struct key_many {
 };
 
 struct key {
-	struct arena *arena; /* borrowed; holds names and texts */
-	struct hasher hash;
+	struct arena *arena; /* borrowed; holds texts */
+	struct hasher hash;  /* of what was `pending`; ctx NULL: of nothing */
+	struct buf pending;
 	const char *scope; /* in front of each name: "step 3 copy: " */
 	VEC(struct component) parts;
 	VEC(struct key_many) many;
@@ -34,7 +36,8 @@ struct key {
 
 void key_init(struct key *k, struct arena *a);
 void key_fini(struct key *k); /* also after key_end */
-/* Names what follows, up to the next scope: "" for none. */
+/* Names what follows, up to the next scope: "" for none. It and all names are borrowed
+ * until key_fini. */
 void key_scope(struct key *k, const char *scope);
 void key_str(struct key *k, const char *name, const char *value); /* NULL differs from ""
                                                                    */
@@ -49,7 +52,9 @@ void key_name(struct key *k, const char *name, const struct digest *d);
 /* All fields, by name; borrowed until one is added. */
 const struct component *key_components(struct key *k, size_t *n);
 /* The key of all fields so far; more may follow. */
-void key_value(const struct key *k, struct digest *out);
+void key_value(struct key *k, struct digest *out);
+/* The key of all fields: none may follow. */
+void key_end(struct key *k, struct digest *out);
 
 /* Records of STATE_TARGETS. */
 void components_encode(const struct component *c, size_t n, struct buf *out);

@@ -62,10 +62,10 @@ struct build {
 	struct stat_cache *cache;
 	atomic_bool cancelled;
 	VEC(struct node *) nodes; /* in the recipe's order, then by platform */
-	struct map by_name;       /* target and platform → struct node * */
 	struct node **of_target;  /* by the target's index: its nodes, linked by `sibling`
 	                           */
-	struct map roots; /* target name → struct descriptor *, of several platforms */
+	const struct descriptor **roots; /* by the target's index; see build_root */
+	struct platform host;
 	struct arena arena;   /* of roots and failures; guarded by `lock` */
 	pthread_mutex_t lock; /* guards what follows, and the lock file */
 	struct map tocs;      /* hex diff ID → struct toc * */

@@ -30,29 +30,26 @@ static struct platform asked_platform(const struct target *t,
 	return t->on_build_platform && asked ? *asked : platform_of(t, asked);
 }
 
-static void node_name(const struct target *t, const struct platform *asked,
-                      struct buf *out)
+static bool same_platform(const struct platform *a, const struct platform *b)
 {
-	struct platform p = asked_platform(t, asked);
-	char text[100] = "";
-
-	buf_addf(out, "%zu %s", t->index, *p.os ? platform_text(&p, text) : "");
+	return !strcmp(a->arch, b->arch) && !strcmp(a->os, b->os) &&
+	       !strcmp(a->variant, b->variant);
 }
 
 struct node *node_get(struct build *b, const struct target *t, const struct platform *p)
 {
-	AUTO_BUF name = BUF_INIT;
+	struct platform asked = asked_platform(t, p);
+	struct node *n = nodes_of(b, t);
 
-	node_name(t, p, &name);
-	return map_get(&b->by_name, name.s);
+	while (n && !same_platform(&n->for_platform, &asked))
+		n = n->sibling;
+	return n;
 }
 
 static bool has_platform(const struct platform *all, size_t n, const struct platform *p)
 {
-	char a[100], b[100];
-
 	for (size_t i = 0; i < n; i++)
-		if (!strcmp(platform_text(&all[i], a), platform_text(p, b)))
+		if (same_platform(&all[i], p))
 			return true;
 	return false;
 }
@@ -73,7 +70,7 @@ void target_platforms(const struct build *b, const struct target *t,
 		if (b->o.n_platforms)
 			p = b->o.platforms[i];
 		else if (!own || platform_parse(&p, t->platforms.at[i], &e) < 0)
-			platform_host(&p);
+			p = b->host;
 		if (!has_platform(*out, *n, &p))
 			(*out)[(*n)++] = p;
 	}
@@ -122,15 +119,12 @@ static struct node *new_node(struct build *b, const struct target *t,
                              const struct platform *asked)
 {
 	struct node *n = mem_alloc(sizeof(*n)), **last;
-	AUTO_BUF name = BUF_INIT;
 
 	n->build = b;
 	n->target = t;
 	n->platform = platform_of(t, asked);
 	n->for_platform = asked_platform(t, asked);
 	key_init(&n->key, &n->arena);
-	node_name(t, asked, &name);
-	map_put(&b->by_name, name.s, n);
 	vec_push(&b->nodes, n);
 	if (!b->of_target)
 		b->of_target = mem_alloc(b->recipe->n_targets * sizeof(struct node *));
@@ -155,6 +149,25 @@ struct node *node_of(const struct node *n, const struct target *t)
 	return node_get(n->build, t, platform_for(n, t, NULL));
 }
 
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && !strcmp(a, b));
+}
+
+/* Mostly that of the node before it. */
+static int find_context(struct node *n, struct err *e)
+{
+	struct build *b = n->build;
+	const struct node *last = b->nodes.len > 1 ? b->nodes.at[b->nodes.len - 2] : NULL;
+
+	if (last && last->context && same_text(last->target->dir, n->target->dir) &&
+	    same_text(last->target->ignore_file, n->target->ignore_file)) {
+		n->context = last->context;
+		return 0;
+	}
+	return build_context(b, n->target, &n->context, e);
+}
+
 /* The node of a target and platform, with all that it needs. */
 static int add_node(struct build *b, const struct target *t, const struct platform *asked,
                     struct node **out, struct err *e)
@@ -167,7 +180,7 @@ static int add_node(struct build *b, const struct target *t, const struct platfo
 	if (*out)
 		return 0;
 	*out = n = new_node(b, t, asked);
-	if (build_context(b, t, &n->context, e) < 0 || check_platforms(t, e) < 0)
+	if (find_context(n, e) < 0 || check_platforms(t, e) < 0)
 		return -1;
 	graph_needs(b->recipe, t, &needs, &n_needs);
 	if (rule_is_old(b, t))
@@ -236,6 +249,8 @@ static void node_fini(struct node *n)
 		result_fini(&n->result);
 	step_plans_fini(n->steps, n->target->steps, n->target->n_steps);
 	key_fini(&n->key);
+	free(n->plan.err);
+	free(n->make.err);
 	vec_fini(&n->needs);
 	arena_fini(&n->arena);
 }
@@ -247,8 +262,8 @@ void nodes_free(struct build *b)
 		free(b->nodes.at[i]);
 	}
 	vec_fini(&b->nodes);
-	map_fini(&b->by_name);
-	map_fini(&b->roots);
+	free(b->roots);
 	free(b->of_target);
+	b->roots = NULL;
 	b->of_target = NULL;
 }

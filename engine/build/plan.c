@@ -159,6 +159,25 @@ static void key_config(struct node *n, const json_t *config)
 static int key_step(struct node *n, const struct step *s, struct step_plan *p,
                     struct err *e);
 
+/* "step 3 (copy): ", without what printf costs for each of many thousand. */
+static const char *step_scope(struct arena *a, const char *before, size_t number,
+                              const char *what)
+{
+	size_t len = strlen(before), kind = strlen(what);
+	char digits[24], *d = digits + sizeof(digits), *out, *p;
+
+	do
+		*--d = (char)('0' + number % 10);
+	while (number /= 10);
+	p = out = arena_alloc(a, len + sizeof(digits) + kind + 6);
+	p = mempcpy(p, before, len);
+	p = mempcpy(p, d, (size_t)(digits + sizeof(digits) - d));
+	p = mempcpy(p, " (", 2);
+	p = mempcpy(p, what, kind);
+	memcpy(p, "): ", 4);
+	return out;
+}
+
 static int key_layer(struct node *n, const struct step *s, struct step_plan *p,
                      struct err *e)
 {
@@ -173,8 +192,7 @@ static int key_layer(struct node *n, const struct step *s, struct step_plan *p,
 		const struct step *inner = &s->layer.at[i];
 		const char *what = step_kind_text(inner->kind);
 
-		key_scope(&n->key,
-		          arena_printf(&n->arena, "%s%zu (%s): ", outer, i + 1, what));
+		key_scope(&n->key, step_scope(&n->arena, outer, i + 1, what));
 		rc = key_step(n, inner, &p->inner[i], e);
 		if (rc < 0)
 			err_wrap(e, PLACE_FMT "%s", PLACE_ARG(inner->place), what);
@@ -385,7 +403,7 @@ static int plan_filesystem(struct node *n, struct err *e)
 		n->forced = arena_printf(&n->arena, "%s %s has to be made first",
 		                         target_kind_text(first->target->kind),
 		                         first->target->name);
-		key_value(&n->key, &n->plan_key);
+		key_end(&n->key, &n->plan_key);
 		return 0;
 	}
 	key_start(n);
@@ -395,8 +413,7 @@ static int plan_filesystem(struct node *n, struct err *e)
 		const struct step *s = &t->steps[i];
 		const char *what = step_kind_text(s->kind);
 
-		key_scope(&n->key,
-		          arena_printf(&n->arena, "step %zu (%s): ", i + 1, what));
+		key_scope(&n->key, step_scope(&n->arena, "step ", i + 1, what));
 		n->steps[i].later_layers = later_layers(t, i);
 		if (key_step(n, s, &n->steps[i], e) < 0)
 			return err_wrap(e, PLACE_FMT "%s '%s': %s", PLACE_ARG(s->place),
@@ -405,7 +422,7 @@ static int plan_filesystem(struct node *n, struct err *e)
 	/* Tells the whole from its last step, which has a record of its own. */
 	key_scope(&n->key, "");
 	key_int(&n->key, "steps", (int64_t)t->n_steps);
-	key_value(&n->key, &n->plan_key);
+	key_end(&n->key, &n->plan_key);
 	if (look_up(n, e) < 0 || (n->status == STATUS_STALE && look_up_old(n, e) < 0))
 		return -1;
 	if (n->status == STATUS_CURRENT && t->kind == TARGET_IMAGE)

@@ -39,7 +39,7 @@ enum status build_status(const struct build *b, const struct target *t)
 
 const struct descriptor *build_root(const struct build *b, const struct target *t)
 {
-	return map_get(&b->roots, t->name);
+	return b->roots ? b->roots[t->index] : NULL;
 }
 
 const struct err *build_failure(const struct build *b, size_t i, const struct target **t)
@@ -53,7 +53,7 @@ const struct err *build_failure(const struct build *b, size_t i, const struct ta
 		if (!failed || i--)
 			continue;
 		*t = n->target;
-		return &failed->err;
+		return failed->err;
 	}
 	return NULL;
 }

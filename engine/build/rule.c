@@ -188,7 +188,7 @@ static int rule_key(struct node *n, struct err *e)
 	for (size_t i = 0; i < n->target->n_needs; i++)
 		if (key_need(n, n->target->needs[i], e) < 0)
 			return -1;
-	key_value(&n->key, &n->plan_key);
+	key_end(&n->key, &n->plan_key);
 	return 0;
 }
 

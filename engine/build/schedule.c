@@ -343,10 +343,18 @@ static struct job *next_job(struct board *b)
 	return NULL;
 }
 
+static void keep_error(struct job *j, const struct err *e)
+{
+	free(j->err);
+	j->err = mem_alloc(sizeof(*j->err));
+	*j->err = *e;
+}
+
 static void *work(void *arg)
 {
 	struct board *b = arg;
 	struct job *j;
+	struct err e;
 	int rc;
 
 	pthread_mutex_lock(&b->lock);
@@ -354,8 +362,10 @@ static void *work(void *arg)
 		start(b, j);
 		pthread_mutex_unlock(&b->lock);
 		on_this_thread = j;
-		rc = j->run(j, &j->err);
+		rc = j->run(j, &e);
 		on_this_thread = NULL;
+		if (rc < 0)
+			keep_error(j, &e);
 		pthread_mutex_lock(&b->lock);
 		finish(b, j, rc);
 	}
@@ -498,7 +508,7 @@ int schedule_run(struct job **jobs, size_t n, const struct schedule_options *o,
 	pthread_mutex_destroy(&b.lock);
 	fd_close(&b.wake);
 	if (b.first_failed) {
-		*e = b.first_failed->err;
+		*e = *b.first_failed->err;
 		return -1;
 	}
 	return b.left ? err_set(e, ERR_CANCELLED, "interrupted") : 0;

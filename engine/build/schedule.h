@@ -29,7 +29,7 @@ struct job {
 	int64_t expected; /* ns that it took the last time; 0: not known */
 	/* Filled in: */
 	enum { JOB_WAITING, JOB_RUNNING, JOB_DONE, JOB_FAILED, JOB_SKIPPED } state;
-	struct err err; /* of a failed one */
+	struct err *err; /* of a failed one: its owner's to free; else NULL */
 	int64_t took;   /* ns, without waiting for a place in a lane */
 	/* Of the scheduler's own: */
 	struct board *board;

@@ -172,8 +172,14 @@ void platform_host(struct platform *p)
 
 const char *platform_text(const struct platform *p, char out[100])
 {
-	snprintf(out, 100, "%s/%s%s%s", p->os, p->arch, p->variant[0] ? "/" : "",
-	         p->variant);
+	char *end = stpcpy(out, p->os); /* three of 31 bytes fit */
+
+	*end++ = '/';
+	end = stpcpy(end, p->arch);
+	if (*p->variant) {
+		*end++ = '/';
+		strcpy(end, p->variant);
+	}
 	return out;
 }
 
