@@ -14,7 +14,7 @@ struct arena {
 
 #define ARENA_INIT                                                                       \
 	{                                                                                \
-		NULL, NULL, NULL, 0                                                       \
+		NULL, NULL, NULL, 0                                                      \
 	}
 
 void arena_fini(struct arena *a);

@@ -45,7 +45,50 @@ static json_t *annotations(const struct node *n)
 	return a;
 }
 
-int node_assemble(struct node *n, bool write, struct err *e)
+/* What a manifest says beside its result and its steps: zero if that is nothing. */
+static void seal_of(const struct node *n, struct digest *out)
+{
+	const struct target *t = n->target;
+	const char *version = t->publish ? t->publish->version : NULL;
+	AUTO_BUF text = BUF_INIT;
+	struct hasher h;
+
+	memset(out, 0, sizeof(*out));
+	if (!n->base_name && !version && !t->annotations)
+		return;
+	if (t->annotations)
+		json_write(&text, t->annotations);
+	hasher_init(&h);
+	hasher_str(&h, n->base_name);
+	hasher_digest(&h, &n->base_digest);
+	hasher_str(&h, version);
+	hasher_field(&h, text.s, text.len);
+	hasher_end(&h, out);
+}
+
+/* Whether the documents are known, and in the store where they have to be: then there is
+ * nothing to write. */
+static bool find_documents(struct node *n, const struct digest *seal, bool write)
+{
+	struct blobs *blobs = n->build->o.store->blobs;
+	const struct result *r = &n->result;
+	size_t i = 0;
+
+	while (i < r->manifests.len && !digest_equal(&r->manifests.at[i].seal, seal))
+		i++;
+	if (i == r->manifests.len || digest_is_zero(&r->document))
+		return false;
+	if (write && (!blobs_has(blobs, &r->document, NULL) ||
+	              !blobs_has(blobs, &r->manifests.at[i].manifest, NULL)))
+		return false;
+	strcpy(n->manifest.media_type, MEDIA_OCI_MANIFEST);
+	n->manifest.digest = r->manifests.at[i].manifest;
+	n->manifest.size = r->manifests.at[i].size;
+	n->manifest.platform = n->platform;
+	return true;
+}
+
+static int write_documents(struct node *n, bool write, struct err *e)
 {
 	AUTO_FREE struct descriptor *layers = NULL;
 	struct manifest m = { .arena = ARENA_INIT, .media_type = MEDIA_OCI_MANIFEST };
@@ -58,6 +101,7 @@ int node_assemble(struct node *n, bool write, struct err *e)
 	config_write(&n->result.config, &config);
 	if (put(n->build, &config, MEDIA_OCI_CONFIG, write, &m.config, e) < 0)
 		return -1;
+	n->result.document = m.config.digest;
 	m.layers = layers;
 	m.n_layers = n->result.layers.len;
 	m.annotations = annotations(n);
@@ -66,6 +110,33 @@ int node_assemble(struct node *n, bool write, struct err *e)
 	n->manifest.platform = n->platform;
 	manifest_fini(&m);
 	return rc;
+}
+
+static void remember(struct result *r, const struct digest *seal,
+                     const struct descriptor *manifest)
+{
+	struct sealed s = { *seal, manifest->digest, manifest->size };
+
+	for (size_t i = 0; i < r->manifests.len; i++)
+		if (digest_equal(&r->manifests.at[i].seal, seal)) {
+			r->manifests.at[i] = s;
+			return;
+		}
+	vec_push(&r->manifests, s);
+}
+
+int node_assemble(struct node *n, bool write, struct err *e)
+{
+	struct digest seal;
+
+	seal_of(n, &seal);
+	if (find_documents(n, &seal, write))
+		return 0;
+	if (result_config(&n->result, e) < 0 || write_documents(n, write, e) < 0)
+		return -1;
+	remember(&n->result, &seal, &n->manifest);
+	n->noted = n->status == STATUS_CURRENT;
+	return 0;
 }
 
 int assemble_index(struct build *b, const struct target *t, bool write,

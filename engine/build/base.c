@@ -260,7 +260,7 @@ static int take_image(struct node *n, const struct where *w,
 
 	if (image_open(&im, n->build->o.store->blobs, root, &n->platform, e) < 0)
 		return -1;
-	n->result = (struct result){ .config = { NULL } };
+	n->result = (struct result){ .record = BUF_INIT };
 	config_copy(&n->result.config, &im.config);
 	rc = take_layers(n, &im, w, e);
 	image_fini(&im);

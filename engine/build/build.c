@@ -277,6 +277,8 @@ int build_plan(struct build *b, struct target *const *targets, size_t n, struct 
 		return -1;
 	if (build_ask_remote(b, rc < 0 ? &own : e) < 0)
 		return -1;
+	if (record_results(b, rc < 0 ? &own : e) < 0)
+		return -1;
 	return assemble_roots(b, rc < 0 ? &own : e) < 0 ? -1 : rc;
 }
 

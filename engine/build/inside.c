@@ -135,7 +135,7 @@ int build_inside(struct build *b, const struct target *t, const struct inside_co
 	int rc;
 
 	*res = (struct sandbox_result){ .end = SANDBOX_EXITED };
-	if (find_node(b, t, &n, e) < 0)
+	if (find_node(b, t, &n, e) < 0 || node_config(n, e) < 0)
 		return -1;
 	rc = work_init(&w, n, &n->result, e);
 	if (rc == 0)

@@ -296,7 +296,7 @@ static int one_step(struct node *n, const struct step *s, const struct step_plan
 	return 0;
 }
 
-static void start_result(struct node *n)
+static int start_result(struct node *n, struct err *e)
 {
 	if (n->has_result)
 		result_fini(&n->result);
@@ -305,7 +305,10 @@ static void start_result(struct node *n)
 	else
 		result_init(&n->result, &n->platform);
 	n->has_result = true;
+	if (result_config(&n->result, e) < 0)
+		return -1;
 	config_set_created(&n->result.config, build_epoch(n->build));
+	return 0;
 }
 
 static int make_steps(struct node *n, struct err *e)
@@ -328,11 +331,12 @@ static int make_steps(struct node *n, struct err *e)
 
 int node_make(struct node *n, struct err *e)
 {
-	start_result(n);
-	trace_node(n);
-	if (make_steps(n, e) < 0 || node_keep_result(n, e) < 0)
+	if (start_result(n, e) < 0)
 		return -1;
-	if (n->target->kind == TARGET_IMAGE && node_assemble(n, true, e) < 0)
+	trace_node(n);
+	if (make_steps(n, e) < 0 ||
+	    (n->target->kind == TARGET_IMAGE && node_assemble(n, true, e) < 0) ||
+	    node_keep_result(n, e) < 0)
 		return -1;
 	n->status = STATUS_MADE;
 	return 0;

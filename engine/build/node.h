@@ -49,6 +49,7 @@ struct node {
 	bool early;         /* a host rule needs it: made while planning, as rules are */
 	struct result result;
 	bool has_result;
+	bool noted; /* of a result that was found, more is known than its record says */
 	const char *base_name; /* of the base at the bottom, or NULL */
 	struct digest base_digest;
 	struct descriptor manifest; /* of images that are current or made */
@@ -115,6 +116,9 @@ MUST_CHECK int nodes_add(struct build *b, const struct target *t, struct err *e)
 MUST_CHECK int nodes_add_on(struct build *b, const struct target *t,
                             const struct platform *p, struct err *e);
 void nodes_free(struct build *b);
+
+/* Reads the configuration of a result that was only looked up; from any thread. */
+MUST_CHECK int node_config(struct node *n, struct err *e);
 
 /* build.c */
 bool build_cancelled(void *b);
@@ -194,7 +198,8 @@ void settled_fini(struct map *m); /* of the build */
 struct layer_files;
 const struct layer_files *layer_files_of(struct build *b, const struct digest *diff_id);
 
-/* assemble.c: writes config and manifest of an image and sets n->manifest. */
+/* assemble.c: writes config and manifest of an image, where they are not known to be
+ * there, and sets n->manifest. The record of a current one remembers them. */
 MUST_CHECK int node_assemble(struct node *n, bool write, struct err *e);
 /* An index over the platforms of a target; *out is its descriptor. */
 MUST_CHECK int assemble_index(struct build *b, const struct target *t, bool write,
@@ -263,6 +268,8 @@ void trace_lines(const struct node *n, const struct strings *lines);
 MUST_CHECK int record_target(struct node *n, struct err *e);
 MUST_CHECK int record_image(struct build *b, const struct target *t,
                             const struct descriptor *d, struct err *e);
+/* Of results that were found, what is `noted`. */
+MUST_CHECK int record_results(struct build *b, struct err *e);
 struct record { /* of the last build */
 	struct digest plan_key;
 	struct component *parts;

@@ -233,6 +233,16 @@ const char *node_title(struct node *n)
 	                    platform_text(&n->for_platform, text));
 }
 
+int node_config(struct node *n, struct err *e)
+{
+	int rc;
+
+	pthread_mutex_lock(&n->build->lock);
+	rc = result_config(&n->result, e);
+	pthread_mutex_unlock(&n->build->lock);
+	return rc;
+}
+
 static void step_plans_fini(struct step_plan *plans, const struct step *steps, size_t n)
 {
 	for (size_t i = 0; plans && i < n; i++) {
@@ -249,8 +259,8 @@ static void node_fini(struct node *n)
 		result_fini(&n->result);
 	step_plans_fini(n->steps, n->target->steps, n->target->n_steps);
 	key_fini(&n->key);
-	free(n->plan.err);
-	free(n->make.err);
+	job_fini(&n->plan);
+	job_fini(&n->make);
 	vec_fini(&n->needs);
 	arena_fini(&n->arena);
 }

@@ -137,16 +137,52 @@ int record_image(struct build *b, const struct target *t, const struct descripto
                  struct err *e)
 {
 	AUTO_BUF key = BUF_INIT, old = BUF_INIT, text = BUF_INIT;
-	AUTO_JSON *j = descriptor_json(d);
+	AUTO_JSON *j = NULL;
 	int found;
 
 	target_key(b->recipe, t, &key);
-	json_write(&text, j);
 	found = state_get(b->o.store->state, STATE_IMAGES, key.s, key.len, &old, e);
 	if (found < 0)
 		return -1;
-	if (found && old.len == text.len && !memcmp(old.s, text.s, text.len))
+	/* All else that is said of an image follows from its digest. */
+	if (found && strstr(old.s, DIGEST_STR(&d->digest)))
 		return 0;
+	j = descriptor_json(d);
+	json_write(&text, j);
 	return state_put(b->o.store->state, STATE_IMAGES, key.s, key.len, text.s,
 	                 text.len, e);
+}
+
+/* Of those that were found; all at once, since each by itself would wait for the disk. */
+int record_results(struct build *b, struct err *e)
+{
+	AUTO_FREE struct state_change *changes = NULL;
+	AUTO_FREE struct buf *records = NULL;
+	size_t n = 0;
+	int rc;
+
+	for (size_t i = 0; i < b->nodes.len; i++)
+		n += b->nodes.at[i]->noted;
+	if (!n || b->o.dry_run)
+		return 0;
+	changes = mem_alloc(n * sizeof(*changes));
+	records = mem_alloc(n * sizeof(*records));
+	n = 0;
+	for (size_t i = 0; i < b->nodes.len; i++) {
+		struct node *x = b->nodes.at[i];
+
+		if (!x->noted)
+			continue;
+		records[n] = (struct buf)BUF_INIT;
+		result_record(&x->result, &records[n]);
+		changes[n] =
+			(struct state_change){ STATE_RESULTS, x->plan_key.b, DIGEST_SIZE,
+			                       records[n].s, records[n].len };
+		x->noted = false;
+		n++;
+	}
+	rc = state_change(b->o.store->state, changes, n, e);
+	for (size_t i = 0; i < n; i++)
+		buf_fini(&records[i]);
+	return rc;
 }

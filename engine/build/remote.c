@@ -207,19 +207,30 @@ int node_keep_layers(struct node *n, const struct digest *keys, size_t count,
 
 int node_find_result(struct node *n, bool *gone, struct err *e)
 {
-	int found = result_load(n->build->o.store, &n->plan_key, &n->result, gone, e);
+	const struct result *below =
+		n->from && n->from->has_result && n->from->status == STATUS_CURRENT
+			? &n->from->result
+			: NULL;
+	int found =
+		result_load(n->build->o.store, &n->plan_key, below, &n->result, gone, e);
 
 	if (found > 0 && lost(n->build, &n->result.layers)) {
 		result_fini(&n->result);
 		return 0;
 	}
+	/* A record as they were before is written anew once; an image's, with its
+	 * documents. */
+	n->noted = found > 0 && n->result.config.root && n->target->kind == TARGET_STAGE;
 	return found;
 }
 
 static void tell_result(struct node *n)
 {
 	AUTO_BUF text = BUF_INIT;
+	struct err odd;
 
+	if (result_config(&n->result, &odd) < 0)
+		return; /* who needs it says so */
 	result_write(&n->result, &text);
 	tell(n, REMOTE_RESULT, &n->plan_key, &n->result.layers, &text);
 }
@@ -271,11 +282,12 @@ static int ask(void *self, size_t i, struct err *e)
 		return 0;
 	}
 	n->has_result = true;
-	n->status = STATUS_CURRENT;
-	if (!n->build->o.dry_run &&
-	    result_save(n->build->o.store, &n->plan_key, &n->result, e) < 0)
+	if (n->target->kind == TARGET_IMAGE && node_assemble(n, true, e) < 0)
 		return -1;
-	return n->target->kind == TARGET_IMAGE ? node_assemble(n, true, e) : 0;
+	n->status = STATUS_CURRENT;
+	return n->build->o.dry_run
+	               ? 0
+	               : result_save(n->build->o.store, &n->plan_key, &n->result, e);
 }
 
 static bool worth_asking(const struct node *n)

@@ -7,7 +7,7 @@
 
 void result_init(struct result *r, const struct platform *p)
 {
-	*r = (struct result){ .config = { NULL } };
+	*r = (struct result){ .record = BUF_INIT };
 	config_init(&r->config, p);
 }
 
@@ -15,14 +15,34 @@ void result_fini(struct result *r)
 {
 	config_fini(&r->config);
 	vec_fini(&r->layers);
+	vec_fini(&r->manifests);
+	buf_fini(&r->record);
 }
 
 void result_copy(struct result *out, const struct result *r)
 {
-	*out = (struct result){ .config = { NULL } };
-	config_copy(&out->config, &r->config);
+	*out = (struct result){ .record = BUF_INIT };
+	if (r->unread) {
+		buf_add(&out->record, r->record.s, r->record.len);
+		out->unread = r->unread;
+	} else {
+		config_copy(&out->config, &r->config);
+	}
 	for (size_t i = 0; i < r->layers.len; i++)
 		vec_push(&out->layers, r->layers.at[i]);
+}
+
+int result_config(struct result *r, struct err *e)
+{
+	size_t at = r->unread;
+
+	if (!at)
+		return 0;
+	if (config_read(&r->config, r->record.s + at, r->record.len - at, e) < 0)
+		return err_wrap(e, "a record of the store's state is damaged");
+	r->unread = 0;
+	buf_fini(&r->record);
+	return 0;
 }
 
 static json_t *layer_json(const struct layer *l)
@@ -71,16 +91,9 @@ static bool layer_whole(struct store *s, const struct layer *l)
 	return size == l->blob.size;
 }
 
-static int load_json(struct store *s, const struct digest *key, json_t **out,
-                     struct err *e)
+static int load(struct store *s, const struct digest *key, struct buf *out, struct err *e)
 {
-	AUTO_BUF text = BUF_INIT;
-	struct err odd;
-	int found = state_get(s->state, STATE_RESULTS, key->b, DIGEST_SIZE, &text, e);
-
-	if (found <= 0)
-		return found;
-	return json_read(out, text.s, text.len, &odd) < 0 ? 0 : 1;
+	return state_get(s->state, STATE_RESULTS, key->b, DIGEST_SIZE, out, e);
 }
 
 static json_t *layers_json(const struct layer_list *l)
@@ -133,7 +146,7 @@ static int read_result(struct result *out, const json_t *j, struct err *e)
 {
 	json_t *config = NULL;
 
-	*out = (struct result){ .config = { NULL } };
+	*out = (struct result){ .record = BUF_INIT };
 	if (json_member_object(j, "config", true, &config, e) < 0)
 		return -1;
 	if (config_take(&out->config, json_incref(config), e) == 0 &&
@@ -163,29 +176,46 @@ int layer_list_read(struct layer_list *out, const struct buf *text, struct err *
 	return -1;
 }
 
-static bool layers_whole(struct store *s, const struct layer_list *l)
+static bool same_layer(const struct layer *a, const struct layer *b)
 {
-	for (size_t i = 0; i < l->len; i++)
+	return digest_equal(&a->blob.digest, &b->blob.digest) &&
+	       digest_equal(&a->toc, &b->toc) && a->blob.size == b->blob.size &&
+	       a->remote == b->remote;
+}
+
+/* What stands on the same layers as others has not to look at them again. */
+static bool layers_whole(struct store *s, const struct layer_list *l,
+                         const struct result *below)
+{
+	size_t i = 0;
+
+	while (below && i < l->len && i < below->layers.len &&
+	       same_layer(&l->at[i], &below->layers.at[i]))
+		i++;
+	for (; i < l->len; i++)
 		if (!layer_whole(s, &l->at[i]))
 			return false;
 	return true;
 }
 
-int result_load(struct store *s, const struct digest *key, struct result *out, bool *gone,
-                struct err *e)
+int result_load(struct store *s, const struct digest *key, const struct result *below,
+                struct result *out, bool *gone, struct err *e)
 {
-	AUTO_JSON *j = NULL;
+	AUTO_BUF record = BUF_INIT;
 	struct err odd;
 	bool whole;
-	int found = load_json(s, key, &j, e);
+	int found = load(s, key, &record, e);
 
 	if (gone)
 		*gone = false;
 	if (found <= 0)
 		return found;
-	if (read_result(out, j, &odd) < 0)
-		return 0; /* a record that cannot be read is none: it is made anew */
-	whole = layers_whole(s, &out->layers);
+	/* A record that cannot be read is none: it is made anew. */
+	if ((result_is_record(record.s, record.len)
+	             ? result_decode(out, &record)
+	             : result_read(out, &record, &odd)) < 0)
+		return 0;
+	whole = layers_whole(s, &out->layers, below);
 	if (!whole)
 		result_fini(out);
 	if (gone)
@@ -193,27 +223,33 @@ int result_load(struct store *s, const struct digest *key, struct result *out, b
 	return whole;
 }
 
+void result_record(const struct result *r, struct buf *out)
+{
+	if (!result_encode(r, out))
+		result_write(r, out);
+}
+
 int result_save(struct store *s, const struct digest *key, const struct result *r,
                 struct err *e)
 {
-	AUTO_BUF text = BUF_INIT;
+	AUTO_BUF record = BUF_INIT;
 
-	result_write(r, &text);
-	return state_put(s->state, STATE_RESULTS, key->b, DIGEST_SIZE, text.s, text.len,
-	                 e);
+	result_record(r, &record);
+	return state_put(s->state, STATE_RESULTS, key->b, DIGEST_SIZE, record.s,
+	                 record.len, e);
 }
 
 int layer_list_load(struct store *s, const struct digest *key, struct layer_list *out,
                     struct err *e)
 {
-	AUTO_JSON *j = NULL;
+	AUTO_BUF text = BUF_INIT;
 	struct err odd;
-	int found = load_json(s, key, &j, e);
+	int found = load(s, key, &text, e);
 
 	*out = (struct layer_list){ NULL, 0, 0 };
-	if (found <= 0)
-		return found;
-	if (layers_read(out, j, &odd) == 0 && layers_whole(s, out))
+	if (found <= 0 || layer_list_read(out, &text, &odd) < 0)
+		return found < 0 ? -1 : 0;
+	if (layers_whole(s, out, NULL))
 		return 1;
 	vec_fini(out);
 	return 0;

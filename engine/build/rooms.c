@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "build/result.h"
 #include "image/image.h"
 #include "os/fd.h"
 #include "os/file.h"
@@ -68,6 +69,28 @@ static void name_image(struct rooms *r, const json_t *j, struct gc_names *out)
 		out->kept.len = 0;
 }
 
+/* Of a whole target. */
+static void name_record(const struct state_record *rec, struct gc_names *out)
+{
+	AUTO_BUF copy = BUF_INIT;
+	struct result r;
+
+	buf_add(&copy, rec->data, rec->n);
+	out->unreadable = result_decode(&r, &copy) < 0;
+	if (out->unreadable)
+		return;
+	for (size_t i = 0; i < r.layers.len; i++) {
+		const struct layer *l = &r.layers.at[i];
+
+		if (l->remote || digest_is_zero(&l->toc))
+			continue;
+		vec_push(&out->needed, l->blob.digest);
+		vec_push(&out->needed, l->toc);
+	}
+	out->told = true;
+	result_fini(&r);
+}
+
 static void names(void *self, enum state_table t, const struct state_record *rec,
                   struct gc_names *out)
 {
@@ -81,6 +104,10 @@ static void names(void *self, enum state_table t, const struct state_record *rec
 			return;
 		memcpy(toc.b, rec->data, DIGEST_SIZE);
 		vec_push(&out->needed, toc);
+		return;
+	}
+	if (t == STATE_RESULTS && result_is_record(rec->data, rec->n)) {
+		name_record(rec, out);
 		return;
 	}
 	out->unreadable = json_read(&j, rec->data, rec->n, &ignored) < 0;

@@ -343,6 +343,12 @@ static struct job *next_job(struct board *b)
 	return NULL;
 }
 
+void job_fini(struct job *j)
+{
+	free(j->err);
+	j->err = NULL;
+}
+
 static void keep_error(struct job *j, const struct err *e)
 {
 	free(j->err);

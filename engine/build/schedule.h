@@ -29,8 +29,8 @@ struct job {
 	int64_t expected; /* ns that it took the last time; 0: not known */
 	/* Filled in: */
 	enum { JOB_WAITING, JOB_RUNNING, JOB_DONE, JOB_FAILED, JOB_SKIPPED } state;
-	struct err *err; /* of a failed one: its owner's to free; else NULL */
-	int64_t took;   /* ns, without waiting for a place in a lane */
+	struct err *err; /* of a failed one, until job_fini */
+	int64_t took;    /* ns, without waiting for a place in a lane */
 	/* Of the scheduler's own: */
 	struct board *board;
 	struct job **users;
@@ -39,6 +39,8 @@ struct job {
 	enum lane lane;
 	int64_t since;
 };
+
+void job_fini(struct job *j); /* after all runs; of one that was zeroed, too */
 
 struct schedule_options {
 	int places[LANES]; /* 1 or more each */

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <lmdb.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -22,8 +23,9 @@ struct state {
 	MDB_dbi tables[STATE_TABLES];
 	bool present[STATE_TABLES];
 	bool read_only;
-	pthread_mutex_t lock; /* guards: */
-	struct buf used;      /* keys of STATE_USED to be written, u32 length and bytes */
+	_Atomic(MDB_txn *) idle; /* one for reading, reset: for whoever comes next */
+	pthread_mutex_t lock;    /* guards: */
+	struct buf used; /* keys of STATE_USED to be written, u32 length and bytes */
 };
 
 static const char *const names[STATE_TABLES] = {
@@ -221,12 +223,33 @@ void state_close(struct state *s)
 	if (!s)
 		return;
 	if (s->env) {
+		mdb_txn_abort(atomic_exchange(&s->idle, NULL));
 		write_used(s);
 		mdb_env_close(s->env);
 	}
 	buf_fini(&s->used);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
+}
+
+/* Beginning one anew takes several times as long as all that a look-up needs. */
+static int begin_read(struct state *s, MDB_txn **txn)
+{
+	int rc;
+
+	*txn = atomic_exchange(&s->idle, NULL);
+	if (!*txn)
+		return mdb_txn_begin(s->env, NULL, MDB_RDONLY, txn);
+	rc = mdb_txn_renew(*txn);
+	if (rc)
+		mdb_txn_abort(*txn);
+	return rc;
+}
+
+static void end_read(struct state *s, MDB_txn *txn)
+{
+	mdb_txn_reset(txn);
+	mdb_txn_abort(atomic_exchange(&s->idle, txn));
 }
 
 int state_get(struct state *s, enum state_table t, const void *key, size_t key_len,
@@ -239,7 +262,7 @@ int state_get(struct state *s, enum state_table t, const void *key, size_t key_l
 
 	if (!s->env || !s->present[t])
 		return 0;
-	rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn);
+	rc = begin_read(s, &txn);
 	if (rc)
 		return failed(rc, "read", e);
 	rc = mdb_get(txn, s->tables[t], &k, &v);
@@ -248,7 +271,7 @@ int state_get(struct state *s, enum state_table t, const void *key, size_t key_l
 		buf_add(out, v.mv_data, v.mv_size);
 		note_use(s, txn, t, &k);
 	}
-	mdb_txn_abort(txn);
+	end_read(s, txn);
 	if (rc == MDB_NOTFOUND)
 		return 0;
 	return rc ? failed(rc, "read", e) : 1;

@@ -43,6 +43,8 @@ static int run_all(struct probe *p, int threads, bool keep_going, struct err *e)
 	struct job *jobs[PROBES];
 	struct schedule_options o = places(threads);
 
+	int rc;
+
 	o.keep_going = keep_going;
 	atomic_store(&clock, 0);
 	for (int i = 0; i < PROBES; i++) {
@@ -54,7 +56,10 @@ static int run_all(struct probe *p, int threads, bool keep_going, struct err *e)
 		jobs[PROBES - 1 - i] = &p[i].job; /* the order given is not the order run
 		                                   */
 	}
-	return schedule_run(jobs, PROBES, &o, e);
+	rc = schedule_run(jobs, PROBES, &o, e);
+	for (int i = 0; i < PROBES; i++)
+		job_fini(&p[i].job);
+	return rc;
 }
 
 static void a_job_runs_after_what_it_needs(void **state)
@@ -384,6 +389,8 @@ static void tokens_come_back_after_failures_and_moves(void **state)
 		assert_string_equal(e.msg, "probe failed");
 		assert_true(lanes.most[LANE_SANDBOX] <= 3);
 		assert_int_equal(tokens_in(o.tokens), 2);
+		for (int i = 0; i < N; i++)
+			job_fini(&jobs[i]);
 	}
 	jobserver_close(o.tokens);
 }
