@@ -1,4 +1,4 @@
-/* Decompressing and the diff ID on one thread, headers on another, files' digests on what
+/* Decompressing on one thread, headers and the diff ID on another, files' digests on what
  * is left: each takes about as long as the others. */
 #include "image/layer_keep.h"
 #include "image/piped.h"

@@ -16,7 +16,7 @@ struct piped {
 	struct source source; /* first, so that it is found again */
 	struct source *in;
 	struct pool *thread;
-	struct hasher hash; /* the thread's */
+	struct hasher hash; /* the reader's: to decompress takes the thread long enough */
 	size_t at;          /* the reader's, in the block `head` */
 	bool over;          /* the reader has seen the end */
 	pthread_mutex_t lock;
@@ -35,7 +35,6 @@ static ssize_t fill(struct piped *p, struct block *b, struct err *e)
 	ssize_t n = p->in->read(p->in, b->data, BLOCK, e);
 
 	b->n = n > 0 ? (size_t)n : 0;
-	hasher_add(&p->hash, b->data, b->n);
 	return n;
 }
 
@@ -96,6 +95,8 @@ static ssize_t read_ahead(struct source *self, void *data, size_t n, struct err 
 	p->over = !b;
 	if (!b)
 		return 0;
+	if (p->at == 0 && n)
+		hasher_add(&p->hash, b->data, b->n);
 	if (n > b->n - p->at)
 		n = b->n - p->at;
 	memcpy(data, b->data + p->at, n);

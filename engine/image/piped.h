@@ -1,8 +1,8 @@
 #ifndef IMAGE_PIPED_H
 #define IMAGE_PIPED_H
 
-/* A source that is read ahead by a thread of its own, in bounded memory, and hashed
- * there. Inside of image/. */
+/* A source that is read ahead by a thread of its own, in bounded memory, and hashed by
+ * whoever reads it. Inside of image/. */
 #include "image/codec.h"
 
 struct piped;
