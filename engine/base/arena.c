@@ -77,6 +77,16 @@ char *arena_strdup(struct arena *a, const char *s)
 	return arena_strndup(a, s, strlen(s));
 }
 
+char *arena_concat(struct arena *a, const char *first, const char *second)
+{
+	size_t n = strlen(first), m = strlen(second) + 1;
+	char *p = bump(a, n + m, 1);
+
+	memcpy(p, first, n);
+	memcpy(p + n, second, m);
+	return p;
+}
+
 char *arena_printf(struct arena *a, const char *fmt, ...)
 {
 	va_list ap;

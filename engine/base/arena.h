@@ -22,6 +22,8 @@ void *arena_alloc(struct arena *a, size_t n); /* zeroed, aligned for any type */
 void *arena_memdup(struct arena *a, const void *p, size_t n);
 char *arena_strdup(struct arena *a, const char *s);
 char *arena_strndup(struct arena *a, const char *s, size_t n);
+/* The two, one after the other. */
+char *arena_concat(struct arena *a, const char *first, const char *second);
 char *arena_printf(struct arena *a, const char *fmt, ...) PRINTF(2, 3);
 
 #endif

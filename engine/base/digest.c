@@ -1,6 +1,7 @@
 #include "base/digest.h"
 
 #include <openssl/evp.h>
+#include <pthread.h>
 #include <string.h>
 
 static const char prefix[] = "sha256:";
@@ -73,24 +74,55 @@ void digest_of(struct digest *d, const void *data, size_t n)
 	hasher_end(&h, d);
 }
 
+/* EVP_sha256() would be looked up anew for each hash, which takes longer than hashing a
+ * name. */
+static EVP_MD *sha256;
+static pthread_once_t sha256_once = PTHREAD_ONCE_INIT;
+
+static void fetch_sha256(void)
+{
+	sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+}
+
 void hasher_init(struct hasher *h)
 {
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 
+	pthread_once(&sha256_once, fetch_sha256);
 	/* Only a broken OpenSSL installation or no memory can fail here. */
-	if (!ctx || EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) != 1)
+	if (!ctx || !sha256 || EVP_DigestInit_ex(ctx, sha256, NULL) != 1)
 		abort();
 	h->ctx = ctx;
+	h->n_small = 0;
 }
 
-void hasher_add(struct hasher *h, const void *data, size_t n)
+static void update(struct hasher *h, const void *data, size_t n)
 {
 	if (n && EVP_DigestUpdate(h->ctx, data, n) != 1)
 		abort();
 }
 
+static void flush(struct hasher *h)
+{
+	update(h, h->small, h->n_small);
+	h->n_small = 0;
+}
+
+void hasher_add(struct hasher *h, const void *data, size_t n)
+{
+	if (n > sizeof(h->small) - h->n_small)
+		flush(h);
+	if (n > sizeof(h->small)) {
+		update(h, data, n);
+	} else if (n) {
+		memcpy(h->small + h->n_small, data, n);
+		h->n_small += n;
+	}
+}
+
 void hasher_end(struct hasher *h, struct digest *out)
 {
+	flush(h);
 	if (EVP_DigestFinal_ex(h->ctx, out->b, NULL) != 1)
 		abort();
 	hasher_drop(h);
@@ -108,6 +140,7 @@ void hasher_copy(struct hasher *out, const struct hasher *h)
 
 	if (!ctx || EVP_MD_CTX_copy_ex(ctx, h->ctx) != 1)
 		abort();
+	*out = *h;
 	out->ctx = ctx;
 }
 

@@ -285,14 +285,16 @@ void fileset_digest(const struct fileset *f, bool times, struct digest *out)
 
 static void name_files(const struct fileset *f, bool times, struct key *k)
 {
+	AUTO_BUF text = BUF_INIT;
+
 	for (size_t i = 0; i < f->files.len; i++) {
 		const struct project_file *s = &f->files.at[i];
-		AUTO_BUF text = BUF_INIT;
 		struct digest d;
 
+		buf_reset(&text);
 		add_file(&text, s, times);
 		digest_of(&d, text.s, text.len);
-		key_name(k, arena_printf(k->arena, "file %s", s->path), &d);
+		key_name(k, arena_concat(k->arena, "file ", s->path), &d);
 	}
 }
 

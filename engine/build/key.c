@@ -145,7 +145,7 @@ void key_name(struct key *k, const char *name, const struct digest *d)
 static void whole_name(struct key *k, struct component *c)
 {
 	if (*c->scope)
-		c->name = arena_printf(k->arena, "%s%s", c->scope, c->name);
+		c->name = arena_concat(k->arena, c->scope, c->name);
 	c->scope = "";
 }
 

@@ -14,6 +14,10 @@ struct place_work {
 	bool base_exists;
 	bool rename;     /* the single file is to be called `base` */
 	struct map dirs; /* dest of a directory → resolved path */
+	/* Files come directory by directory: the last one's dest up to its name, and what
+	 * that has become. */
+	const char *near, *near_path;
+	size_t near_len;
 };
 
 static bool asks_for_directory(const char *to)
@@ -61,11 +65,27 @@ static int resolve_dir(struct place_work *pw, const char *dest, const char **out
 	return 0;
 }
 
-static int path_for(struct place_work *pw, const char *dest, bool is_dir,
-                    const char **out, struct err *e)
+/* For what is in the same directory as `dest`, the `n` bytes in front of its name. */
+static int go_near(struct place_work *pw, const char *dest, size_t n, struct err *e)
 {
 	AUTO_FREE char *dir = NULL;
 	const char *parent;
+
+	if (pw->near && pw->near_len == n && !strncmp(pw->near, dest, n))
+		return 0;
+	dir = path_dir(dest);
+	if (resolve_dir(pw, dir, &parent, e) < 0)
+		return -1;
+	pw->near = dest;
+	pw->near_len = n;
+	pw->near_path = arena_concat(&pw->w->arena, parent, *parent ? "/" : "");
+	return 0;
+}
+
+static int path_for(struct place_work *pw, const char *dest, bool is_dir,
+                    const char **out, struct err *e)
+{
+	const char *name = path_base(dest);
 
 	if (pw->rename) {
 		*out = pw->base;
@@ -73,11 +93,9 @@ static int path_for(struct place_work *pw, const char *dest, bool is_dir,
 	}
 	if (is_dir)
 		return resolve_dir(pw, dest, out, e);
-	dir = path_dir(dest);
-	if (resolve_dir(pw, dir, &parent, e) < 0)
+	if (go_near(pw, dest, (size_t)(name - dest), e) < 0)
 		return -1;
-	*out = arena_printf(&pw->w->arena, "%s%s%s", parent, *parent ? "/" : "",
-	                    path_base(dest));
+	*out = arena_concat(&pw->w->arena, pw->near_path, name);
 	return 0;
 }
 

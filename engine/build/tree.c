@@ -52,6 +52,7 @@ static void add_to_toc(struct toc *toc, const struct tree_entry *x)
 void tree_next_step(struct tree *t)
 {
 	t->step++;
+	t->last = NULL;
 	if (!t->by_path.len)
 		return;
 	toc_fini(&t->own);
@@ -151,16 +152,32 @@ static int refuse_clash(const struct tree *t, const struct tree_entry *own,
 	return 0;
 }
 
+static void note_last(struct tree *t, const char *path, size_t n)
+{
+	struct toc_view v = tree_view(t);
+
+	t->last = arena_strndup(t->arena, path, n);
+	t->last_is_new = !toc_view_find(&v, t->last, NULL);
+}
+
 int tree_put(struct tree *t, const struct toc_entry *entry, const struct content *content,
              uint32_t dir_mode, struct err *e)
 {
 	struct toc_view v = tree_view(t);
 	struct tree_entry *own = map_get(&t->by_path, entry->path);
+	const char *slash = strrchr(entry->path, '/');
+	size_t n = slash ? (size_t)(slash - entry->path) : 0;
+	bool as_last = t->last && !strncmp(t->last, entry->path, n) && !t->last[n];
+	const struct toc_entry *old = NULL;
 	struct tree_entry *x;
 
-	if (refuse_clash(t, own, toc_view_find(&v, entry->path, NULL), entry, e) < 0 ||
-	    put_parents(t, entry, dir_mode, e) < 0)
+	if (!as_last || !t->last_is_new)
+		old = toc_view_find(&v, entry->path, NULL);
+	if (refuse_clash(t, own, old, entry, e) < 0 ||
+	    (!as_last && put_parents(t, entry, dir_mode, e) < 0))
 		return -1;
+	if (!as_last)
+		note_last(t, entry->path, n);
 	x = insert(t, entry);
 	if (content)
 		x->content = *content;
@@ -199,6 +216,7 @@ int tree_remove(struct tree *t, const char *path, struct err *e)
 
 	if (!*path)
 		return err_set(e, ERR_INVALID, "the root directory cannot be removed");
+	t->last = NULL;
 	forget(t, path);
 	if (!toc_view_find(&parents, path, NULL))
 		return 0; /* it was only ever in this layer */

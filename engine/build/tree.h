@@ -33,6 +33,11 @@ struct tree {
 	struct toc own;
 	struct map by_path; /* → struct tree_entry *, whiteouts too */
 	unsigned step;
+	/* Files come directory by directory: where the last one was put, if all
+	 * directories above it are ours, and whether no layer below shows anything there.
+	 */
+	const char *last;
+	bool last_is_new;
 	int64_t mtime; /* of directories that are only repeated or implied */
 };
 

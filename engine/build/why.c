@@ -4,20 +4,42 @@
 #include "base/path.h"
 #include "build/node.h"
 
+struct parts {
+	const struct component *at;
+	size_t n;
+};
+
 static const char *shown(const struct component *c, char space[DIGEST_TEXT])
 {
 	return c->text ? c->text : digest_text(&c->digest, space);
 }
 
-static void compare(struct key *now, const struct record *last, why_fn *fn, void *self)
+/* Says what differs in front of the first name that is another, and leaves the two lists
+ * behind it. Mostly that is all of them: nothing is to be looked up then. */
+static void compare_front(struct parts *then, struct parts *now, why_fn *fn, void *self)
 {
-	const struct component *then = last->parts;
-	size_t n = last->n;
+	char a[DIGEST_TEXT], b[DIGEST_TEXT];
+
+	for (; then->n && now->n && !strcmp(then->at->name, now->at->name);
+	     then->n--, now->n--, then->at++, now->at++)
+		if (!digest_equal(&then->at->digest, &now->at->digest))
+			fn(self, now->at->name, shown(then->at, a), shown(now->at, b));
+}
+
+static void compare(struct key *key, const struct record *last, why_fn *fn, void *self)
+{
+	struct parts before = { last->parts, last->n }, today;
 	AUTO(map_fini) struct map old = MAP_INIT, seen = MAP_INIT;
 	char a[DIGEST_TEXT], b[DIGEST_TEXT];
-	size_t n_parts;
-	const struct component *parts = key_components(now, &n_parts);
+	const struct component *then, *parts;
+	size_t n, n_parts;
 
+	today.at = key_components(key, &today.n);
+	compare_front(&before, &today, fn, self);
+	then = before.at;
+	n = before.n;
+	parts = today.at;
+	n_parts = today.n;
 	for (size_t i = 0; i < n; i++)
 		map_put(&old, then[i].name, (void *)&then[i]);
 	for (size_t i = 0; i < n_parts; i++) {

@@ -13,6 +13,8 @@ enum { MOUNTS_MAX = 3, STREAMS_MAX = 4 };
 struct load {
 	struct ship *ship;
 	struct descriptor d;
+	bool is_layer;
+	bool known;             /* to have been in the first repository */
 	VEC(struct job *) jobs; /* one a repository */
 };
 
@@ -31,7 +33,8 @@ static void loads_fini(struct loads *l)
 	map_fini(&l->by_key);
 }
 
-static void add_load(struct loads *l, struct job *j, const struct descriptor *d)
+static void add_load(struct loads *l, struct job *j, const struct descriptor *d,
+                     bool is_layer)
 {
 	AUTO_BUF key = BUF_INIT;
 	struct load *load;
@@ -42,6 +45,7 @@ static void add_load(struct loads *l, struct job *j, const struct descriptor *d)
 		load = mem_alloc(sizeof(*load));
 		load->ship = j->ship;
 		load->d = *d;
+		load->is_layer = is_layer;
 		map_put(&l->by_key, key.s, load);
 		vec_push(&l->all, load);
 	}
@@ -51,14 +55,28 @@ static void add_load(struct loads *l, struct job *j, const struct descriptor *d)
 	vec_push(&load->jobs, j);
 }
 
-static int larger_first(const void *a, const void *b)
+/* What will have to be sent goes first, so that asking for all else takes no time of its
+ * own. */
+static int find_known(struct load *l, struct err *e)
+{
+	AUTO_STRLIST known = STRLIST_INIT;
+
+	if (blob_sources_get(l->ship->o->store->state, &l->d.digest, &known, e) < 0)
+		return -1;
+	l->known = strlist_has(&known, l->jobs.at[0]->out->repo);
+	return 0;
+}
+
+static int new_and_larger_first(const void *a, const void *b)
 {
 	const struct load *x = *(struct load *const *)a, *y = *(struct load *const *)b;
 
+	if (x->known != y->known)
+		return x->known - y->known;
 	return (y->d.size > x->d.size) - (y->d.size < x->d.size);
 }
 
-static void collect(struct loads *l, struct ship *s, bool configs)
+static int collect(struct loads *l, struct ship *s, struct err *e)
 {
 	*l = (struct loads){ .by_key = MAP_INIT };
 	for (size_t i = 0; i < s->n; i++) {
@@ -67,13 +85,17 @@ static void collect(struct loads *l, struct ship *s, bool configs)
 
 		if (j->present || !c)
 			continue;
-		for (size_t k = 0; !configs && k < c->layers.len; k++)
-			add_load(l, j, &c->layers.at[k]);
-		for (size_t k = 0; configs && k < c->configs.len; k++)
-			add_load(l, j, &c->configs.at[k]);
+		for (size_t k = 0; k < c->layers.len; k++)
+			add_load(l, j, &c->layers.at[k], true);
+		for (size_t k = 0; k < c->configs.len; k++)
+			add_load(l, j, &c->configs.at[k], false);
 	}
+	for (size_t i = 0; i < l->all.len; i++)
+		if (find_known(l->all.at[i], e) < 0)
+			return -1;
 	if (l->all.len)
-		qsort(l->all.at, l->all.len, sizeof(*l->all.at), larger_first);
+		qsort(l->all.at, l->all.len, sizeof(*l->all.at), new_and_larger_first);
+	return 0;
 }
 
 static void add_mount(struct strlist *from, const struct job *j, const char *repo)
@@ -305,27 +327,17 @@ static int remember(const struct load *l, struct err *e)
 	return 0;
 }
 
-static int run_wave(struct ship *s, bool configs, struct err *e)
+static void remember_layers(const struct ship *s, const struct loads *l)
 {
-	struct loads l;
 	struct err why;
-	int rc;
 
-	collect(&l, s, configs);
-	for (size_t i = 0; i < l.all.len; i++)
-		batch_add(s->batch, s->o->plan_only ? probe_load : push_load,
-		          l.all.at[i]);
-	rc = batch_wait(s->batch, e);
-	for (size_t i = 0; rc == 0 && !configs && !s->o->plan_only && i < l.all.len;
-	     i++) {
-		if (remember(l.all.at[i], &why) == 0)
+	for (size_t i = 0; i < l->all.len; i++) {
+		if (!l->all.at[i]->is_layer || remember(l->all.at[i], &why) == 0)
 			continue;
 		/* Only the next deploy's speed depends on it. */
 		progress_warning(s->o->progress, "%s", why.msg);
 		break;
 	}
-	loads_fini(&l);
-	return rc;
 }
 
 /* What is up already is counted and not asked for. */
@@ -350,8 +362,18 @@ static void account_present(struct ship *s)
 
 int ship_blobs(struct ship *s, struct err *e)
 {
+	struct loads l;
+	int rc;
+
 	account_present(s);
-	if (run_wave(s, false, e) < 0)
-		return -1;
-	return run_wave(s, true, e);
+	rc = collect(&l, s, e);
+	for (size_t i = 0; rc == 0 && i < l.all.len; i++)
+		batch_add(s->batch, s->o->plan_only ? probe_load : push_load,
+		          l.all.at[i]);
+	if (rc == 0)
+		rc = batch_wait(s->batch, e);
+	if (rc == 0 && !s->o->plan_only)
+		remember_layers(s, &l);
+	loads_fini(&l);
+	return rc;
 }

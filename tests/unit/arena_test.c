@@ -60,11 +60,22 @@ static void text_is_copied(void **state)
 	arena_fini(&a);
 }
 
+static void two_texts_become_one(void **state)
+{
+	struct arena a = ARENA_INIT;
+
+	(void)state;
+	assert_string_equal(arena_concat(&a, "usr/", "bin"), "usr/bin");
+	assert_string_equal(arena_concat(&a, "", ""), "");
+	arena_fini(&a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pieces_do_not_overlap_and_are_aligned),
 		cmocka_unit_test(a_large_piece_leaves_the_open_block_in_use),
+		cmocka_unit_test(two_texts_become_one),
 		cmocka_unit_test(text_is_copied),
 	};
 
