@@ -9,7 +9,7 @@ static int find_all(const struct late *l, void *library, struct err *e)
 		void *found = dlsym(library, l->names[i].name);
 
 		if (!found)
-			return err_set(e, ERR_NOT_FOUND,
+			return err_set(e, ERR_FAILED,
 			               "%s has no %s: install the %s "
 			               "that imgmake was built for",
 			               l->soname, l->names[i].name, l->package);
@@ -23,7 +23,7 @@ static int load(struct late *l, struct err *e)
 	void *library = dlopen(l->soname, RTLD_LAZY | RTLD_LOCAL);
 
 	if (!library)
-		return err_set(e, ERR_NOT_FOUND, "%s cannot be loaded (%s): install %s",
+		return err_set(e, ERR_FAILED, "%s cannot be loaded (%s): install %s",
 		               l->soname, dlerror(), l->package);
 	return find_all(l, library, e);
 }

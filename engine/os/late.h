@@ -25,7 +25,8 @@ struct late {
 	bool loaded;
 };
 
-/* Loads it once, for good. ERR_NOT_FOUND: it is not installed, or another version. */
+/* Loads it once, for good. ERR_FAILED: it is not installed, or another version; nothing
+ * that was asked for is then said to be missing. */
 MUST_CHECK int late_load(struct late *l, struct err *e);
 
 /* For lists of functions, X(type, name, (parameters), (arguments)). */

@@ -22,10 +22,7 @@ int registry_new(struct registry **out, const struct registry_options *o, struct
 			               "mirror '%s' is not HOST=MIRROR[/prefix]", rule);
 	}
 	r = mem_alloc(sizeof(*r));
-	if (http_open(&r->http, &o->insecure, o->user_agent, o->connections, e) < 0) {
-		free(r);
-		return -1;
-	}
+	http_open(&r->http, &o->insecure, o->user_agent, o->connections);
 	pthread_mutex_init(&r->lock, NULL);
 	r->http.stall_s = o->stall_s;
 	r->store = o->store;

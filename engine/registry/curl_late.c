@@ -86,8 +86,14 @@ CURLSHcode(curl_share_setopt)(CURLSH *share, CURLSHoption option, ...)
 	return rc;
 }
 
+static void start(void)
+{
+	curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
 int curl_late_load(struct err *e)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	static const struct late_name curl_names[] = { CURL_FUNCTIONS(LATE_NAME)
 		                                               DOTTED(LATE_NAME) };
 	static const struct late_name ssl_names[] = { SSL_FUNCTIONS(LATE_NAME) };
@@ -102,5 +108,8 @@ int curl_late_load(struct err *e)
 		                   .n = ARRAY_LEN(ssl_names),
 		                   .lock = PTHREAD_MUTEX_INITIALIZER };
 
-	return late_load(&curl, e) < 0 ? -1 : late_load(&ssl, e);
+	if (late_load(&curl, e) < 0 || late_load(&ssl, e) < 0)
+		return -1;
+	pthread_once(&once, start);
+	return 0;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "registry/curl_late.h"
 
 enum { PATIENCE_MS = 250 };
 
@@ -40,9 +41,10 @@ static bool answers_http(CURL *c)
 
 bool hello_finds_plain(const char *authority)
 {
-	CURL *c = curl_easy_init();
 	AUTO_BUF url = BUF_INIT;
+	struct err e;
 	bool plain;
+	CURL *c = curl_late_load(&e) < 0 ? NULL : curl_easy_init();
 
 	if (!c)
 		return false;

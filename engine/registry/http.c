@@ -420,13 +420,12 @@ static int open_exchange(struct exchange *x, struct buf *origin)
 	x->authority = url_authority(&u);
 	x->tls = tls_for(x->http->tls, x->authority);
 	buf_addf(origin, "%s://%s", u.scheme, x->authority);
-	x->easy = http_pool_take(x->http->pool, origin->s, &x->http->cancelled);
+	x->easy = http_pool_take(x->http->pool, origin->s, &x->http->cancelled, x->e);
 	if (x->easy)
 		return 0;
-	if (!atomic_load(&x->http->cancelled))
-		return err_set(x->e, ERR_FAILED, "libcurl could not be started");
-	x->a->failure = HTTP_CANCELLED;
-	return http_cancelled(x->e);
+	if (x->e->code == ERR_CANCELLED)
+		x->a->failure = HTTP_CANCELLED;
+	return -1;
 }
 
 int http_perform(struct http *h, const struct http_request *q, struct http_answer *a,

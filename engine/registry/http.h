@@ -90,8 +90,8 @@ struct http {
 	atomic_llong requests, sent, received;
 };
 
-MUST_CHECK int http_open(struct http *h, const struct strlist *insecure,
-                         const char *user_agent, int connections, struct err *e);
+void http_open(struct http *h, const struct strlist *insecure, const char *user_agent,
+               int connections);
 void http_close(struct http *h);
 /* *a is made empty first. 0 with an answer, or -1 with a->failure telling the kind. */
 MUST_CHECK int http_perform(struct http *h, const struct http_request *q,

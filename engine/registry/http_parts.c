@@ -53,20 +53,18 @@ const char *http_header(const struct http_answer *a, const char *name)
 	return NULL;
 }
 
-int http_open(struct http *h, const struct strlist *insecure, const char *user_agent,
-              int connections, struct err *e)
+void http_open(struct http *h, const struct strlist *insecure, const char *user_agent,
+               int connections)
 {
 	*h = (struct http){ 0 };
-	if (http_pool_open(&h->pool, connections > 0 ? connections : 8, e) < 0)
-		return -1;
+	h->pool = http_pool_new(connections > 0 ? connections : 8);
 	h->tls = tls_new(insecure);
 	h->user_agent = mem_strdup(user_agent ? user_agent : "imgmake");
-	return 0;
 }
 
 void http_close(struct http *h)
 {
-	http_pool_close(h->pool);
+	http_pool_free(h->pool);
 	tls_free(h->tls);
 	free(h->user_agent);
 	*h = (struct http){ 0 };

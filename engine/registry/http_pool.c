@@ -8,6 +8,7 @@
 #include "base/map.h"
 #include "base/vec.h"
 #include "registry/curl_late.h"
+#include "registry/http.h"
 
 enum { IDLE_MAX = 8 }; /* kept for each origin */
 
@@ -20,17 +21,10 @@ struct http_pool {
 	pthread_mutex_t lock;
 	pthread_cond_t freed;
 	pthread_mutex_t share_locks[CURL_LOCK_DATA_LAST];
-	CURLSH *share;
+	CURLSH *share; /* NULL: libcurl has not been needed yet */
 	struct map origins;
 	int per_origin;
 };
-
-static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
-
-static void init_curl(void)
-{
-	curl_global_init(CURL_GLOBAL_DEFAULT);
-}
 
 static void lock_share(CURL *easy, curl_lock_data data, curl_lock_access access,
                        void *self)
@@ -50,35 +44,38 @@ static void unlock_share(CURL *easy, curl_lock_data data, void *self)
 	pthread_mutex_unlock(&p->share_locks[data]);
 }
 
-int http_pool_open(struct http_pool **out, int per_origin, struct err *e)
+struct http_pool *http_pool_new(int per_origin)
 {
-	struct http_pool *p;
+	struct http_pool *p = mem_alloc(sizeof(*p));
 
-	if (curl_late_load(e) < 0)
-		return -1;
-	pthread_once(&curl_once, init_curl);
-	p = mem_alloc(sizeof(*p));
-	p->share = curl_share_init();
-	if (!p->share) {
-		free(p);
-		return err_set(e, ERR_FAILED, "libcurl could not be started");
-	}
 	p->per_origin = per_origin;
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->freed, NULL);
 	for (size_t i = 0; i < ARRAY_LEN(p->share_locks); i++)
 		pthread_mutex_init(&p->share_locks[i], NULL);
+	return p;
+}
+
+/* With the lock held: most builds ask no registry for anything. */
+static int start(struct http_pool *p, struct err *e)
+{
+	if (p->share)
+		return 0;
+	if (curl_late_load(e) < 0)
+		return -1;
+	p->share = curl_share_init();
+	if (!p->share)
+		return err_set(e, ERR_FAILED, "libcurl could not be started");
 	curl_share_setopt(p->share, CURLSHOPT_LOCKFUNC, lock_share);
 	curl_share_setopt(p->share, CURLSHOPT_UNLOCKFUNC, unlock_share);
 	curl_share_setopt(p->share, CURLSHOPT_USERDATA, p);
 	/* Names and TLS sessions are safe to share; connections are not. */
 	curl_share_setopt(p->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS);
 	curl_share_setopt(p->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
-	*out = p;
 	return 0;
 }
 
-void http_pool_close(struct http_pool *p)
+void http_pool_free(struct http_pool *p)
 {
 	if (!p)
 		return;
@@ -91,7 +88,8 @@ void http_pool_close(struct http_pool *p)
 		free(o);
 	}
 	map_fini(&p->origins);
-	curl_share_cleanup(p->share);
+	if (p->share)
+		curl_share_cleanup(p->share);
 	for (size_t i = 0; i < ARRAY_LEN(p->share_locks); i++)
 		pthread_mutex_destroy(&p->share_locks[i]);
 	pthread_cond_destroy(&p->freed);
@@ -125,21 +123,37 @@ static struct origin *origin_of(struct http_pool *p, const char *name)
 	return o;
 }
 
-CURL *http_pool_take(struct http_pool *p, const char *origin,
-                     const atomic_bool *cancelled)
+/* With the lock held. */
+static CURL *take_one(struct http_pool *p, const char *origin,
+                      const atomic_bool *cancelled, struct err *e)
 {
-	CURL *easy = NULL;
 	struct origin *o;
+	CURL *easy;
 
-	pthread_mutex_lock(&p->lock);
+	if (start(p, e) < 0)
+		return NULL;
 	o = origin_of(p, origin);
 	while (o->active >= p->per_origin && !atomic_load(cancelled))
 		wait_a_little(p);
-	if (!atomic_load(cancelled)) {
-		easy = o->idle.len ? o->idle.at[--o->idle.len] : curl_easy_init();
-		if (easy)
-			o->active++;
+	if (atomic_load(cancelled)) {
+		http_cancelled(e);
+		return NULL;
 	}
+	easy = o->idle.len ? o->idle.at[--o->idle.len] : curl_easy_init();
+	if (easy)
+		o->active++;
+	else
+		err_set(e, ERR_FAILED, "libcurl could not be started");
+	return easy;
+}
+
+CURL *http_pool_take(struct http_pool *p, const char *origin,
+                     const atomic_bool *cancelled, struct err *e)
+{
+	CURL *easy;
+
+	pthread_mutex_lock(&p->lock);
+	easy = take_one(p, origin, cancelled, e);
 	pthread_mutex_unlock(&p->lock);
 	if (easy) {
 		curl_easy_reset(easy); /* options only; connections stay */

@@ -11,12 +11,12 @@
 
 struct http_pool;
 
-MUST_CHECK int http_pool_open(struct http_pool **out, int per_origin, struct err *e);
-void http_pool_close(struct http_pool *p);
-/* Waits while the origin has all it may have. NULL: cancelled, or curl could not make
- * one. */
+struct http_pool *http_pool_new(int per_origin);
+void http_pool_free(struct http_pool *p); /* NULL is fine */
+/* Waits while the origin has all it may have. NULL with *e set: cancelled, or libcurl
+ * could not be started, which the first call does. */
 CURL *http_pool_take(struct http_pool *p, const char *origin,
-                     const atomic_bool *cancelled);
+                     const atomic_bool *cancelled, struct err *e);
 void http_pool_give(struct http_pool *p, const char *origin, CURL *easy);
 
 #endif
