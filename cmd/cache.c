@@ -59,6 +59,7 @@ static void stats_text(const struct remote_list *l, const struct remote_sum *s,
 		[REMOTE_STEP] = "steps",
 		[REMOTE_TABLE] = "tables of bases' layers",
 		[REMOTE_CHECK] = "passes of checks",
+		[REMOTE_MOUNT] = "cache directories of steps",
 	};
 	struct table *table = table_new(columns);
 

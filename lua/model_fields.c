@@ -110,6 +110,7 @@ static const struct field cache_fields[] = {
 	F(struct run_cache, TEXT, "id", id),
 	{ "sharing", WORD, offsetof(struct run_cache, sharing), 0, sharing_words },
 	F(struct run_cache, BOOL, "readonly", readonly),
+	F(struct run_cache, BOOL, "export", exported),
 	F(struct run_cache, MODE, "mode", mode),
 	F(struct run_cache, INT64, "uid", uid),
 	F(struct run_cache, INT64, "gid", gid),

@@ -7,6 +7,7 @@
 
 #include "build/fileset.h"
 #include "build/node.h"
+#include "build/run.h"
 #include "image/layer_files.h"
 #include "image/toc.h"
 #include "os/fd.h"
@@ -78,6 +79,7 @@ void build_free(struct build *b)
 		return;
 	pool_free(b->pool);
 	stat_cache_close(b->cache);
+	build_exports_free(b);
 	sandbox_close(b->sandbox);
 	layers_memory_free(b->layers);
 	nodes_free(b);
@@ -376,7 +378,10 @@ static int make_again(struct build *b, struct err *e)
 
 int build_make(struct build *b, struct err *e)
 {
-	if (make_once(b, e) == 0)
-		return 0;
-	return e->code == ERR_CHANGED ? make_again(b, e) : -1;
+	int rc = make_once(b, e);
+
+	if (rc < 0 && e->code == ERR_CHANGED)
+		rc = make_again(b, e);
+	build_export_caches(b);
+	return rc;
 }

@@ -78,7 +78,11 @@ static int run_or_find(struct work *w, const struct step_plan *p, struct layer_l
 		found = node_find_layers(n, &key, out, e);
 	if (found < 0 || (!found && (run_told(w, p, e) < 0 || work_layer(w, out, e) < 0)))
 		return -1;
-	return save(w, &key, p, out, e) < 0 ? -1 : found;
+	if (save(w, &key, p, out, e) < 0)
+		return -1;
+	if (!found)
+		run_export(w, &(struct run_step){ &w->step->run, p });
+	return found;
 }
 
 /* In the sandboxes' lane from before it has its lock until after. */

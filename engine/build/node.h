@@ -86,7 +86,8 @@ struct build {
 	int locks;             /* directory fd: <store>/locks; -1 in a dry run */
 	bool asked_make, make_takes_names; /* the host's make: from 4.4 on */
 	struct jobserver *own_jobs; /* offered to host rules; NULL: make's, or no rules */
-	struct map times;           /* "NAME PLATFORM" → int64_t *, ns */
+	struct cache_exports *exports; /* run_export.c: guarded by `lock`; or NULL */
+	struct map times;              /* "NAME PLATFORM" → int64_t *, ns */
 	bool times_loaded, times_changed;
 };
 
@@ -249,6 +250,12 @@ MUST_CHECK int node_keep_layers(struct node *n, const struct digest *keys, size_
 /* Of the store: fills n->result. */
 MUST_CHECK int node_find_result(struct node *n, bool *gone, struct err *e);
 MUST_CHECK int node_keep_result(struct node *n, struct err *e);
+/* 1: *text is what another machine put under the key; 0. */
+enum remote_kind;
+MUST_CHECK int node_ask_remote(const struct node *n, enum remote_kind kind,
+                               const struct digest *key, struct buf *text, struct err *e);
+/* What is made of it is for other machines, too. */
+bool node_may_tell(const struct node *n);
 /* Other machines' results of planned nodes that are stale: those asked for first, and
  * what they need only where there is none. */
 MUST_CHECK int build_ask_remote(struct build *b, struct err *e);

@@ -16,7 +16,7 @@ static bool may_ask(const struct node *n)
 	return n->build->o.remote && !n->flat && !atomic_load(&n->build->distrust);
 }
 
-static bool may_tell(const struct node *n)
+bool node_may_tell(const struct node *n)
 {
 	return n->build->o.remote && n->build->o.remote->writes && !n->flat;
 }
@@ -115,8 +115,8 @@ int node_find_here(struct node *n, const struct digest *key, struct layer_list *
 }
 
 /* A job gives up its place meanwhile, unless it holds a lock. */
-static int ask_for(const struct node *n, enum remote_kind kind, const struct digest *key,
-                   struct buf *text, struct err *e)
+int node_ask_remote(const struct node *n, enum remote_kind kind, const struct digest *key,
+                    struct buf *text, struct err *e)
 {
 	struct build_remote *r = n->build->o.remote;
 	enum lane was = lane_now();
@@ -138,7 +138,7 @@ int node_find_there(struct node *n, const struct digest *key, struct layer_list 
 	int found;
 
 	*out = (struct layer_list){ NULL, 0, 0 };
-	found = ask_for(n, REMOTE_STEP, key, &text, e);
+	found = node_ask_remote(n, REMOTE_STEP, key, &text, e);
 	if (found <= 0)
 		return found;
 	if (layer_list_read(out, &text, &odd) < 0 || !take_remote(out, 0)) {
@@ -194,7 +194,7 @@ int node_keep_layers(struct node *n, const struct digest *keys, size_t count,
 
 	if (layer_list_save(n->build->o.store, keys, count, l, e) < 0)
 		return -1;
-	if (!may_tell(n))
+	if (!node_may_tell(n))
 		return 0;
 	layer_list_write(l, &text);
 	for (size_t i = 0; i < count; i++)
@@ -239,7 +239,7 @@ int node_keep_result(struct node *n, struct err *e)
 {
 	if (result_save(n->build->o.store, &n->plan_key, &n->result, e) < 0)
 		return -1;
-	if (may_tell(n))
+	if (node_may_tell(n))
 		tell_result(n);
 	return 0;
 }
@@ -249,7 +249,7 @@ static int tell_current(struct node *n, struct err *e)
 {
 	AUTO_STRLIST known = STRLIST_INIT;
 
-	if (!may_tell(n) || n->build->o.dry_run || !n->has_result || !n->asked)
+	if (!node_may_tell(n) || n->build->o.dry_run || !n->has_result || !n->asked)
 		return 0;
 	if (blob_sources_get(n->build->o.store->state, &n->plan_key, &known, e) < 0)
 		return -1;
@@ -373,7 +373,7 @@ bool node_find_table(const struct node *n, const struct digest *diff_id,
 	struct descriptor d;
 	struct err odd;
 
-	if (ask_for(n, REMOTE_TABLE, diff_id, &text, &odd) <= 0 ||
+	if (node_ask_remote(n, REMOTE_TABLE, diff_id, &text, &odd) <= 0 ||
 	    json_read(&j, text.s, text.len, &odd) < 0 ||
 	    descriptor_read(&d, j, &odd) < 0 || d.size > TOC_MAX ||
 	    build_fetch_blob(n->build, &d, &r->repos, &odd) < 0)
@@ -392,7 +392,7 @@ void node_tell_table(const struct node *n, const struct digest *diff_id,
 		.kind = REMOTE_TABLE, .key = *diff_id, .blobs = &d, .n = 1
 	};
 
-	if (!may_tell(n))
+	if (!node_may_tell(n))
 		return;
 	json_write(&text, j);
 	entry.text = text.s;

@@ -12,6 +12,7 @@ enum remote_kind {
 	REMOTE_STEP,   /* a step's, by plan key or result key */
 	REMOTE_TABLE,  /* a layer's table of contents, by diff ID */
 	REMOTE_CHECK,  /* when a check passed, by its key: seconds since 1970 */
+	REMOTE_MOUNT,  /* a run step's cache directory, as it was when it was last put */
 	REMOTE_KINDS,
 };
 

@@ -26,6 +26,15 @@ MUST_CHECK int run_key(struct node *n, const struct step_run *r, struct step_pla
  * diff IDs, and what of the configuration a command sees. */
 void run_result_key(struct work *w, const struct step_run *r, const struct step_plan *p,
                     struct digest *out);
+struct run_step {
+	const struct step_run *r;
+	const struct step_plan *p;
+};
+/* What a cache directory goes by on other machines: first all that the step is given of
+ * its own, but for what the image holds; then the cache and the command alone. */
+enum { CACHE_KEYS = 2 };
+void run_cache_keys(struct work *w, const struct run_step *s, const char *id,
+                    struct digest out[CACHE_KEYS]);
 /* Runs the command and puts what it changed into the tree. ERR_FAILED says how it ended.
  */
 MUST_CHECK int work_run(struct work *w, const struct step_run *r,
@@ -47,10 +56,23 @@ struct run_place {
 
 /* A cache directory in use. */
 struct used_cache {
+	const char *id;
 	const char *dir; /* relative to the store */
 	int fd;
 	bool alone; /* nobody else was using it when we began */
 };
+
+/* run_import.c, run_export.c: cache directories that travel (`export = true`). One that
+ * is not here yet is made of what another machine had, if that can be had; the caller has
+ * its lock. */
+MUST_CHECK int run_import(struct work *w, const struct run_step *s,
+                          const struct run_place *at, const struct used_cache *c,
+                          struct err *e);
+/* The step has succeeded: what it leaves in its caches is for others. */
+void run_export(struct work *w, const struct run_step *s);
+/* At the end of a build, when nobody uses them any more. */
+void build_export_caches(struct build *b);
+void build_exports_free(struct build *b);
 
 /* run_mounts.c: what the step sees beside the image. */
 struct timed_file;

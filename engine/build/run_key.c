@@ -197,6 +197,28 @@ int run_key(struct node *n, const struct step_run *r, struct step_plan *p, struc
 	return 0;
 }
 
+void run_cache_keys(struct work *w, const struct run_step *s, const char *id,
+                    struct digest out[CACHE_KEYS])
+{
+	const struct node *n = w->node;
+	char platform[100];
+	struct key k;
+
+	for (int i = 0; i < CACHE_KEYS; i++) {
+		key_init(&k, &w->arena);
+		key_str(&k, "result", i ? "cache of a command" : "cache of a step");
+		key_str(&k, "id", id);
+		key_str(&k, "base", n->base_name);
+		key_str(&k, "platform", platform_text(&n->platform, platform));
+		if (i == 0)
+			key_fields(&k, n, s->r, s->p, false);
+		key_strings(&k, "command", s->r->lines.at, s->r->lines.n);
+		key_strings(&k, "exec", s->r->exec.at, s->r->exec.n);
+		key_value(&k, &out[i]);
+		key_fini(&k);
+	}
+}
+
 /* The configuration that a command sees. Labels, ports and the like are not of it. */
 static void key_config(struct key *k, const struct image_config *c)
 {

@@ -105,13 +105,23 @@ static int set_up_cache(const struct run_place *at, int fd, const struct run_cac
 	return sandbox_call(at->sandbox, give_cache, &n, e);
 }
 
+/* What the caches are opened for. */
+struct opening {
+	struct run_mounts *m;
+	struct work *w;
+	struct run_step step;
+	const struct run_place *at;
+};
+
 /* Locked ones wait for their turn; shared ones are held so that gc leaves them. */
-static int open_cache(struct run_mounts *m, struct store *s, const struct run_cache *c,
-                      const struct run_place *at, struct err *e)
+static int open_cache(const struct opening *o, const struct run_cache *c, struct err *e)
 {
+	struct store *s = o->w->node->build->o.store;
+	const struct run_place *at = o->at;
 	enum sandbox_users users = at->users;
+	struct run_mounts *m = o->m;
 	bool is_new;
-	struct used_cache used = { .dir = cache_name(m, c->id, users, 0) };
+	struct used_cache used = { .id = c->id, .dir = cache_name(m, c->id, users, 0) };
 	int lock;
 
 	if (c->sharing == CACHE_PRIVATE)
@@ -124,6 +134,8 @@ static int open_cache(struct run_mounts *m, struct store *s, const struct run_ca
 	vec_push(&m->fds, lock);
 	if (futimens(lock, NULL) < 0) /* for gc */
 		return err_sys(e, "mark it as used");
+	if (run_import(o->w, &o->step, at, &used, e) < 0)
+		return -1;
 	is_new = !file_exists(s->dir, used.dir);
 	if (file_mkdirs(s->dir, used.dir, 0755, e) < 0)
 		return -1;
@@ -163,26 +175,27 @@ static int by_index(const void *a, const void *b)
 }
 
 /* In the same order by everyone, so that no two wait for each other. */
-static int lock_caches(struct run_mounts *m, struct store *s, struct asked_cache *all,
-                       size_t n, const struct run_place *at, struct err *e)
+static int lock_caches(const struct opening *o, struct asked_cache *all, size_t n,
+                       struct err *e)
 {
 	qsort(all, n, sizeof(*all), by_id);
 	for (size_t i = 0; i < n; i++) {
 		bool again = i && all[i].c->sharing != CACHE_PRIVATE &&
 		             !strcmp(all[i].c->id, all[i - 1].c->id);
 
-		if (!again && open_cache(m, s, all[i].c, at, e) < 0)
+		if (!again && open_cache(o, all[i].c, e) < 0)
 			return err_wrap(e, "cache %s", all[i].c->id);
-		all[i].used = m->caches.len - 1;
+		all[i].used = o->m->caches.len - 1;
 	}
 	qsort(all, n, sizeof(*all), by_index);
 	return 0;
 }
 
-static int add_caches(struct run_mounts *m, struct work *w, const struct step_run *r,
-                      const struct run_place *at, struct err *e)
+static int add_caches(const struct opening *o, struct err *e)
 {
-	struct store *s = w->node->build->o.store;
+	struct store *s = o->w->node->build->o.store;
+	const struct step_run *r = o->step.r;
+	struct run_mounts *m = o->m;
 	AUTO_FREE struct asked_cache *all = mem_alloc((r->n_caches + 1) * sizeof(*all));
 
 	if (!r->n_caches)
@@ -190,7 +203,7 @@ static int add_caches(struct run_mounts *m, struct work *w, const struct step_ru
 	for (size_t i = 0; i < r->n_caches; i++)
 		all[i] = (struct asked_cache){ &r->caches[i], i, 0 };
 	if (file_mkdirs(s->dir, "cache", 0700, e) < 0 ||
-	    lock_caches(m, s, all, r->n_caches, at, e) < 0)
+	    lock_caches(o, all, r->n_caches, e) < 0)
 		return -1;
 	for (size_t i = 0; i < r->n_caches; i++) {
 		struct sandbox_mount mount = { .kind = SANDBOX_BIND,
@@ -343,11 +356,13 @@ static int add_ssh(struct run_mounts *m, const struct step_run *r, struct err *e
 int run_mounts_make(struct run_mounts *m, struct work *w, const struct step_run *r,
                     const struct step_plan *p, const struct run_place *at, struct err *e)
 {
+	const struct opening o = { m, w, { r, p }, at };
+
 	*m = (struct run_mounts){ .arena = ARENA_INIT, .dir = at->staging };
 	for (size_t i = 0; i < r->n_mounts; i++)
 		if (add_mount(m, w, &r->mounts[i], i, e) < 0)
 			return -1;
-	if (add_caches(m, w, r, at, e) < 0)
+	if (add_caches(&o, e) < 0)
 		return -1;
 	if (add_inputs(m, w, p->files, at->workdir, e) < 0)
 		return -1;

@@ -1,7 +1,9 @@
 /* The record beside a cache directory: which content it saw at each path, and when that
  * came. A line "imgmake-times 1\n"; for each path, sorted: u32 length, path, 32 bytes
- * identity, u64 time; and the SHA-256 of all that. What cannot be read counts as never
- * written: everything is then as new as can be. */
+ * identity, u64 time; and the SHA-256 of all that. In a cache that came from another
+ * machine an empty path, of no identity, has the time by which all of it was made there:
+ * its ctimes are those of its coming, and that machine's clock may have been ahead. What
+ * cannot be read counts as never written: everything is then as new as can be. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -79,9 +81,24 @@ static int is_empty(int dir, bool *empty, struct err *e)
 	return walk(dir, ".", &o, e) < 0 && *empty ? -1 : 0;
 }
 
-static const char *record_name(struct run_record *r)
+static const char *record_name(struct arena *a, const char *dir)
 {
-	return arena_printf(&r->arena, "%s.times", r->cache->dir);
+	return arena_printf(a, "%s.times", dir);
+}
+
+static void add_line(struct buf *text, const char *path, const struct run_seen *x)
+{
+	buf_add_str(text, path, strlen(path));
+	buf_add(text, x->identity.b, DIGEST_SIZE);
+	buf_add_u64(text, (uint64_t)x->time);
+}
+
+static void add_end(struct buf *text)
+{
+	struct digest d;
+
+	digest_of(&d, text->s, text->len);
+	buf_add(text, d.b, DIGEST_SIZE);
 }
 
 int run_record_load(struct run_record *r, struct store *s, const struct used_cache *c,
@@ -92,7 +109,8 @@ int run_record_load(struct run_record *r, struct store *s, const struct used_cac
 	*r = (struct run_record){
 		.cache = c, .store = s, .was = BUF_INIT, .arena = ARENA_INIT
 	};
-	if (file_read(s->dir, record_name(r), &r->was, RECORD_MAX, e) < 0 &&
+	if (file_read(s->dir, record_name(&r->arena, c->dir), &r->was, RECORD_MAX, e) <
+	            0 &&
 	    e->code != ERR_NOT_FOUND)
 		return -1;
 	if (decode(r))
@@ -168,10 +186,12 @@ static int decide(struct run_record *r, const struct timed_file *f, struct run_s
 int run_record_update(struct run_record *r, struct timed_file *files, size_t n,
                       struct err *e)
 {
+	const struct run_seen *made_there = map_get(&r->seen, "");
 	AUTO_BUF text = BUF_INIT;
-	struct digest d;
 
 	buf_adds(&text, header);
+	if (made_there)
+		add_line(&text, "", made_there);
 	for (size_t i = 0; i < n; i++) {
 		struct run_seen x;
 
@@ -179,13 +199,46 @@ int run_record_update(struct run_record *r, struct timed_file *files, size_t n,
 			return -1;
 		if (x.time > files[i].shown)
 			files[i].shown = x.time;
-		buf_add_str(&text, files[i].path, strlen(files[i].path));
-		buf_add(&text, x.identity.b, DIGEST_SIZE);
-		buf_add_u64(&text, (uint64_t)x.time);
+		add_line(&text, files[i].path, &x);
 	}
-	digest_of(&d, text.s, text.len);
-	buf_add(&text, d.b, DIGEST_SIZE);
+	add_end(&text);
 	if (text.len == r->was.len && !memcmp(text.s, r->was.s, text.len))
 		return 0;
-	return file_replace(r->store->dir, record_name(r), text.s, text.len, 0600, e);
+	return file_replace(r->store->dir, record_name(&r->arena, r->cache->dir), text.s,
+	                    text.len, 0600, e);
+}
+
+int run_record_export(struct store *s, const char *dir, int64_t newest, struct buf *out,
+                      struct err *e)
+{
+	struct run_record r = { .was = BUF_INIT, .arena = ARENA_INIT };
+	struct run_seen made = { .time = newest };
+	int rc = file_read(s->dir, record_name(&r.arena, dir), &r.was, RECORD_MAX, e);
+
+	if (rc < 0 && e->code == ERR_NOT_FOUND)
+		rc = 0;
+	if (rc == 0 && decode(&r) && r.newest > made.time)
+		made.time = r.newest;
+	buf_adds(out, header);
+	add_line(out, "", &made);
+	for (size_t i = 0; i < r.seen.len; i++)
+		if (*r.seen.at[i].key)
+			add_line(out, r.seen.at[i].key, r.seen.at[i].value);
+	add_end(out);
+	run_record_fini(&r);
+	return rc;
+}
+
+int run_record_import(struct store *s, const char *dir, const struct buf *text,
+                      struct err *e)
+{
+	struct run_record r = { .was = BUF_INIT, .arena = ARENA_INIT };
+	int rc;
+
+	buf_add(&r.was, text->s, text->len);
+	rc = decode(&r) ? file_replace(s->dir, record_name(&r.arena, dir), text->s,
+	                               text->len, 0600, e)
+	                : err_set(e, ERR_CORRUPT, "its record of times is damaged");
+	run_record_fini(&r);
+	return rc;
 }

@@ -51,6 +51,13 @@ struct run_record {
 MUST_CHECK int run_record_load(struct run_record *r, struct store *s,
                                const struct used_cache *c, struct err *e);
 void run_record_fini(struct run_record *r);
+/* The record beside `dir`, for another machine, on which nothing in the cache says when
+ * it was made here: by `newest`. Appends to `out`. */
+MUST_CHECK int run_record_export(struct store *s, const char *dir, int64_t newest,
+                                 struct buf *out, struct err *e);
+/* Puts such a record beside `dir`. ERR_CORRUPT: it is none. */
+MUST_CHECK int run_record_import(struct store *s, const char *dir, const struct buf *text,
+                                 struct err *e);
 /* Raises `shown` of the files, which are sorted by path, and remembers them, all others
  * being forgotten. It is on disk before the command runs: one that fails has used the
  * cache too. */

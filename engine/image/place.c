@@ -95,6 +95,19 @@ static int cannot_make(const struct toc_entry *t, struct err *e)
 	return err_sys(e, "create /%s", t->path);
 }
 
+static int set_meta(const struct place *p, int fd, const struct toc_entry *t,
+                    struct err *e)
+{
+	const struct timespec time = { .tv_sec = t->mtime, .tv_nsec = p->nsec };
+
+	if (place_meta(p->report, fd, t, e) < 0)
+		return -1;
+	if (p->nsec &&
+	    utimensat(fd, "", (struct timespec[]){ time, time }, AT_EMPTY_PATH) < 0)
+		return err_sys(e, "set the time of /%s", t->path);
+	return 0;
+}
+
 static int is_directory(int parent, const char *name)
 {
 	struct stat st;
@@ -169,7 +182,7 @@ int place_entry(struct place *p, const struct toc_entry *t, struct err *e)
 	fd = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return err_sys(e, "open /%s", t->path);
-	return place_meta(p->report, fd, t, e);
+	return set_meta(p, fd, t, e);
 }
 
 int place_file(struct place *p, const struct toc_entry *t, struct err *e)
@@ -188,7 +201,7 @@ int place_file(struct place *p, const struct toc_entry *t, struct err *e)
 
 int place_file_end(struct place *p, int fd, const struct toc_entry *t, struct err *e)
 {
-	int rc = place_meta(p->report, fd, t, e);
+	int rc = set_meta(p, fd, t, e);
 
 	/* Some file systems only tell now that there was no room. */
 	if (close(fd) < 0 && rc == 0 && errno != EINTR)
@@ -215,7 +228,7 @@ int place_moved(struct place *p, int dir, const char *from, const struct toc_ent
 	fd = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return err_sys(e, "open /%s", t->path);
-	return place_meta(p->report, fd, t, e) < 0 ? -1 : 1;
+	return set_meta(p, fd, t, e) < 0 ? -1 : 1;
 }
 
 int place_link(struct place *p, const char *path, const char *target, struct err *e)
@@ -263,7 +276,7 @@ int place_dir_end(struct place *p, const struct toc_entry *t, struct err *e)
 {
 	AUTO_CLOSE int fd = open_own_dir(p, t->path, e);
 
-	return fd < 0 ? -1 : place_meta(p->report, fd, t, e);
+	return fd < 0 ? -1 : set_meta(p, fd, t, e);
 }
 
 void place_dir_reopen(struct place *p, const char *path)

@@ -16,6 +16,7 @@
 struct place {
 	int root;                     /* borrowed */
 	struct unpack_report *report; /* borrowed; is added to */
+	int32_t nsec; /* what is placed is so much younger than its whole seconds say */
 };
 
 /* A directory (without its metadata), symlink, device or FIFO. Of a device we may not

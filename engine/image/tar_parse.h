@@ -111,6 +111,7 @@ struct tar_ext {
 	const char *path, *link, *sparse_name; /* NULL: not said */
 	int64_t size, uid, gid;                /* -1: not said */
 	int64_t mtime;
+	int32_t mtime_nsec; /* beyond the whole seconds */
 	bool has_mtime;
 	struct tar_xattrs xattrs;
 	struct tar_sparse sparse;

@@ -30,6 +30,7 @@ void tar_ext_reset(struct tar_ext *x)
 	x->path = x->link = x->sparse_name = NULL;
 	x->size = x->uid = x->gid = -1;
 	x->has_mtime = false;
+	x->mtime_nsec = 0;
 	tar_xattrs_reset(&x->xattrs);
 	tar_sparse_reset(&x->sparse);
 }
@@ -80,7 +81,17 @@ static int set_gid(struct tar_ext *x, const char *value, size_t n, struct err *e
 	return set_number(&x->gid, value, n, e);
 }
 
-/* Seconds, rounded down: what follows a point is dropped. */
+/* The digits of a fraction as nanoseconds; what is smaller is dropped. */
+static int32_t nanoseconds(const char *digits)
+{
+	int32_t v = 0;
+
+	for (int i = 0; i < 9; i++)
+		v = v * 10 + (*digits >= '0' && *digits <= '9' ? *digits++ - '0' : 0);
+	return v;
+}
+
+/* Seconds rounded down, and nanoseconds upwards from there. */
 static int set_mtime(struct tar_ext *x, const char *value, size_t n, struct err *e)
 {
 	bool negative = value[0] == '-';
@@ -92,9 +103,13 @@ static int set_mtime(struct tar_ext *x, const char *value, size_t n, struct err 
 	part = digits[whole] ? whole + 1 : whole;
 	if (part + strspn(digits + part, "0123456789") + negative != n)
 		return bad_value(e);
-	if (negative)
-		x->mtime =
-			-x->mtime - (strspn(digits + part, "0") != strlen(digits + part));
+	x->mtime_nsec = nanoseconds(digits + part);
+	if (negative && strspn(digits + part, "0") != strlen(digits + part)) {
+		x->mtime = -x->mtime - 1;
+		x->mtime_nsec = 1000000000 - (x->mtime_nsec ? x->mtime_nsec : 1);
+	} else if (negative) {
+		x->mtime = -x->mtime;
+	}
 	x->has_mtime = true;
 	return 0;
 }

@@ -226,6 +226,11 @@ void tar_reader_free(struct tar_reader *t)
 	free(t);
 }
 
+int32_t tar_reader_nsec(const struct tar_reader *t)
+{
+	return t->member.ext.has_mtime ? t->member.ext.mtime_nsec : 0;
+}
+
 int64_t tar_reader_offset(const struct tar_reader *t)
 {
 	return t->in.offset;

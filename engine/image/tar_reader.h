@@ -23,6 +23,8 @@ MUST_CHECK int tar_reader_next(struct tar_reader *t, struct toc_entry *entry,
 /* Bytes of the current file: count, 0 at its end, -1. */
 MUST_CHECK ssize_t tar_reader_data(struct tar_reader *t, void *data, size_t n,
                                    struct err *e);
+/* By how many nanoseconds the current entry is younger than its whole seconds say. */
+int32_t tar_reader_nsec(const struct tar_reader *t);
 int64_t tar_reader_offset(const struct tar_reader *t); /* of the stream, so far */
 void tar_reader_free(struct tar_reader *t);
 

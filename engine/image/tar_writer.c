@@ -2,10 +2,13 @@
  * extended header (POSIX.1-2001, typeflag x) before it. Which form is used depends on the
  * entry alone:
  *
- *   path, linkpath   not ASCII, or too long for name (100) with prefix (155), or for
- * linkname (100); with hdrcharset=BINARY when not ASCII, since these are bytes in no
- * known charset size             8 GiB or more uid, gid         above 2097151 mtime
- * negative, or 2^33 or more SCHILY.xattr.*   always
+ * - path, linkpath: not ASCII, or too long for name (100) with prefix (155), or for
+ *   linkname (100); with hdrcharset=BINARY when not ASCII, since these are bytes in no
+ *   known charset
+ * - size: 8 GiB or more
+ * - uid, gid: above 2097151
+ * - mtime: negative, 2^33 or more, or with a fraction
+ * - SCHILY.xattr.*: always
  *
  * Records stand in that order, hdrcharset first. A field whose record says more holds 0,
  * or a cut ASCII form of the name. Directories' names end in a slash; the root is "./".
@@ -178,7 +181,29 @@ static uint64_t or_pax(struct buf *pax, const char *key, int64_t v, int64_t max)
 	return 0;
 }
 
-static void put_numbers(struct ustar *h, struct buf *pax, const struct toc_entry *t)
+/* Seconds with a fraction, whose sign is that of the whole. */
+static void pax_time(struct buf *out, int64_t seconds, int32_t nsec)
+{
+	const int32_t second = 1000000000;
+	bool negative = seconds < 0;
+	char text[40];
+
+	snprintf(text, sizeof(text), "%s%lld.%09d", negative ? "-" : "",
+	         (long long)(negative ? -(seconds + 1) : seconds),
+	         (int)(negative ? second - nsec : nsec));
+	pax_text(out, "mtime", text);
+}
+
+static uint64_t time_or_pax(struct buf *pax, int64_t seconds, int32_t nsec, int64_t max)
+{
+	if (!nsec)
+		return or_pax(pax, "mtime", seconds, max);
+	pax_time(pax, seconds, nsec);
+	return seconds >= 0 && seconds <= max ? (uint64_t)seconds : 0;
+}
+
+static void put_numbers(struct ustar *h, struct buf *pax, const struct toc_entry *t,
+                        int32_t nsec)
 {
 	const int64_t eleven_digits = ((int64_t)1 << 33) - 1;
 	bool mark = is_mark(t);
@@ -190,7 +215,7 @@ static void put_numbers(struct ustar *h, struct buf *pax, const struct toc_entry
 	OCTAL(h->uid, mark ? 0 : or_pax(pax, "uid", t->uid, ID_MAX));
 	OCTAL(h->gid, mark ? 0 : or_pax(pax, "gid", t->gid, ID_MAX));
 	OCTAL(h->mtime,
-	      mark ? MARK_MTIME : or_pax(pax, "mtime", t->mtime, eleven_digits));
+	      mark ? MARK_MTIME : time_or_pax(pax, t->mtime, nsec, eleven_digits));
 	OCTAL(h->major, device ? t->dev_major : 0);
 	OCTAL(h->minor, device ? t->dev_minor : 0);
 }
@@ -314,6 +339,12 @@ static int check_numbers(const struct toc_entry *t, struct err *e)
 
 int tar_write_header(struct buf *out, const struct toc_entry *t, struct err *e)
 {
+	return tar_write_header_at(out, t, 0, e);
+}
+
+int tar_write_header_at(struct buf *out, const struct toc_entry *t, int32_t nsec,
+                        struct err *e)
+{
 	const char *link =
 		t->type == TOC_SYMLINK || t->type == TOC_HARDLINK ? t->link : "";
 	struct ustar h = { .type = type_flag(t->type) };
@@ -328,7 +359,7 @@ int tar_write_header(struct buf *out, const struct toc_entry *t, struct err *e)
 		pax_text(&pax, "hdrcharset", "BINARY");
 	put_name(&h, &pax, name.s);
 	put_link(&h, &pax, link);
-	put_numbers(&h, &pax, t);
+	put_numbers(&h, &pax, t, nsec);
 	if (!is_mark(t))
 		put_xattrs(&pax, t);
 	if (pax.len > PAX_LIMIT)

@@ -18,6 +18,10 @@ enum {
  * numbers above 2^21-1. */
 MUST_CHECK int tar_write_header(struct buf *out, const struct toc_entry *entry,
                                 struct err *e);
+/* The same of an entry that is `nsec` nanoseconds younger than its whole seconds say. No
+ * layer has such. */
+MUST_CHECK int tar_write_header_at(struct buf *out, const struct toc_entry *entry,
+                                   int32_t nsec, struct err *e);
 size_t tar_write_padding(int64_t size); /* zero bytes after a file's data */
 
 #endif

@@ -153,7 +153,7 @@ static void empty_again(struct filling *f, struct err *e)
 static int unpack_into(int root, struct blobs *store, const struct image *im,
                        struct unpack_report *report, struct err *e)
 {
-	struct filling f = { .place = { root, report } };
+	struct filling f = { .place = { .root = root, .report = report } };
 	int rc = merged_open(&f.m, store, im, e);
 
 	if (rc == 0) {

@@ -12,8 +12,9 @@ struct work {
 
 struct pool {
 	pthread_mutex_t lock;
-	pthread_cond_t ready;
+	pthread_cond_t ready, idle;
 	struct work *first, **last;
+	size_t left; /* submitted and not done yet */
 	int closing;
 	bool (*take)(void *); /* or NULL: no limit */
 	void (*give)(void *);
@@ -74,6 +75,8 @@ static void *worker(void *arg)
 		w->fn(w->arg);
 		free(w);
 		pthread_mutex_lock(&p->lock);
+		if (--p->left == 0)
+			pthread_cond_broadcast(&p->idle);
 	}
 	pthread_mutex_unlock(&p->lock);
 	return NULL;
@@ -86,6 +89,7 @@ struct pool *pool_new(int threads)
 
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->ready, NULL);
+	pthread_cond_init(&p->idle, NULL);
 	p->last = &p->first;
 	/* Signals go to the main thread, which knows how to wind down. */
 	sigfillset(&all);
@@ -120,6 +124,7 @@ static void enqueue(struct pool *p, void (*fn)(void *arg), void *arg)
 	pthread_mutex_lock(&p->lock);
 	*p->last = w;
 	p->last = &w->next;
+	p->left++;
 	pthread_cond_signal(&p->ready);
 	pthread_mutex_unlock(&p->lock);
 }
@@ -130,6 +135,14 @@ void pool_submit(struct pool *p, void (*fn)(void *arg), void *arg)
 		enqueue(p, fn, arg);
 	else
 		fn(arg); /* no thread could be had: slower, but right */
+}
+
+void pool_wait(struct pool *p)
+{
+	pthread_mutex_lock(&p->lock);
+	while (p->left)
+		pthread_cond_wait(&p->idle, &p->lock);
+	pthread_mutex_unlock(&p->lock);
 }
 
 void pool_free(struct pool *p)
@@ -144,6 +157,7 @@ void pool_free(struct pool *p)
 		pthread_join(p->threads[i], NULL);
 	pthread_mutex_destroy(&p->lock);
 	pthread_cond_destroy(&p->ready);
+	pthread_cond_destroy(&p->idle);
 	free(p);
 }
 

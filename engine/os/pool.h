@@ -11,6 +11,7 @@
 struct pool;
 
 struct pool *pool_new(int threads); /* 1 or more */
+void pool_wait(struct pool *p);     /* until all that was submitted is done */
 void pool_free(struct pool *p);     /* waits for what was submitted; NULL is fine */
 int pool_threads(const struct pool *p);
 

@@ -53,7 +53,8 @@ const char *remote_kind_name(enum remote_kind kind)
 	static const char *const names[REMOTE_KINDS] = { [REMOTE_RESULT] = "result",
 		                                         [REMOTE_STEP] = "step",
 		                                         [REMOTE_TABLE] = "table",
-		                                         [REMOTE_CHECK] = "check" };
+		                                         [REMOTE_CHECK] = "check",
+		                                         [REMOTE_MOUNT] = "mount" };
 
 	return names[kind];
 }

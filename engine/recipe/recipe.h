@@ -134,7 +134,8 @@ struct run_cache {
 	const char *id; /* the path when not given */
 	enum { CACHE_SHARED, CACHE_PRIVATE, CACHE_LOCKED } sharing;
 	bool readonly;
-	int mode; /* of the directory when it is made; -1: 0755 */
+	bool exported; /* to the remote cache, and from there to other machines */
+	int mode;      /* of the directory when it is made; -1: 0755 */
 	int64_t uid, gid;
 };
 

@@ -325,7 +325,7 @@ static int stream(struct filling *f, size_t from, struct err *e)
 int layer_fill(int root, struct blobs *blobs, const struct layer_plan *const *plans,
                size_t which, struct unpack_report *report, struct err *e)
 {
-	struct filling f = { .place = { root, report },
+	struct filling f = { .place = { .root = root, .report = report },
 		             .blobs = blobs,
 		             .plans = plans,
 		             .plan = plans[which],

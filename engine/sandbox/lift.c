@@ -69,7 +69,7 @@ int lift_bytes(int from, int to, const char *path, struct err *e)
 
 static int make_dir(struct lifting *l, const char *path, size_t n, struct err *e)
 {
-	struct place p = { l->to, &l->report };
+	struct place p = { .root = l->to, .report = &l->report };
 	const char *dir = arena_strndup(&l->arena, path, n);
 	struct toc_entry t;
 
@@ -100,7 +100,7 @@ static int set_time(int fd, const char *path, int64_t time, struct err *e)
 int lift_file(struct lifting *l, const struct toc_entry *entry, int64_t time,
               struct err *e)
 {
-	struct place p = { l->to, &l->report };
+	struct place p = { .root = l->to, .report = &l->report };
 	AUTO_CLOSE int from = open_lower(l, entry, e);
 	AUTO_CLOSE int again = -1;
 	int to;
@@ -129,7 +129,7 @@ int lift_file(struct lifting *l, const struct toc_entry *entry, int64_t time,
  * it. */
 int lift_end(struct lifting *l, struct err *e)
 {
-	struct place p = { l->to, &l->report };
+	struct place p = { .root = l->to, .report = &l->report };
 
 	for (size_t i = l->dirs.len; i-- > 0;)
 		if (place_dir_end(&p, &l->dirs.at[i], e) < 0)
@@ -173,7 +173,7 @@ static int write_file(struct place *p, const struct lift_entry *x, int spool,
 int lift_all(int to, const struct lift_entry *at, size_t n, int spool, struct err *e)
 {
 	struct unpack_report report = { 0 };
-	struct place p = { to, &report };
+	struct place p = { .root = to, .report = &report };
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < n; i++) {

@@ -7,6 +7,7 @@ local run = {}
 ---@field path string
 ---@field id? string        caches with the same id are one; the path by default
 ---@field sharing? "shared"|"private"|"locked"
+---@field export? boolean   brought to the remote cache, and from there to machines that have none yet
 
 ---@class imgmake.Mount
 ---@field [1]? string       a project path, or one of `from`
@@ -71,7 +72,7 @@ end
 
 local function cache(v)
   local o, items = check.options("run: cache", v, {
-    path = absolute, id = "name", sharing = check.choice("shared", "private", "locked"),
+    path = absolute, id = "name", sharing = check.choice("shared", "private", "locked"), export = "boolean",
   })
   o.path = o.path or check.value("run: cache", "path", one_name("run: cache", items, "path"), absolute)
   o.id = o.id or o.path

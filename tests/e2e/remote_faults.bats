@@ -130,7 +130,7 @@ while True:
 @test "what has flat owners neither comes from a cache nor goes there" {
 	needs_user
 	chmod 777 "$DIR" "$DIR/work" "$DIR/home"
-	echo "image \"x\" { from = base \"$BUSYBOX\", run { \"echo x >/x\" } } image \"y\" { from = \"scratch\", copy { \"Imagefile\", to = \"/\" } }" | recipe
+	echo "image \"x\" { from = base \"$BUSYBOX\", run { \"echo x >/x\", cache = { path = \"/c\", export = true } } } image \"y\" { from = \"scratch\", copy { \"Imagefile\", to = \"/\" } }" | recipe
 	machine user
 	ok unshare --mount --propagation private sh -c '
 		mount --bind /dev/null /etc/subuid

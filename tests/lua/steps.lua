@@ -86,6 +86,8 @@ fails(function() run { "a", network = "bridge" } end,
 fails(function() run { "a", cache = { "x" } } end, "run: cache: 'path' must be an absolute path, not the string 'x'")
 fails(function() run { "a", cache = { path = "/x", shering = "locked" } } end,
   "run: cache: unknown option 'shering', did you mean 'sharing'?")
+fails(function() run { "a", cache = { path = "/x", export = "yes" } } end,
+  "run: cache: 'export' must be true or false, not the string 'yes'")
 fails(function() run { "a", secret = "a/b" } end, "run: secret: 'a/b' is no name of a secret")
 fails(function() run { "a", mount = { path = "/x" } } end, "run: mount: a source or from = … is missing")
 

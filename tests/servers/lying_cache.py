@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import json
+import struct
 import sys
 import tarfile
 import urllib.request
@@ -28,11 +29,41 @@ def put_blob(data):
     return digest, len(data)
 
 
-def tar_of(name):
+def tar_of(name, kind=tarfile.REGTYPE):
     out = io.BytesIO()
+    info = tarfile.TarInfo(name)
+    info.type = kind
+    info.devmajor, info.devminor = 1, 3
     with tarfile.open(fileobj=out, mode="w") as tar:
-        tar.addfile(tarfile.TarInfo(name))
+        tar.addfile(info)
     return out.getvalue()
+
+
+def zstd(data):
+    """A frame of one block that is not compressed (RFC 8878, 3.1.1)."""
+    return b"\x28\xb5\x2f\xfd\xa0" + struct.pack("<I", len(data)) + struct.pack("<I", 1 | len(data) << 3)[:3] + data
+
+
+def lie_about_tree(entry):
+    tree, times = entry["tree"], entry["times"]
+    if LIE == "tree-size":
+        tree["size"] += 1
+    elif LIE == "tree-huge":
+        tree["size"] = 1 << 50
+    elif LIE == "tree-type":
+        tree["mediaType"] = "application/vnd.oci.image.layer.v1.tar+gzip"
+    elif LIE == "tree-lost":
+        tree["digest"] = "sha256:" + "1" * 64
+    elif LIE == "tree-no-tar":
+        tree["digest"], tree["size"] = put_blob(b"no tar" * 1000)
+    elif LIE == "tree-climbs":
+        tree["digest"], tree["size"] = put_blob(zstd(tar_of("../../climbed")))
+    elif LIE == "tree-device":
+        tree["digest"], tree["size"] = put_blob(zstd(tar_of("null", tarfile.CHRTYPE)))
+    elif LIE == "tree-times":
+        times["digest"], times["size"] = put_blob(b"imgmake-times 1\n" + b"x" * 100)
+    elif LIE == "tree-no-times":
+        del entry["times"]
 
 
 def lie_about(layer, ours):
@@ -69,6 +100,9 @@ def lie_in(text):
     if "digest" in entry:  # a base's table
         if LIE == "table":
             entry["digest"], entry["size"] = put_blob(b"no table of contents")
+        return json.dumps(entry)
+    if "tree" in entry:  # a cache directory
+        lie_about_tree(entry)
         return json.dumps(entry)
     if LIE == "platform" and "config" in entry:
         entry["config"]["architecture"] = "s390x"

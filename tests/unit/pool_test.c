@@ -25,8 +25,12 @@ static void all_that_was_submitted_is_done_before_the_end(void **state)
 	assert_int_equal(pool_threads(p), 3);
 	for (int i = 0; i < 10000; i++)
 		pool_submit(p, count, &done);
-	pool_free(p);
+	pool_wait(p);
 	assert_int_equal(done, 10000);
+	for (int i = 0; i < 10000; i++)
+		pool_submit(p, count, &done);
+	pool_free(p);
+	assert_int_equal(done, 20000);
 	pool_free(NULL);
 }
 

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "image/tar_reader.h"
+#include "image/tar_writer.h"
 #include "tars.h"
 
 /* Lists a stream, one line an entry, content behind the path. 0, or -1 and *e. */
@@ -326,6 +327,54 @@ static void pax_overrides_the_header(void **state)
 	tar_reader_free(r);
 }
 
+/* Rounded down, with what is left above that; and as our writer has it. */
+static void fractions_of_times_come_back(void **state)
+{
+	static const struct {
+		int64_t seconds;
+		int32_t nsec;
+		const char *text; /* NULL: as we write it */
+	} rows[] = {
+		{ 0, 1, NULL },
+		{ 1700000000, 999999999, NULL },
+		{ -1, 500000000, NULL },
+		{ -5, 300000000, NULL },
+		{ (int64_t)1 << 40, 7, NULL },
+		{ 5, 120000000, "5.12" },
+		{ 5, 0, "5." },
+		{ 5, 123456789, "5.1234567899999" },
+		{ -2, 500000000, "-1.5" },
+		{ -1, 999999999, "-0.0000000001" },
+		{ -3, 0, "-3.000" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct toc_entry want = { .path = "f", .type = TOC_FILE }, t;
+		AUTO_BUF tar = BUF_INIT, body = BUF_INIT;
+		struct tar_reader *r;
+		struct memory m;
+		struct err e;
+
+		want.mtime = rows[i].seconds;
+		if (rows[i].text) {
+			pax_record(&body, "mtime", rows[i].text, strlen(rows[i].text));
+			tar_add(&tar, "pax", 'x', body.s, body.len);
+			tar_add(&tar, "f", '0', NULL, 0);
+		} else {
+			assert_int_equal(
+				tar_write_header_at(&tar, &want, rows[i].nsec, &e), 0);
+		}
+		tar_end(&tar);
+		memory_init(&m, &tar, 0);
+		r = tar_reader_new(&m.source, true, NULL);
+		assert_int_equal(tar_reader_next(r, &t, &e), 1);
+		assert_int_equal(t.mtime, rows[i].seconds);
+		assert_int_equal(tar_reader_nsec(r), rows[i].nsec);
+		tar_reader_free(r);
+	}
+}
+
 static void refused_pax(char type, const char *body, size_t n, enum err_code code,
                         const char *reason)
 {
@@ -545,6 +594,7 @@ int main(void)
 		cmocka_unit_test(
 			devices_that_overlay_would_take_for_whiteouts_are_refused),
 		cmocka_unit_test(pax_overrides_the_header),
+		cmocka_unit_test(fractions_of_times_come_back),
 		cmocka_unit_test(odd_pax_headers_are_refused),
 		cmocka_unit_test(two_names_for_one_entry_are_refused),
 		cmocka_unit_test(what_follows_the_end_must_be_zeros),

@@ -286,8 +286,9 @@ static void a_wrong_diff_id_is_refused(void **state)
 static int place_one(struct fixture *f, struct toc_entry t, struct err *e)
 {
 	struct unpack_report report = { 0 };
-	struct place p = { openat(f->fd, "root", O_RDONLY | O_DIRECTORY | O_CLOEXEC),
-		           &report };
+	struct place p = { .root = openat(f->fd, "root",
+		                          O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+		           .report = &report };
 	int rc = place_entry(&p, &t, e);
 
 	close(p.root);
@@ -299,7 +300,7 @@ static void placing_never_leaves_the_root(void **state)
 {
 	struct fixture *f = *state;
 	struct unpack_report report = { 0 };
-	struct place p = { -1, &report };
+	struct place p = { .root = -1, .report = &report };
 	struct toc_entry file = { .path = "up/file", .type = TOC_FILE, .mode = 0777 };
 	struct err e;
 
