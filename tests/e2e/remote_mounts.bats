@@ -235,7 +235,7 @@ listing() {
 
 @test "entries that lie, and those of others, cost a warning" {
 	needs_root
-	local lie cache want
+	local lie cache
 	recipe <<-LUA
 		image "x" { from = base "$BUSYBOX", copy { "f", to = "/" },
 		  run { "echo x >>/c/log; cp /c/log /log", cache = { path = "/c", export = true } } }
