@@ -397,6 +397,7 @@ static int add_repo(struct remote_cache *c, const char *name, bool writes, struc
 		return err_wrap(e, "remote cache '%s'", name);
 	r->name = reference_repo_text(&r->ref);
 	r->writes = writes && !c->o.dry_run;
+	registry_make_spare(c->o.registry, &r->ref);
 	strlist_add(&c->build.repos, r->name);
 	c->n++;
 	return 0;

@@ -6,7 +6,7 @@
 #include "registry/hello.h"
 #include "registry/url.h"
 
-enum { HOPS_MAX = 10, RENEWALS_MAX = 2 };
+enum { HOPS_MAX = 10, RENEWALS_MAX = 2, SPARE_STALL_S = 10 };
 
 struct run {
 	struct registry *r;
@@ -18,6 +18,7 @@ struct run {
 	struct strlist asked; /* scopes that challenges named */
 	bool fresh;
 	int hops, renewals;
+	atomic_bool *silent; /* of a repository that one can do without; else NULL */
 	struct err *e;
 };
 
@@ -69,7 +70,31 @@ static int find_login(struct run *x, const char *refused)
 	return rc;
 }
 
-static int perform(struct run *x)
+static atomic_bool *find_spare(struct registry *r, const struct call *c)
+{
+	AUTO_BUF name = BUF_INIT;
+	atomic_bool *silent;
+
+	pthread_mutex_lock(&r->lock);
+	if (r->spare.len && c->repo)
+		buf_addf(&name, "%s/%s", c->host->name, c->repo);
+	silent = name.len ? map_get(&r->spare, name.s) : NULL;
+	pthread_mutex_unlock(&r->lock);
+	return silent;
+}
+
+/* Those who write are given the usual time: a registry may have much to do with what it
+ * got. */
+static void hurry(const struct run *x, struct http_request *q)
+{
+	bool reads = !strcmp(x->method, "GET") || !strcmp(x->method, "HEAD");
+
+	q->spare = x->silent != NULL;
+	if (q->spare && reads)
+		q->stall_s = SPARE_STALL_S;
+}
+
+static int perform_once(struct run *x)
 {
 	const struct call *c = x->c;
 	struct http_request q = { .method = x->method,
@@ -85,8 +110,24 @@ static int perform(struct run *x)
 		q.body = c->body;
 	if (x->login.len && at_home(x))
 		q.authorization = x->login.s;
+	hurry(x, &q);
 	return retry_perform(x->r, c->host, &q, c->tries ? c->tries : RETRY_TRIES, x->a,
 	                     x->e);
+}
+
+static int perform(struct run *x)
+{
+	int rc;
+
+	if (x->silent && atomic_load(x->silent)) {
+		x->a->failure = HTTP_STALLED;
+		return err_set(x->e, ERR_NETWORK, "%s fell silent before",
+		               x->c->host->name);
+	}
+	rc = perform_once(x);
+	if (rc < 0 && x->silent && x->a->failure == HTTP_STALLED)
+		atomic_store(x->silent, true);
+	return rc;
 }
 
 static int rewind_body(struct run *x)
@@ -230,6 +271,7 @@ int call_run(struct registry *r, const struct call *c, struct http_answer *a,
 	};
 	int rc;
 
+	x.silent = find_spare(r, c);
 	start_url(&x);
 	rc = c->scopes ? find_login(&x, NULL) : 0;
 	if (rc == 0) {

@@ -41,12 +41,25 @@ void registry_free(struct registry *r)
 	for (size_t i = 0; i < r->hosts.len; i++)
 		host_free(r->hosts.at[i].value);
 	map_fini(&r->hosts);
+	for (size_t i = 0; i < r->spare.len; i++)
+		free(r->spare.at[i].value);
+	map_fini(&r->spare);
 	credentials_free(r->credentials);
 	strlist_fini(&r->mirrors);
 	http_close(&r->http);
 	pthread_mutex_destroy(&r->lock);
 	sem_destroy(&r->streams);
 	free(r);
+}
+
+void registry_make_spare(struct registry *r, const struct reference *repo)
+{
+	AUTO_FREE char *name = reference_repo_text(repo);
+
+	pthread_mutex_lock(&r->lock);
+	if (!map_get(&r->spare, name))
+		map_put(&r->spare, name, mem_alloc(sizeof(atomic_bool)));
+	pthread_mutex_unlock(&r->lock);
 }
 
 void registry_counts(struct registry *r, struct registry_counts *out)

@@ -38,6 +38,9 @@ struct registry;
 MUST_CHECK int registry_new(struct registry **out, const struct registry_options *o,
                             struct err *e);
 void registry_free(struct registry *r);
+/* What this repository has, one can do without: whoever reads there waits 10 s for a byte
+ * and no more, and after its first silence nobody asks there again. */
+void registry_make_spare(struct registry *r, const struct reference *repo);
 void registry_counts(struct registry *r, struct registry_counts *out);
 /* Makes all calls under way, and later ones, fail with ERR_CANCELLED. Async-signal-safe.
  */

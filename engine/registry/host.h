@@ -58,7 +58,8 @@ struct registry {
 	                * downloads and uploads never wait for each other's connections */
 	pthread_mutex_t lock; /* of what follows */
 	struct map hosts;
-	int waiting; /* requests that are held back, since when, and before that */
+	struct map spare; /* "host/repo" → atomic_bool *: it has fallen silent */
+	int waiting;      /* requests that are held back, since when, and before that */
 	int64_t waiting_since, waited;
 };
 

@@ -13,6 +13,7 @@
 
 enum {
 	CONNECT_S = 20,
+	SPARE_CONNECT_S = 10,
 	STALL_S = 60,
 	HEADERS_MAX = 500,
 	ERROR_BODY_MAX = 64 * 1024,
@@ -232,7 +233,8 @@ static void set_rest(CURL *c, struct exchange *x)
 	curl_easy_setopt(c, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
 	curl_easy_setopt(c, CURLOPT_PATH_AS_IS, 1L);
 	curl_easy_setopt(c, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-	curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_S);
+	curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT,
+	                 (long)(x->q->spare ? SPARE_CONNECT_S : CONNECT_S));
 	curl_easy_setopt(c, CURLOPT_BUFFERSIZE, 256L * 1024);
 	curl_easy_setopt(c, CURLOPT_USERAGENT, x->http->user_agent);
 	curl_easy_setopt(c, CURLOPT_ERRORBUFFER, x->why);
@@ -359,8 +361,11 @@ static int translate(struct exchange *x, CURLcode rc)
 		return failed(
 			x, HTTP_RESOLVE, ERR_NETWORK,
 			"is unreachable: no such host; check its name and the network");
-	case CURLE_COULDNT_CONNECT:
 	case CURLE_OPERATION_TIMEDOUT:
+		if (x->q->spare)
+			return failed(x, HTTP_STALLED, ERR_NETWORK, "does not answer");
+		/* fall through */
+	case CURLE_COULDNT_CONNECT:
 		return failed(x, HTTP_CONNECT, ERR_NETWORK,
 		              "is unreachable: check host, port, network and proxy");
 	case CURLE_SSL_CONNECT_ERROR:

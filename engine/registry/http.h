@@ -46,7 +46,8 @@ struct http_request {
 	int64_t limit;                 /* of a 2xx body in the answer; 0: 1 MiB */
 	int stall_s;                   /* seconds without a byte; 0: as for all */
 	bool counted;                  /* its bodies are blobs or manifests */
-	bool once; /* a body that has been sent in part is not sent again */
+	bool spare; /* one can do without it: silence is not waited out again */
+	bool once;  /* a body that has been sent in part is not sent again */
 };
 
 enum http_failure {

@@ -62,8 +62,11 @@ static bool again(const struct host *h, const struct http_request *q,
 	case HTTP_TLS:
 		return atomic_load(&h->scheme) == SCHEME_HTTPS && !h->plain_allowed &&
 		       n < 1;
-	case HTTP_CUT:
-	case HTTP_STALLED: return !q->sink || a->status / 100 != 2;
+	case HTTP_STALLED:
+		if (q->spare)
+			return false;
+		/* fall through */
+	case HTTP_CUT: return !q->sink || a->status / 100 != 2;
 	default: return false;
 	}
 }

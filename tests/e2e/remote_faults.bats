@@ -90,6 +90,27 @@ warnings() {
 	contains "$stderr" 'remote cache: 1 of 1 found'
 }
 
+@test "a registry that falls silent is waited for once, and then done without" {
+	local log=$REGISTRIES/proxy-silent/log i
+	start_proxy silent "$OPEN"
+	echo '- GET|HEAD|POST|PUT|PATCH . silence' | rules silent
+	for i in 1 2 3 4 5 6 7 8 9; do
+		echo "image \"x$i\" { from = base \"$BUSYBOX\", run { \"echo $i >/x\" }, run { \"echo $i >/y\" } }"
+	done | recipe
+	ok imgmake --cache "$(proxy silent)/cache"
+	equal "$(warnings)" 1
+	contains "$stderr" 'warning: remote cache .*: .*fell silent.*; going on without it'
+	# Eight ask at once; whoever comes later does not.
+	[ "$(grep -c '/cache/' "$log")" -le 8 ] || { cat "$log"; return 1; }
+	equal "$(grep '/cache/' "$log" | sort | uniq -d)" ""
+	# The same where nothing is looked up, and only what was made is brought.
+	echo '- HEAD . silence' | rules silent
+	: >"$log"
+	ok imgmake -B --cache "$(proxy silent)/cache" x1
+	equal "$(warnings)" 1
+	equal "$(grep -c '/cache/.* silence' "$log")" 1
+}
+
 @test "what was made is brought although something else failed" {
 	cat >Imagefile <<-LUA
 		image "bad" { from = base "$BUSYBOX", run { "exit 3" } }
