@@ -175,6 +175,15 @@ int cmd_plan(const struct options *o, struct terminal *t)
 	return look(o, t);
 }
 
+static int check_all(struct session *s, struct target **targets, size_t n, struct err *e)
+{
+	if (session_build(s, targets, n, e) < 0)
+		return -1;
+	if (build_check(s->build, targets, n, e) == 0)
+		return 0;
+	return session_without_remote(s, e) < 0 ? -1 : check_all(s, targets, n, e);
+}
+
 int cmd_check(const struct options *o, struct terminal *t)
 {
 	AUTO_FREE struct target **targets = NULL;
@@ -187,8 +196,7 @@ int cmd_check(const struct options *o, struct terminal *t)
 	                         SESSION_BUILD,
 	                 &e) < 0 ||
 	    session_targets(&s, &targets, &n, &e) < 0 ||
-	    session_build(&s, targets, n, &e) < 0 ||
-	    build_check(s.build, targets, n, &e) < 0)
+	    check_all(&s, targets, n, &e) < 0)
 		return session_fail(&s, &e);
 	return session_end(&s, 0);
 }

@@ -154,7 +154,8 @@ static int deploy_images(struct session *s, struct target **images, size_t n,
 		               : ship_images(s, images, n, true, e);
 	if (build_and_ship(s, images, n, e) == 0)
 		return 0;
-	if (e->code != ERR_CORRUPT && !(e->code == ERR_NOT_FOUND && s->remote))
+	if (e->code != ERR_CORRUPT && e->code != ERR_CHANGED &&
+	    !(e->code == ERR_NOT_FOUND && s->remote))
 		return -1;
 	/* A damaged blob was put aside when it was noticed, on its way out: now it is
 	 * made anew. So is what a remote cache knew of and has no longer. */

@@ -59,7 +59,9 @@ static int run_in(struct session *s, const struct inside_command *c, int *status
 	if (rc == 0)
 		rc = *status = status_of(&res, e);
 	sandbox_result_fini(&res);
-	return rc < 0 ? -1 : 0;
+	if (rc < 0)
+		return session_without_remote(s, e) < 0 ? -1 : run_in(s, c, status, e);
+	return 0;
 }
 
 static int enter(const struct options *o, struct terminal *t,

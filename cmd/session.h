@@ -82,6 +82,12 @@ struct build_remote *session_remote(struct session *s);
 void session_wait_remote(struct session *s);  /* until all that was made is there */
 void session_close_remote(struct session *s); /* says what came of it */
 
+/* After a failure: what another machine made, and the cache has lost or lied about, can
+ * be made here. 0: nothing is planned, and it is to be tried again; -1: the failure
+ * stands.
+ */
+MUST_CHECK int session_without_remote(struct session *s, struct err *e);
+
 /* Forgets what was planned, since the store has changed under it. */
 MUST_CHECK int session_rebuild(struct session *s, struct err *e);
 

@@ -16,16 +16,10 @@ static int image_of_target(struct session *s, struct target *t, bool layers,
 		               target_kind_text(t->kind));
 	if (session_build(s, &t, 1, e) < 0)
 		return -1;
-	if (layers && build_complete(s->build, t, e) < 0) {
-		/* What another machine made and its cache has lost is made here. */
-		if (e->code != ERR_CHANGED || s->distrust)
-			return -1;
-		progress_warning(terminal_progress(s->terminal), "%s; making it anew",
-		                 e->msg);
-		s->distrust = true;
-		return session_rebuild(s, e) < 0 ? -1
-		                                 : image_of_target(s, t, layers, root, e);
-	}
+	if (layers && build_complete(s->build, t, e) < 0)
+		return session_without_remote(s, e) < 0
+		               ? -1
+		               : image_of_target(s, t, layers, root, e);
 	*root = *build_root(s->build, t);
 	return 0;
 }

@@ -44,6 +44,15 @@ struct build_remote *session_remote(struct session *s)
 	return s->remote ? remote_cache_build(s->remote) : NULL;
 }
 
+int session_without_remote(struct session *s, struct err *e)
+{
+	if (e->code != ERR_CHANGED || s->distrust)
+		return -1;
+	progress_warning(terminal_progress(s->terminal), "%s; making it anew", e->msg);
+	s->distrust = true;
+	return session_rebuild(s, e);
+}
+
 void session_wait_remote(struct session *s)
 {
 	if (s->remote)
