@@ -86,8 +86,6 @@ fails(function() run { "a", network = "bridge" } end,
 fails(function() run { "a", cache = { "x" } } end, "run: cache: 'path' must be an absolute path, not the string 'x'")
 fails(function() run { "a", cache = { path = "/x", shering = "locked" } } end,
   "run: cache: unknown option 'shering', did you mean 'sharing'?")
-fails(function() run { "a", cache = { path = "/x", export = "yes" } } end,
-  "run: cache: 'export' must be true or false, not the string 'yes'")
 fails(function() run { "a", secret = "a/b" } end, "run: secret: 'a/b' is no name of a secret")
 fails(function() run { "a", mount = { path = "/x" } } end, "run: mount: a source or from = … is missing")
 
@@ -191,3 +189,5 @@ fails(function() run { "a", pids = 0 } end, "run: 'pids' must be 1 to 4194304")
 fails(function() run { "a", pids = "5" } end, "run: 'pids' must be an integer, not the string '5'")
 layer { run "true", mkdir "/a" }
 layer { mkdir "/a", run "true", layer { remove "/a", run "true" } }
+fails(function() run { "a", cache = { path = "/x", export = "yes" } } end,
+  "run: cache: 'export' must be true or false, not the string 'yes'")
