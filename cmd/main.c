@@ -80,6 +80,12 @@ static const struct opt why_options[] = {
 	{ 0 },
 };
 
+static const struct opt convert_options[] = {
+	{ 'o', "output", "FILE", "write it there; what is there already stays",
+	  TEXT(output), 0 },
+	{ 0 },
+};
+
 static const struct opt inside_options[] = {
 	{ 0, "ssh", NULL, "let the command use your ssh agent", FLAG(ssh), 0 },
 	{ 0 },
@@ -222,6 +228,15 @@ const struct command commands[] = {
 	  "imgmake shell web", inside_options,
 	  TAKES_PROJECT | TAKES_BUILD | TAKES_NETWORK | TAKES_STORE | CHANGES, 1, 1,
 	  cmd_shell },
+	{ "convert", "[DOCKERFILE]",
+	  "write the Imagefile that builds what a Dockerfile does",
+	  "The same files and the same configuration. Comments are kept, ARGs become variables; "
+	  "what an Imagefile cannot say has a comment that names its line. NAME=VALUE are build "
+	  "arguments, of use where one decides what cannot be a variable. Bases are looked at for "
+	  "their environment, user and triggers, where they can be had.",
+	  "imgmake convert\nimgmake convert docker/web.Dockerfile -o Imagefile",
+	  convert_options, TAKES_PROJECT | TAKES_NETWORK | TAKES_STORE, 0, 1,
+	  cmd_convert },
 	{ "login", "HOST", "check a password of a registry, and keep it",
 	  "Where docker and podman look for it, too: in the file that has an entry of HOST, else "
 	  "$DOCKER_CONFIG/config.json, $REGISTRY_AUTH_FILE or ~/.docker/config.json, through the "

@@ -67,6 +67,7 @@ struct options {
 	int into;             /* load: 1 + index of the engine, 0: not said */
 	bool password_stdin;
 	const char *against; /* why */
+	const char *output;  /* convert */
 	int format;          /* 1 + index into the command's choices, 0: not said */
 };
 

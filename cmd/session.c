@@ -97,8 +97,13 @@ static int evaluate(struct session *s, struct err *e)
 		                     .platforms = (const char *const *)o->platforms.at,
 		                     .n_platforms = o->platforms.len,
 		                     .progress = terminal_progress(s->terminal) };
+	const char *names[64] = { NULL };
+	size_t n = 0;
 	int rc;
 
+	for (const struct command *c = commands; c->name && n < ARRAY_LEN(names) - 1; c++)
+		names[n++] = c->name;
+	eval.convert = s->convert ? names : NULL;
 	eval.n_configs = base_configs_get(s->configs, &eval.configs);
 	rc = eval_recipe(&s->recipe, &eval, e);
 	join_pairs(variables, o->variables.len);
@@ -311,7 +316,9 @@ static bool has_imagefile(const struct options *o)
 int session_open(struct session *s, const struct options *o, struct terminal *t,
                  unsigned parts, struct err *e)
 {
-	*s = (struct session){ .options = o, .terminal = t };
+	*s = (struct session){ .options = o,
+		               .terminal = t,
+		               .convert = (parts & SESSION_CONVERT) != 0 };
 	s->store.dir = s->store.lease = -1;
 	if ((parts & SESSION_RECIPE ||
 	     (parts & SESSION_RECIPE_IF_ANY && has_imagefile(o))) &&

@@ -27,6 +27,7 @@ struct session {
 	struct platform *platforms;  /* --platform */
 	struct secrets secrets;      /* --secret */
 	struct remote_cache *remote; /* --cache, --cache-read; or NULL */
+	bool convert;                /* SESSION_CONVERT */
 	bool distrust; /* what others made counts only as far as it is here */
 };
 
@@ -37,7 +38,9 @@ enum {
 	SESSION_STORE = 1 << 2,
 	SESSION_STORE_READ = 1 << 3, /* opened for reading, as in a dry run */
 	SESSION_REGISTRY = 1 << 4,
-	SESSION_BUILD = 1 << 5, /* needs recipe, store and registry */
+	SESSION_BUILD = 1 << 5,   /* needs recipe, store and registry */
+	SESSION_CONVERT = 1 << 6, /* the recipe, a Dockerfile, is converted; a base that
+	                             cannot be had is none of its errors */
 };
 
 MUST_CHECK int session_open(struct session *s, const struct options *o,

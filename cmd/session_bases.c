@@ -44,9 +44,16 @@ static int learn(struct session *s, const struct target *t, const char *platform
 	AUTO_BUF text = BUF_INIT;
 	struct platform p;
 
-	if (platform_parse(&p, platform, e) < 0 ||
-	    build_base_config(s->build, t, &p, &text, e) < 0)
+	if (platform_parse(&p, platform, e) < 0)
 		return -1;
+	if (build_base_config(s->build, t, &p, &text, e) < 0) {
+		if (!s->convert || e->code == ERR_CANCELLED)
+			return -1;
+		progress_warning(terminal_progress(s->terminal),
+		                 "what %s says is taken for nothing: %s", t->name,
+		                 e->msg);
+		buf_reset(&text);
+	}
 	x.name = arena_strdup(&c->arena, t->name);
 	x.dir = arena_strdup(&c->arena, t->dir);
 	x.text = arena_strdup(&c->arena, text.s);

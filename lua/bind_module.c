@@ -91,6 +91,25 @@ static int l_exists(lua_State *L)
 	return 1;
 }
 
+/* link(path) -> text of a symbolic link of the project, or nil */
+static int l_link(lua_State *L)
+{
+	const char *path = luaL_checkstring(L, 1);
+	int fd = file_open_beneath(eval_of(L)->recipe->root_fd, path, O_PATH | O_NOFOLLOW,
+	                           0);
+	char text[PATH_MAX];
+	ssize_t n = fd < 0 ? -1 : readlinkat(fd, "", text, sizeof(text));
+
+	if (fd >= 0)
+		close(fd);
+	lua_pushfstring(L, "link %s", path);
+	bind_record(L, lua_tostring(L, -1), text, n < 0 ? 0 : (size_t)n);
+	if (n < 0)
+		return 0;
+	lua_pushlstring(L, text, (size_t)n);
+	return 1;
+}
+
 /* place() -> file, line of the user's code that is running */
 static int l_place(lua_State *L)
 {
@@ -304,6 +323,7 @@ int bind_module(lua_State *L)
 		{ "build_contexts", l_build_contexts },
 		{ "environment", l_environment },
 		{ "exists", l_exists },
+		{ "link", l_link },
 		{ "module", l_module },
 		{ "nearest", l_nearest },
 		{ "override", l_override },

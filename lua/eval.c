@@ -142,6 +142,21 @@ static void push_globals(lua_State *L)
 	lua_setfield(L, -2, "math");
 }
 
+/* Into the table on top: the names that a conversion must not use. */
+static void set_convert(lua_State *L)
+{
+	const char *const *names = eval_of(L)->options->convert;
+
+	if (!names)
+		return;
+	lua_newtable(L);
+	for (; *names; names++) {
+		lua_pushboolean(L, 1);
+		lua_setfield(L, -2, *names);
+	}
+	lua_setfield(L, -2, "convert");
+}
+
 /* (location): evaluates it and reads the model. */
 static int l_main(lua_State *L)
 {
@@ -166,6 +181,7 @@ static int l_main(lua_State *L)
 	lua_setfield(L, -2, "file");
 	lua_pushboolean(L, at->is_dockerfile);
 	lua_setfield(L, -2, "is_dockerfile");
+	set_convert(L);
 	lua_call(L, 2, 1);
 	model_read(L, lua_gettop(L));
 	return 0;

@@ -36,6 +36,9 @@ struct eval_options {
 	size_t n_platforms;
 	const struct eval_config *configs; /* of bases, as far as they are known */
 	size_t n_configs;
+	/* Names that no target may have, NULL-terminated: a Dockerfile is converted, and
+	 * recipe.text gets the Imagefile. Else NULL. */
+	const char *const *convert;
 	bool no_env;               /* IMGMAKE_VAR_NAME is not looked at */
 	struct progress *progress; /* gets what `print` prints; may be NULL */
 	struct eval_limits limits;

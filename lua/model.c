@@ -329,5 +329,8 @@ void model_read(lua_State *L, int model)
 	lua_getfield(L, -1, "cache");
 	if (!lua_isnil(L, -1))
 		r.recipe->cache = copy_text(&r);
-	lua_pop(L, 6);
+	lua_getfield(L, model, "text");
+	if (!lua_isnil(L, -1))
+		r.recipe->text = copy_text(&r);
+	lua_pop(L, 7);
 }

@@ -159,6 +159,7 @@ static const struct field run_fields[] = {
 	F(struct step, BOOL, "ssh", run.ssh),
 	F(struct step, BOOL, "ssh_optional", run.ssh_optional),
 	F(struct step, OPT_TEXT, "ssh_path", run.ssh_path),
+	F(struct step, BOOL, "platform", run.platform),
 	F(struct step, PAIRS, "proxies", run.proxies),
 	F(struct step, INT64, "timeout", run.limits.timeout),
 	F(struct step, INT64, "memory", run.limits.memory),

@@ -395,7 +395,7 @@ static int find_literal(struct finder *f, const char *path, struct err *e)
 /* "a/./b/c" keeps "b/c". */
 static void find_pivot(struct finder *f, const char *text)
 {
-	const char *pivot = f->as_docker && f->parents ? strstr(text, "/./") : NULL;
+	const char *pivot = f->parents ? strstr(text, "/./") : NULL;
 	AUTO_FREE char *before = NULL;
 	AUTO_BUF clean = BUF_INIT;
 

@@ -77,9 +77,29 @@ static int take_secrets(struct environment *env, const struct work *w,
 	return 0;
 }
 
-/* What tells a step of the build around it. */
-static void take_build(struct environment *env, const struct node *n)
+static void set_platform(struct environment *env, const char *side,
+                         const struct platform *p)
 {
+	struct arena *a = env->arena;
+	char text[100];
+
+	set(env, arena_printf(a, "%sPLATFORM", side), platform_text(p, text));
+	set(env, arena_printf(a, "%sOS", side), p->os);
+	set(env, arena_printf(a, "%sARCH", side), p->arch);
+	set(env, arena_printf(a, "%sVARIANT", side), p->variant);
+}
+
+/* What tells a step of the build around it. */
+static void take_build(struct environment *env, const struct node *n,
+                       const struct step_run *r)
+{
+	struct platform host;
+
+	if (r->platform) {
+		platform_host(&host);
+		set_platform(env, "TARGET", &n->for_platform);
+		set_platform(env, "BUILD", &host);
+	}
 	set(env, "SOURCE_DATE_EPOCH",
 	    arena_printf(env->arena, "%lld", (long long)build_epoch(n->build)));
 	if (!n->target->on_build_platform)
@@ -122,7 +142,7 @@ int run_environment(struct runner *x, struct strings *out, struct err *e)
 
 	take_image(&env, &x->w->below->config);
 	if (!x->finished)
-		take_build(&env, x->w->node);
+		take_build(&env, x->w->node, r);
 	for (size_t i = 0; i < r->env.n; i++)
 		set(&env, r->env.at[i].key, r->env.at[i].value);
 	for (size_t i = 0; i < r->proxies.n; i++)

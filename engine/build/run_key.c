@@ -87,6 +87,14 @@ static void key_fields(struct key *k, const struct node *n, const struct step_ru
 	key_int(k, "ssh", r->ssh);
 	if (r->ssh_path)
 		key_str(k, "ssh path", r->ssh_path);
+	if (r->platform) {
+		struct platform host;
+		char text[100];
+
+		platform_host(&host);
+		key_str(k, "platform variables", platform_text(&host, text));
+		key_str(k, "for platform", platform_text(&n->for_platform, text));
+	}
 	key_strings(k, "inputs", r->inputs.at, r->inputs.n);
 	if (p->files)
 		fileset_key(p->files, false, k);

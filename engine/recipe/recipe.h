@@ -180,6 +180,7 @@ struct step_run {
 	bool ssh;
 	bool ssh_optional;    /* without an agent it goes on */
 	const char *ssh_path; /* of the socket in the step; NULL: our own choice */
+	bool platform;        /* variables say for and on which platform it runs */
 	struct pairs proxies; /* variables that change no result: in no key */
 	struct run_limits limits;
 };
@@ -308,6 +309,7 @@ struct recipe {
 	struct target **defaults; /* what a bare `imgmake` builds */
 	size_t n_defaults;
 	const char *cache; /* settings { cache = }: a repository; or NULL */
+	const char *text;  /* what evaluation was asked to write; or NULL */
 	struct variable *variables;
 	size_t n_variables;
 	struct input *inputs;

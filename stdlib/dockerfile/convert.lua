@@ -34,7 +34,7 @@ local function copy(t)
 end
 
 local function word(f, at, text, env)
-  local result, why = expand.word(text, env, { escape = f.escape })
+  local result, why = (f.expand or expand.word)(text, env, { escape = f.escape })
   if not result then
     fail(at, "%s: failed to process '%s': %s", at.name, text, why)
   end
@@ -123,6 +123,9 @@ local function read_stages(f, instructions)
   predefined(f, last)
   for _, c in ipairs(globals) do
     global_args(f, c)
+    if f.writer then
+      f.writer:global(c)
+    end
   end
 end
 
@@ -142,11 +145,14 @@ end
 
 --- A stage that nobody wrote.
 function convert.hidden(f, at, title, body)
+  if f.shadow then
+    return body
+  end
   f.hidden = f.hidden + 1
   local record = copy(body)
   record.kind, record.file, record.line = "stage", at.file, at.line
   declare(f, record, ("%s%s#%d"):format(f.prefix, title, f.hidden))
-  record.dir = body.dir or f.dir
+  record.dir, record.title = body.dir or f.dir, title
   record.fixed_platform = f.fixed and f.platform or nil
   if body.ignore_file ~= nil then
     record.ignore_file = body.ignore_file or nil
@@ -293,6 +299,7 @@ local function add_path(stage)
   stage.env.PATH, stage.image_env.PATH = default_path, default_path
   if stage.known then
     steps.add(stage, stage.from, { kind = "env", env = { PATH = default_path } })
+    stage.has_path_step = true
   end
 end
 
@@ -301,7 +308,7 @@ local function add_triggers(f, stage)
   local all = {}
   for _, text in ipairs(stage.triggers) do
     for _, i in ipairs((parse.text(text, f.path))) do
-      i.line = stage.from.line
+      i.line, i.comments = stage.from.line, { "ONBUILD of " .. (stage.base.name or "") }
       if i.trigger then
         i.trigger.line = i.line
       end
@@ -334,8 +341,16 @@ local function make(f, stage, is_last)
   add_path(stage)
   add_triggers(f, stage)
   stage.record = record
+  local writer = f.writer
+  if writer then
+    writer:stage(stage)
+  end
   for _, c in ipairs(stage.commands) do
+    local before = #stage.steps
     dispatch(f, stage, c)
+    if writer then
+      writer:command(stage, c, before + 1)
+    end
   end
   if #stage.onbuild > 0 or stage.clears_triggers then
     steps.config(stage, stage.from, { onbuild = engine.json_array(copy(stage.onbuild)) })
@@ -369,7 +384,7 @@ end
 function convert.stages(f, text)
   local instructions
   f.globals, f.stages, f.known_contexts, f.hidden = {}, {}, {}, 0
-  instructions, f.escape = parse.text(text, f.path)
+  instructions, f.escape, f.comments = parse.text(text, f.path)
   read_stages(f, instructions)
   find_platforms(f)
   for i, stage in ipairs(f.stages) do

@@ -59,8 +59,14 @@ function dockerfile.main(context)
   for name in pairs(predefined) do
     variable.allow(name)
   end
+  if context.reserved then
+    f.writer = require "dockerfile.imagefile".new(f, context, predefined)
+  end
   local stages = convert.stages(f, engine.read("", f.path))
   target.defaults = { stages[#stages].record }
+  if f.writer then
+    context.text = f.writer:text()
+  end
 end
 
 ---@class imgmake.Dockerfile

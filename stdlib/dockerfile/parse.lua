@@ -17,6 +17,8 @@ local parse = {}
 ---@field json? string[]   `rest` as an argument vector
 ---@field heredocs imgmake.dockerfile.Heredoc[]
 ---@field source string    as written, on one line
+---@field comments string[] in front of it and in it, without '#'; "" for empty lines
+---@field breaks integer[]  where the lines that `source` is made of end
 
 local known = {
   ADD = true, ARG = true, CMD = true, COPY = true, ENTRYPOINT = true, ENV = true, EXPOSE = true, FROM = true,
@@ -40,9 +42,9 @@ local function raise(file, line, message, ...)
   engine.raise(message:format(...), file, line)
 end
 
---- `# escape=…` and the like, in front of everything else. → escape character
+--- `# escape=…` and the like, in front of everything else. → escape character, how many lines they are
 local function read_directives(lines, file)
-  local escape, seen = "\\", {}
+  local escape, seen, count = "\\", {}, 0
   for number, text in ipairs(lines) do
     local name, value = text:match("^%s*#%s*(%a[%w]*)%s*=%s*(.-)%s*$")
     name = name and name:lower()
@@ -51,7 +53,7 @@ local function read_directives(lines, file)
     elseif seen[name] then
       raise(file, number, "only one %s parser directive can be used", name)
     end
-    seen[name] = true
+    seen[name], count = true, number
     if name == "escape" then
       if value ~= "\\" and value ~= "`" then
         raise(file, number, "invalid escape token '%s': it is ` or \\", value)
@@ -59,7 +61,7 @@ local function read_directives(lines, file)
       escape = value
     end
   end
-  return escape
+  return escape, count
 end
 
 --- Words that begin with "--", in front of the rest. → flags, rest
@@ -165,8 +167,17 @@ local function continued(text, escape)
   return head, true
 end
 
---- A logical line. → text, number of its first line; nil at the end
+local function keep_comment(r, line)
+  if r.at > r.directives then
+    r.comments[#r.comments + 1] = line:match("^%s*#*%s?(.-)%s*$")
+  end
+end
+
+--- A logical line. → text, number of its first line, where its lines end; nil at the end. Comments are left in
+--- r.comments.
 local function logical_line(r, escape)
+  local breaks = {}
+  r.comments = {}
   while true do
     local text = next_line(r)
     if not text then
@@ -174,7 +185,9 @@ local function logical_line(r, escape)
     end
     text = text:gsub("\r+$", ""):gsub("^%s+", "")
     local first = r.at
-    if text ~= "" and text:sub(1, 1) ~= "#" then
+    if text == "" or text:sub(1, 1) == "#" then
+      keep_comment(r, text)
+    else
       local more
       text, more = continued(text, escape)
       while more do
@@ -184,11 +197,14 @@ local function logical_line(r, escape)
         end
         line = line:gsub("\r+$", "")
         if line:find("%S") and not line:find("^%s*#") then
+          breaks[#breaks + 1] = #text
           line, more = continued(line, escape)
           text = text .. line
+        elseif line:find("%S") then
+          keep_comment(r, line)
         end
       end
-      return text, first
+      return text, first, breaks
     end
   end
 end
@@ -258,24 +274,26 @@ end
 
 ---@param text string
 ---@param file string  for messages
----@return imgmake.dockerfile.Instruction[] instructions, string escape
+---@return imgmake.dockerfile.Instruction[] instructions, string escape, string[] comments behind them
 function parse.text(text, file)
   local r = reader(text)
-  local escape = read_directives(r.lines, file)
+  local escape
+  escape, r.directives = read_directives(r.lines, file)
   local out = {}
   while true do
-    local line, number = logical_line(r, escape)
+    local line, number, breaks = logical_line(r, escape)
     if not line then
       break
     end
     local instruction = read_instruction(line, number, file)
+    instruction.comments, instruction.breaks = r.comments, breaks
     read_heredocs(r, instruction, file)
     out[#out + 1] = instruction
   end
   if #out == 0 then
     raise(file, 1, "the file has no instructions")
   end
-  return out, escape
+  return out, escape, r.comments
 end
 
 ---Words at spaces; quotes and escapes hold a word together and stay in it.

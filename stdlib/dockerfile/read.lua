@@ -276,7 +276,8 @@ reader.MAINTAINER, reader.STOPSIGNAL, reader.USER, reader.WORKDIR = one, one, on
 ---@param i imgmake.dockerfile.Instruction
 ---@return imgmake.dockerfile.Command
 function read.instruction(i, file, escape)
-  local c = { name = i.name, line = i.line, file = file, source = i.source }
+  local c = { name = i.name, line = i.line, file = file, source = i.source,
+    comments = i.comments or {}, breaks = i.breaks or {} }
   c.flags = read_flags(c, i.flags)
   reader[i.name](c, i, escape)
   return c

@@ -206,7 +206,7 @@ local function add_files(f, stage, c, o, out)
   for _, file in ipairs(c.files) do
     local text = file.text
     if file.expand then
-      local result, why = expand.word(text, stage.env, { no_quotes = true })
+      local result, why = (f.expand or expand.word)(text, stage.env, { no_quotes = true })
       if not result then
         fail(c, "%s: <<%s: %s", c.name, file.name, why)
       end

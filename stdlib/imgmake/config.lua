@@ -8,6 +8,7 @@ local config = {}
 ---@field interval? string            "30s"
 ---@field timeout? string
 ---@field start_period? string
+---@field start_interval? string      "5s", during start_period
 ---@field retries? integer
 
 ---@class imgmake.Config
@@ -20,6 +21,8 @@ local config = {}
 ---@field stop_signal? string          "SIGTERM"
 ---@field healthcheck? imgmake.Healthcheck
 ---@field shell? string[]              what runs commands given as one string
+---@field onbuild? string[]            instructions for Dockerfiles that stand on it, in place of what there are
+---@field author? string
 
 local function list_of(v, who)
   return type(v) == "table" and check.items(v, who) or { v }
@@ -47,21 +50,25 @@ local function command(v, who)
   if type(v) == "string" then
     return v
   end
-  local list = check.convert(v, "strings", who)
-  return list and #list > 0 and list or nil, "a command: a string, or a list of strings"
+  return check.convert(v, "strings", who), "a command: a string, or a list of strings"
 end
 
 local function signal(v)
   v = math.type(v) == "integer" and ("%d"):format(v) or v
-  if type(v) == "string" and (v:find("^SIG[A-Z0-9+-]+$") or v:find("^%d%d?$")) then
+  if type(v) == "string" and (v:find("^%u[%u%d+-]+$") or v:find("^%d%d?$")) then
     return v
   end
   return nil, 'a signal like "SIGTERM"'
 end
 
 --- Docker counts in nanoseconds.
-local function nanoseconds(seconds)
-  return seconds and seconds * 1000000000
+local function nanoseconds(v)
+  local ms = type(v) == "string" and v:match("^(%d+)ms$")
+  if ms and #ms <= 12 then
+    return tonumber(ms) * 1000000
+  end
+  local seconds, expected = check.convert(v, "duration")
+  return seconds and seconds * 1000000000, expected
 end
 
 local function no_test(v, who)
@@ -86,16 +93,13 @@ local function healthcheck(v)
     return { test = { "NONE" } }
   end
   local o, items = check.options("config: healthcheck", v, {
-    test = no_test, interval = "duration", timeout = "duration", start_period = "duration",
-    retries = retries,
+    test = no_test, interval = nanoseconds, timeout = nanoseconds, start_period = nanoseconds,
+    start_interval = nanoseconds, retries = retries,
   })
   if #items > 0 then
     error("config: healthcheck: write test = …")
   end
   check.need("config: healthcheck", o, "test")
-  o.interval = nanoseconds(o.interval)
-  o.timeout = nanoseconds(o.timeout)
-  o.start_period = nanoseconds(o.start_period)
   return o
 end
 
@@ -115,6 +119,7 @@ function config.read(body)
   local o, items = check.options("config", body, {
     entrypoint = command, cmd = command, expose = ports, volumes = "names", labels = "map",
     annotations = "map", stop_signal = signal, healthcheck = healthcheck, shell = "names",
+    onbuild = "names", author = "name",
   })
   if #items > 0 then
     error('config: every entry has a name, as cmd = { "prog" }')
@@ -124,7 +129,7 @@ function config.read(body)
   end
   o.entrypoint = in_shell(o.entrypoint, o.shell)
   o.cmd = in_shell(o.cmd, o.shell)
-  for _, name in ipairs { "entrypoint", "cmd", "expose", "volumes", "shell" } do
+  for _, name in ipairs { "entrypoint", "cmd", "expose", "volumes", "shell", "onbuild" } do
     o[name] = o[name] and engine.json_array(o[name])
   end
   return engine.json_encode(o)

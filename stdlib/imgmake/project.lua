@@ -216,14 +216,32 @@ local function environment(context)
   })
 end
 
+--- What names an Imagefile has already.
+local function api_names(context)
+  local out = {}
+  environment(context)
+  for _, names in ipairs { context.api, libraries } do
+    for name in rawpairs(names) do
+      out[name] = true
+    end
+  end
+  return out
+end
+
 function evaluate(dir, file, main)
   if not contexts[file] then
     local context = {
       dir = dir, path = file, prefix = prefix_of(dir), names = {}, exports = {}, variables = {},
       main = main,
     }
+    if main and project.reserved then
+      context.reserved, context.api_names = project.reserved, api_names(context)
+    end
     if main and project.is_dockerfile then
       require "dockerfile.dockerfile".main(context)
+      project.text = context.text
+    elseif main and project.reserved then
+      engine.raise("this is no Dockerfile", file, 1)
     else
       context.env = environment(context)
       run(file, context.env, "import")
@@ -235,14 +253,14 @@ function evaluate(dir, file, main)
 end
 
 --- Evaluates the Imagefile that was asked for, and with it all others.
----@param main { dir: string, file: string, is_dockerfile: boolean }  relative to the root
+---@param main { dir: string, file: string, is_dockerfile: boolean, convert?: table }  relative to the root
 function project.evaluate(main)
-  main_dir, project.is_dockerfile = main.dir, main.is_dockerfile
+  main_dir, project.is_dockerfile, project.reserved = main.dir, main.is_dockerfile, main.convert
   evaluate(main.dir, main.file, true)
   target.finish()
   variable.finish(main.file)
   return { targets = target.all, defaults = target.defaults, variables = variable.all,
-    settings = settings.values }
+    settings = settings.values, text = project.text }
 end
 
 return project

@@ -8,17 +8,31 @@ local run = {}
 ---@field id? string        caches with the same id are one; the path by default
 ---@field sharing? "shared"|"private"|"locked"
 ---@field export? boolean   brought to the remote cache, and from there to machines that have none yet
+---@field readonly? boolean
+---@field mode? string      of the directory when it is made, as "0755"
+---@field uid? integer
+---@field gid? integer
 
 ---@class imgmake.Mount
 ---@field [1]? string       a project path, or one of `from`
 ---@field path string       where it is in the step
 ---@field from? imgmake.Target
 ---@field type? "bind"|"tmpfs"
+---@field writable? boolean what is written there is forgotten; of a target's files
+---@field size? string|integer  of a tmpfs, as "64m"; half of the memory by default
 
 ---@class imgmake.Secret
 ---@field id string         as in --secret ID=FILE
 ---@field path? string      where the file is in the step, /run/secrets/ID by default
 ---@field env? string       the variable that holds it, instead of a file
+---@field optional? boolean not having been given is no error
+---@field mode? string      of the file, "0400" by default
+---@field uid? integer      whose it is; the step's user by default
+---@field gid? integer
+
+---@class imgmake.Ssh
+---@field path? string       of the socket
+---@field optional? boolean  without an agent the step runs all the same
 
 ---@class imgmake.Run
 ---@field [integer] string              lines of one script, run by /bin/sh -ec
@@ -26,7 +40,8 @@ local run = {}
 ---@field cache? (string|imgmake.Cache)[]
 ---@field mount? imgmake.Mount[]
 ---@field secret? (string|imgmake.Secret)[]
----@field ssh? boolean                  forward the agent's socket
+---@field ssh? boolean|imgmake.Ssh      forward the agent's socket
+---@field platform? boolean             set TARGETPLATFORM, TARGETOS, TARGETARCH, TARGETVARIANT, and BUILDPLATFORM …
 ---@field network? "host"|"none"|"private"
 ---@field env? table<string, string>    for this step only
 ---@field user? string|integer
@@ -70,9 +85,17 @@ local function one_name(who, items, what)
   return items[1]
 end
 
+local function id(v)
+  if math.type(v) == "integer" and v >= 0 and v <= 4294967294 then
+    return v
+  end
+  return nil, "a number from 0 to 4294967294"
+end
+
 local function cache(v)
   local o, items = check.options("run: cache", v, {
     path = absolute, id = "name", sharing = check.choice("shared", "private", "locked"), export = "boolean",
+    readonly = "boolean", mode = "mode", uid = id, gid = id,
   })
   o.path = o.path or check.value("run: cache", "path", one_name("run: cache", items, "path"), absolute)
   o.id = o.id or o.path
@@ -82,13 +105,17 @@ end
 
 local function mount(v)
   local o, items = check.options("run: mount", v, {
-    path = absolute, from = "file_system", type = check.choice("bind", "tmpfs"),
+    path = absolute, from = "file_system", type = check.choice("bind", "tmpfs"), writable = "boolean", size = "size",
   })
   check.need("run: mount", o, "path")
   o.type = o.type or "bind"
   o.source = one_name("run: mount", items, "source") or ""
   if o.type == "tmpfs" and (o.from or o.source ~= "") then
     error("run: mount: a tmpfs has no source")
+  elseif o.type == "bind" and o.size then
+    error("run: mount: 'size' is of a tmpfs")
+  elseif o.writable and not o.from then
+    error("run: mount: 'writable' needs from = …: the project's files are not changed")
   elseif o.type == "bind" and not o.from and o.source == "" then
     error("run: mount: a source or from = … is missing")
   end
@@ -103,7 +130,9 @@ local function variable(v)
 end
 
 local function secret(v)
-  local o, items = check.options("run: secret", v, { id = "name", path = absolute, env = variable })
+  local o, items = check.options("run: secret", v, {
+    id = "name", path = absolute, env = variable, optional = "boolean", mode = "mode", uid = id, gid = id,
+  })
   o.id = o.id or one_name("run: secret", items, "id")
   check.need("run: secret", o, "id")
   if not o.id:find("^[%w_][%w_.-]*$") then
@@ -111,6 +140,19 @@ local function secret(v)
   end
   if not o.env then
     o.path = o.path or "/run/secrets/" .. o.id
+  end
+  return o
+end
+
+local function ssh(v)
+  if type(v) == "boolean" then
+    return v
+  elseif type(v) ~= "table" then
+    return nil, "true, or a table of options"
+  end
+  local o, items = check.options("run: ssh", v, { path = absolute, optional = "boolean" })
+  if #items > 0 then
+    error("run: ssh: every entry has a name, as path = …")
   end
   return o
 end
@@ -138,11 +180,14 @@ end
 function run.read(body)
   local o, items = check.options("run", body, {
     exec = "strings", cache = list_of(cache), mount = list_of(mount), secret = list_of(secret),
-    ssh = "boolean", network = check.choice("host", "none", "private"), env = "map",
+    ssh = ssh, platform = "boolean", network = check.choice("host", "none", "private"), env = "map",
     user = "owner", workdir = "name", inputs = "names",
     timeout = "duration", memory = "size", pids = "integer",
   })
   check_limits(o)
+  if type(o.ssh) == "table" then
+    o.ssh, o.ssh_path, o.ssh_optional = true, o.ssh.path, o.ssh.optional
+  end
   if o.exec and #items > 0 then
     error("run: give commands or exec = { … }, not both")
   elseif o.exec and #o.exec == 0 then

@@ -116,11 +116,11 @@ function step.write(body)
   return make("write", o)
 end
 
----Makes directories, with their parents.
----@param body string|{ [integer]: string, mode?: string, owner?: string|integer }
+---Makes directories, with their parents. With `keep` those that are there stay as they are.
+---@param body string|{ [integer]: string, mode?: string, owner?: string|integer, keep?: boolean }
 ---@return imgmake.Step
 function step.mkdir(body)
-  local o, items = check.options("mkdir", body, { mode = "mode", owner = "owner" })
+  local o, items = check.options("mkdir", body, { mode = "mode", owner = "owner", keep = "boolean" })
   o.paths = check.strings("mkdir", items, "paths")
   return make("mkdir", o)
 end

@@ -82,7 +82,7 @@ function copy(body) end
 ---@return imgmake.Step
 function write(body) end
 
----@param body string|{ [integer]: string, mode?: string, owner?: string|integer }
+---@param body string|{ [integer]: string, mode?: string, owner?: string|integer, keep?: boolean }
 ---@return imgmake.Step
 function mkdir(body) end
 
