@@ -33,6 +33,7 @@ int cmd_fsck(const struct options *o, struct terminal *t);
 int cmd_cache(const struct options *o, struct terminal *t);
 int cmd_gc(const struct options *o, struct terminal *t);
 int cmd_completion(const struct options *o, struct terminal *t);
+int cmd_lint(const struct options *o, struct terminal *t);
 int cmd_convert(const struct options *o, struct terminal *t);
 int cmd_size(const struct options *o, struct terminal *t);
 int cmd_tree(const struct options *o, struct terminal *t);

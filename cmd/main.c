@@ -80,6 +80,13 @@ static const struct opt why_options[] = {
 	{ 0 },
 };
 
+static const struct opt lint_options[] = {
+	{ 0, "list", NULL, "name the rules", FLAG(list), 0 },
+	{ 0, "explain", "RULE", "say why a rule is, and what to write instead",
+	  TEXT(explain), 0 },
+	{ 0 },
+};
+
 static const struct opt convert_options[] = {
 	{ 'o', "output", "FILE", "write it there; what is there already stays",
 	  TEXT(output), 0 },
@@ -228,6 +235,13 @@ const struct command commands[] = {
 	  "imgmake shell web", inside_options,
 	  TAKES_PROJECT | TAKES_BUILD | TAKES_NETWORK | TAKES_STORE | CHANGES, 1, 1,
 	  cmd_shell },
+	{ "lint", "[TARGET...]", "what recipes and images should not be like",
+	  "Of images that are built and up to date, looks also at what their own layers hold. "
+	  "Builds and changes nothing. Exits 1 if it found something. A finding is allowed by a "
+	  "comment in its line, or above it, or at its target: lint: allow RULE.",
+	  "imgmake lint\nimgmake lint -f Dockerfile\nimgmake lint --explain root-user",
+	  lint_options, TAKES_PROJECT | TAKES_NETWORK | TAKES_STORE | TAKES_JSON, 0, -1,
+	  cmd_lint },
 	{ "convert", "[DOCKERFILE]",
 	  "write the Imagefile that builds what a Dockerfile does",
 	  "The same files and the same configuration. Comments are kept, ARGs become variables; "

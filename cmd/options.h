@@ -67,6 +67,8 @@ struct options {
 	int into;             /* load: 1 + index of the engine, 0: not said */
 	bool password_stdin;
 	const char *against; /* why */
+	bool list;           /* lint */
+	const char *explain; /* lint */
 	const char *output;  /* convert */
 	int format;          /* 1 + index into the command's choices, 0: not said */
 };

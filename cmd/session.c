@@ -104,6 +104,7 @@ static int evaluate(struct session *s, struct err *e)
 	for (const struct command *c = commands; c->name && n < ARRAY_LEN(names) - 1; c++)
 		names[n++] = c->name;
 	eval.convert = s->convert ? names : NULL;
+	eval.lint = s->lint;
 	eval.n_configs = base_configs_get(s->configs, &eval.configs);
 	rc = eval_recipe(&s->recipe, &eval, e);
 	join_pairs(variables, o->variables.len);
@@ -318,7 +319,8 @@ int session_open(struct session *s, const struct options *o, struct terminal *t,
 {
 	*s = (struct session){ .options = o,
 		               .terminal = t,
-		               .convert = (parts & SESSION_CONVERT) != 0 };
+		               .convert = (parts & SESSION_CONVERT) != 0,
+		               .lint = (parts & SESSION_LINT) != 0 };
 	s->store.dir = s->store.lease = -1;
 	if ((parts & SESSION_RECIPE ||
 	     (parts & SESSION_RECIPE_IF_ANY && has_imagefile(o))) &&

@@ -28,6 +28,7 @@ struct session {
 	struct secrets secrets;      /* --secret */
 	struct remote_cache *remote; /* --cache, --cache-read; or NULL */
 	bool convert;                /* SESSION_CONVERT */
+	bool lint;                   /* SESSION_LINT */
 	bool distrust; /* what others made counts only as far as it is here */
 };
 
@@ -41,6 +42,7 @@ enum {
 	SESSION_BUILD = 1 << 5,   /* needs recipe, store and registry */
 	SESSION_CONVERT = 1 << 6, /* the recipe, a Dockerfile, is converted; a base that
 	                             cannot be had is none of its errors */
+	SESSION_LINT = 1 << 7,    /* recipe.text gets findings */
 };
 
 MUST_CHECK int session_open(struct session *s, const struct options *o,

@@ -182,6 +182,8 @@ static int l_main(lua_State *L)
 	lua_pushboolean(L, at->is_dockerfile);
 	lua_setfield(L, -2, "is_dockerfile");
 	set_convert(L);
+	lua_pushboolean(L, eval_of(L)->options->lint);
+	lua_setfield(L, -2, "lint");
 	lua_call(L, 2, 1);
 	model_read(L, lua_gettop(L));
 	return 0;

@@ -39,7 +39,8 @@ struct eval_options {
 	/* Names that no target may have, NULL-terminated: a Dockerfile is converted, and
 	 * recipe.text gets the Imagefile. Else NULL. */
 	const char *const *convert;
-	bool no_env;               /* IMGMAKE_VAR_NAME is not looked at */
+	bool lint;   /* recipe.text gets what is to be said of it, as JSON */
+	bool no_env; /* IMGMAKE_VAR_NAME is not looked at */
 	struct progress *progress; /* gets what `print` prints; may be NULL */
 	struct eval_limits limits;
 };

@@ -68,8 +68,7 @@ static int load(struct store *s, const struct image *im, size_t i, struct toc *o
 	return found ? toc_get(s->blobs, &toc, out, e) : scan(s, im, i, out, e);
 }
 
-int image_tables_load(struct image_tables *t, struct store *s, const struct image *im,
-                      struct err *e)
+static void begin(struct image_tables *t, const struct image *im)
 {
 	t->n = im->manifest.n_layers;
 	t->tables = mem_alloc((t->n + 1) * sizeof(*t->tables));
@@ -78,6 +77,26 @@ int image_tables_load(struct image_tables *t, struct store *s, const struct imag
 		t->tables[i] = (struct toc)TOC_INIT;
 		t->layers[i] = &t->tables[i];
 	}
+}
+
+int image_tables_load_known(struct image_tables *t, struct store *s,
+                            const struct image *im, struct err *e)
+{
+	begin(t, im);
+	for (size_t i = 0; i < t->n; i++) {
+		struct digest toc;
+		int found = known(s, im, i, &toc, e);
+
+		if (found < 0 || (found && toc_get(s->blobs, &toc, &t->tables[i], e) < 0))
+			return -1;
+	}
+	return 0;
+}
+
+int image_tables_load(struct image_tables *t, struct store *s, const struct image *im,
+                      struct err *e)
+{
+	begin(t, im);
 	for (size_t i = 0; i < t->n; i++)
 		if (load(s, im, i, &t->tables[i], e) < 0)
 			return -1;

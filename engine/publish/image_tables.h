@@ -19,6 +19,9 @@ MUST_CHECK int image_tables_known(struct store *s, const struct image *im, struc
  * with image_tables_fini, also after an error. */
 MUST_CHECK int image_tables_load(struct image_tables *t, struct store *s,
                                  const struct image *im, struct err *e);
+/* Reads those that are known; the others are empty, which no layer's is. */
+MUST_CHECK int image_tables_load_known(struct image_tables *t, struct store *s,
+                                       const struct image *im, struct err *e);
 void image_tables_fini(struct image_tables *t);
 struct toc_view image_tables_view(const struct image_tables *t);
 

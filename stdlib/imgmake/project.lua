@@ -253,12 +253,17 @@ function evaluate(dir, file, main)
 end
 
 --- Evaluates the Imagefile that was asked for, and with it all others.
----@param main { dir: string, file: string, is_dockerfile: boolean, convert?: table }  relative to the root
+---@param main { dir: string, file: string, is_dockerfile: boolean, convert?: table, lint?: boolean }  relative to the root
 function project.evaluate(main)
   main_dir, project.is_dockerfile, project.reserved = main.dir, main.is_dockerfile, main.convert
   evaluate(main.dir, main.file, true)
   target.finish()
   variable.finish(main.file)
+  if main.lint then
+    project.text = engine.json_encode(engine.json_array(require "imgmake.lint".findings({
+      targets = target.all, defaults = target.defaults, variables = variable.all,
+    }, main.is_dockerfile)))
+  end
   return { targets = target.all, defaults = target.defaults, variables = variable.all,
     settings = settings.values, text = project.text }
 end

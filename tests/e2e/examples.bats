@@ -43,6 +43,12 @@ example() {
 	find . -name build -type d -prune -exec rm -rf {} +
 }
 
+# spotless [NAME=VALUE…]: lint has looked at all of it, and finds nothing.
+spotless() {
+	ok ours lint "$@"
+	equal "$output$stderr" ""
+}
+
 @test "hello: the image holds one file, and that runs" {
 	example hello
 	ok imgmake
@@ -52,6 +58,7 @@ example() {
 	equal "$(cd root && find . -type f)" ./hello
 	contains "$(root/hello)" '^Hello'
 	ok imgmake -q
+	spotless
 }
 
 @test "python-service: publishes a parent and a service with its tag family" {
@@ -64,6 +71,7 @@ example() {
 	equal "$(skopeo inspect --raw --tls-verify=false "docker://$(repo)/service:1" | jq -r '.layers[0].digest')" \
 		"$(skopeo inspect --raw --tls-verify=false "docker://$(repo)/python:$(suite)" | jq -r '.layers[0].digest')"
 	ok imgmake -q "REGISTRY=$(repo)" "SUITE=$(suite)"
+	spotless "REGISTRY=$(repo)" "SUITE=$(suite)"
 	imgmake export service dir:root "REGISTRY=$(repo)" "SUITE=$(suite)"
 	[ ! -e root/app/service/handler_test.py ]
 	[ -L root/bin ]
@@ -86,6 +94,7 @@ suite() {
 	equal "$(skopeo inspect --raw --tls-verify=false "docker://$(repo)/cart:1" | jq -r '.layers[0].digest')" \
 		"$(skopeo inspect --raw --tls-verify=false "docker://$(repo)/stock:1" | jq -r '.layers[0].digest')"
 	ok imgmake -q
+	spotless "REGISTRY=$(repo)"
 	echo more >>services/cart/www/index.html
 	echo 1.0.1 >services/cart/VERSION
 	local before
@@ -120,6 +129,7 @@ suite() {
 	for_hub ../hub
 	example node-app
 	ok ours
+	spotless
 	ok ours run node-app
 	equal "$output" 'Hello from Node: true'
 	echo 'console.log("again")' >src/index.js
@@ -148,6 +158,7 @@ suite() {
 	example python-app
 	ok ours run python-app "$index"
 	equal "$output" 'Hello from Python: itsdangerous'
+	spotless "$index"
 	ok ours run python-app "$index" -- id -un
 	equal "$output" app
 	echo 'print("again")' >src/main.py
@@ -165,6 +176,7 @@ suite() {
 		deploy --with-parents --cache "$(repo)/cache" "$team"
 	equal "$(tags_of "$(repo)/app")" "1 1.2 1.2.3 latest"
 	equal "$(tags_of "$(repo)/base") $(tags_of "$(repo)/runtime")" "12 3.11"
+	GITHUB_ACTIONS=true GITHUB_REF=refs/tags/v1.2.3 spotless "$team"
 	# Another machine, for a pull request: it has nothing, and installs nothing.
 	export IMGMAKE_STORE=$DIR/second
 	ok env $in_ci GITHUB_REF=refs/pull/7/merge "$IMGMAKE" --registry-mirror "docker.io=$HUB" --progress=plain \
@@ -185,6 +197,7 @@ suite() {
 	example distroless
 	ok ours run hello
 	contains "$output" '^Hello'
+	spotless
 	imgmake export hello dir:root --registry-mirror "docker.io=$HUB"
 	[ ! -e root/bin/sh ]
 }
