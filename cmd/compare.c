@@ -53,7 +53,7 @@ static void tell(void *self, const char *what, const char *was, const char *is)
 	c->n++;
 	if (c->text) {
 		buf_adds(c->text, c->indent);
-		difference_text(c->text, what, was, is);
+		build_tell(c->text, what, was, is);
 	}
 	if (c->list)
 		json_array_append_new(c->list, difference_json(what, was, is));

@@ -19,9 +19,7 @@ struct comparison {
 
 MUST_CHECK int compare_images(struct session *s, struct comparison *c, struct err *e);
 
-/* why.c: "PATH: was A, is B" and a newline. */
-void difference_text(struct buf *out, const char *what, const char *was, const char *is);
-/* {"input": …, "was": …, "is": …} (new reference). */
+/* why.c: {"input": …, "was": …, "is": …} (new reference). */
 json_t *difference_json(const char *what, const char *was, const char *is);
 
 #endif

@@ -1,41 +1,16 @@
 /* imgmake why: which input makes a target out of date. Also the reasons that a dry run
  * prints. */
-#include <string.h>
+#include <stdlib.h>
 
 #include "cmd/commands.h"
 #include "cmd/compare.h"
+#include "recipe/graph.h"
 
 struct reasons {
 	struct buf *text; /* or NULL */
 	json_t *list;     /* or NULL */
 	size_t n, most;
 };
-
-static void add_value(struct buf *out, const char *s)
-{
-	if (!strncmp(s, "sha256:", 7))
-		buf_addf(out, "%.19s", s); /* as many digits as tell them apart */
-	else
-		buf_add_printable(out, s, strlen(s));
-}
-
-void difference_text(struct buf *out, const char *name, const char *was, const char *is)
-{
-	buf_add_printable(out, name, strlen(name));
-	if (was && is) {
-		buf_adds(out, ": was ");
-		add_value(out, was);
-		buf_adds(out, ", is ");
-		add_value(out, is);
-	} else if (is) {
-		buf_adds(out, ": new, ");
-		add_value(out, is);
-	} else if (was) {
-		buf_adds(out, ": gone, was ");
-		add_value(out, was);
-	}
-	buf_addc(out, '\n');
-}
 
 static json_t *text_or_null(const char *s)
 {
@@ -56,7 +31,7 @@ static void add_reason(void *self, const char *name, const char *was, const char
 		json_array_append_new(r->list, difference_json(name, was, is));
 	if (r->text && r->n < r->most) {
 		buf_adds(r->text, "  ");
-		difference_text(r->text, name, was, is);
+		build_tell(r->text, name, was, is);
 	}
 	r->n++;
 }
@@ -96,6 +71,42 @@ static int explain(struct session *s, const struct target *t, struct buf *out,
 	}
 	buf_addf(out, "%s is out of date:\n", t->name);
 	return why_text(s, t, SIZE_MAX, out, e);
+}
+
+/* Targets, each once. */
+struct chain {
+	VEC(struct target *) at;
+	bool *in;
+};
+
+static void link_one(struct chain *c, struct target *t)
+{
+	if (c->in[t->index])
+		return;
+	c->in[t->index] = true;
+	vec_push(&c->at, t);
+}
+
+/* The targets, and what makes them out of date down to its cause: behind each what it
+ * needs and is out of date itself. */
+static void find_causes(struct session *s, struct target *const *targets, size_t n,
+                        struct chain *c)
+{
+	c->in = mem_alloc((s->recipe->n_targets + 1) * sizeof(*c->in));
+	for (size_t i = 0; i < n; i++)
+		link_one(c, targets[i]);
+	for (size_t i = 0; i < c->at.len; i++) {
+		AUTO_FREE struct target **needs = NULL;
+		size_t count;
+
+		if (build_status(s->build, c->at.at[i]) != STATUS_STALE)
+			continue;
+		graph_needs(s->recipe, c->at.at[i], &needs, &count);
+		for (size_t k = 0; k < count; k++)
+			if (has_reasons(needs[k]) &&
+			    build_status(s->build, needs[k]) == STATUS_STALE)
+				link_one(c, needs[k]);
+	}
 }
 
 static int explain_all(struct session *s, struct target *const *targets, size_t n,
@@ -188,9 +199,11 @@ static int why_against(const struct options *o, struct terminal *t)
 int cmd_why(const struct options *o, struct terminal *t)
 {
 	AUTO_FREE struct target **targets = NULL;
+	struct chain c = { .in = NULL };
 	struct session s;
 	struct err e;
 	size_t n;
+	int rc;
 
 	if (o->against)
 		return why_against(o, t);
@@ -200,8 +213,13 @@ int cmd_why(const struct options *o, struct terminal *t)
 	                 &e) < 0 ||
 	    session_targets(&s, &targets, &n, &e) < 0 ||
 	    session_plan(&s, targets, n, &e) < 0 ||
-	    (o->json ? explain_json(&s, targets, n, &e)
-	             : explain_all(&s, targets, n, &e)) < 0)
-		return session_fail(&s, &e);
-	return session_end(&s, 0);
+	    (find_causes(&s, targets, n, &c),
+	     o->json ? explain_json(&s, c.at.at, c.at.len, &e)
+	             : explain_all(&s, c.at.at, c.at.len, &e)) < 0)
+		rc = session_fail(&s, &e);
+	else
+		rc = session_end(&s, 0);
+	vec_fini(&c.at);
+	free(c.in);
+	return rc;
 }

@@ -122,5 +122,7 @@ MUST_CHECK int build_why(struct build *b, const struct target *t,
                          void (*fn)(void *self, const char *name, const char *was,
                                     const char *is),
                          void *self, struct err *e);
+/* "NAME: was A, is B" and a newline; of digests as much as tells them apart. */
+void build_tell(struct buf *out, const char *name, const char *was, const char *is);
 
 #endif

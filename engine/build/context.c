@@ -10,6 +10,14 @@
 
 enum { IGNORE_LIMIT = 1 << 20 };
 
+static int take_ignore(struct context *c, const struct buf *text, const char *name,
+                       struct err *e)
+{
+	c->ignore_name = name;
+	digest_of(&c->ignore_digest, text->s, text->len);
+	return ignore_parse(&c->ignore, text->s, text->len, name, e);
+}
+
 static int load_given(struct context *c, const struct recipe *r, const char *name,
                       struct err *e)
 {
@@ -19,8 +27,7 @@ static int load_given(struct context *c, const struct recipe *r, const char *nam
 		return 0;
 	if (file_read(r->root_fd, name, &text, IGNORE_LIMIT, e) < 0)
 		return -1;
-	c->ignore_name = name;
-	return ignore_parse(&c->ignore, text.s, text.len, name, e);
+	return take_ignore(c, &text, name, e);
 }
 
 static int load_ignore(struct context *c, struct err *e)
@@ -33,8 +40,7 @@ static int load_ignore(struct context *c, struct err *e)
 			continue;
 		if (file_read(c->fd, names[i], &text, IGNORE_LIMIT, e) < 0)
 			return -1;
-		c->ignore_name = names[i];
-		return ignore_parse(&c->ignore, text.s, text.len, names[i], e);
+		return take_ignore(c, &text, names[i], e);
 	}
 	return 0;
 }

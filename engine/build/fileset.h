@@ -22,6 +22,7 @@ struct context {
 	struct pool *pool;
 	struct ignore *ignore; /* of .imgmakeignore, else .dockerignore; NULL: none */
 	const char *ignore_name;
+	struct digest ignore_digest; /* of its bytes */
 	struct strlist outputs; /* of host rules, relative to it: included, ignored or not
 	                         */
 };
@@ -90,8 +91,12 @@ MUST_CHECK int fileset_hash_all(struct fileset *const *sets, size_t n,
 /* All of a set that goes into keys, hashed before; with each file's time where that
  * matters. */
 void fileset_digest(const struct fileset *f, bool times, struct digest *out);
+/* What people see of a file: its digest if it is an ordinary one, else a text. In the
+ * arena. */
+struct component file_shown(const struct project_file *f, bool times, struct arena *a);
 /* The same as a field of a key, which the set must outlive. */
 void fileset_key(const struct fileset *f, bool times, struct key *k);
+void fileset_list(const void *set, struct key *k); /* for key_many */
 /* SHA-256 of one file; links that stay in the project are followed. file_open_hashed
  * returns it open, at its start, and what it was before it was read. */
 MUST_CHECK int file_open_hashed(const struct context *c, const char *path,

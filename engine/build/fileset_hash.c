@@ -283,22 +283,51 @@ void fileset_digest(const struct fileset *f, bool times, struct digest *out)
 	hasher_end(&h, out);
 }
 
+static void show_file(const struct project_file *f, bool times, struct buf *out)
+{
+	const unsigned char *cap = f->capability;
+
+	buf_adds(out, digest_text(&f->digest, (char[DIGEST_TEXT]){ 0 }));
+	if (f->executable)
+		buf_adds(out, ", executable");
+	if (f->capability_size)
+		buf_adds(out, ", with capabilities 0x");
+	for (size_t i = 0; i < f->capability_size; i++)
+		buf_addf(out, "%02x", cap[i]);
+	if (times)
+		buf_addf(out, ", of %lld", (long long)f->mtime);
+}
+
+struct component file_shown(const struct project_file *f, bool times, struct arena *a)
+{
+	AUTO_BUF all = BUF_INIT, text = BUF_INIT;
+	struct component c = { .digest = f->digest };
+
+	if (f->type == TOC_FILE && !f->executable && !f->capability_size && !times)
+		return c;
+	add_file(&all, f, times);
+	digest_of(&c.digest, all.s, all.len);
+	switch (f->type) {
+	case TOC_FILE: show_file(f, times, &text); break;
+	case TOC_SYMLINK: buf_addf(&text, "-> %.150s", f->link); break;
+	case TOC_HARDLINK: buf_addf(&text, "the same as %.150s", f->link); break;
+	default: buf_adds(&text, "a directory");
+	}
+	c.text = arena_strdup(a, text.s);
+	return c;
+}
+
 static void name_files(const struct fileset *f, bool times, struct key *k)
 {
-	AUTO_BUF text = BUF_INIT;
-
 	for (size_t i = 0; i < f->files.len; i++) {
 		const struct project_file *s = &f->files.at[i];
-		struct digest d;
+		struct component c = file_shown(s, times, k->arena);
 
-		buf_reset(&text);
-		add_file(&text, s, times);
-		digest_of(&d, text.s, text.len);
-		key_name(k, arena_concat(k->arena, "file ", s->path), &d);
+		key_name(k, arena_concat(k->arena, "file ", s->path), &c);
 	}
 }
 
-static void list_files(const void *self, struct key *k)
+void fileset_list(const void *self, struct key *k)
 {
 	name_files(self, false, k);
 }
@@ -313,5 +342,5 @@ void fileset_key(const struct fileset *f, bool times, struct key *k)
 	struct digest whole;
 
 	fileset_digest(f, times, &whole);
-	key_many(k, "files", &whole, times ? list_files_and_times : list_files, f);
+	key_many(k, "files", &whole, times ? list_files_and_times : fileset_list, f);
 }

@@ -4,6 +4,11 @@
 
 enum { PENDING_MAX = 8 * 1024 };
 
+bool component_same(const struct component *a, const struct component *b)
+{
+	return digest_equal(&a->digest, &b->digest) && !a->text == !b->text;
+}
+
 void key_init(struct key *k, struct arena *a)
 {
 	*k = (struct key){ .arena = a, .scope = "", .pending = BUF_INIT };
@@ -128,6 +133,11 @@ void key_digest(struct key *k, const char *name, const struct digest *d)
 	add(k, name, NULL, d);
 }
 
+void key_shown(struct key *k, const char *name, const struct digest *d, const char *text)
+{
+	add(k, name, text, d);
+}
+
 void key_many(struct key *k, const char *name, const struct digest *whole,
               void (*list)(const void *self, struct key *k), const void *self)
 {
@@ -137,9 +147,9 @@ void key_many(struct key *k, const char *name, const struct digest *whole,
 	vec_push(&k->many, m);
 }
 
-void key_name(struct key *k, const char *name, const struct digest *d)
+void key_name(struct key *k, const char *name, const struct component *shown)
 {
-	add_part(k, name, NULL, d);
+	add_part(k, name, shown->text, &shown->digest);
 }
 
 static void whole_name(struct key *k, struct component *c)

@@ -15,6 +15,10 @@ struct component {
 	struct digest digest; /* of the value */
 };
 
+/* Text does not make it another: it may tell more than what counts. That there is one
+ * does, since digests of things of other kinds have it. */
+bool component_same(const struct component *a, const struct component *b);
+
 struct key;
 
 /* A field that stands for many things, which are only named when somebody asks. */
@@ -45,10 +49,12 @@ void key_int(struct key *k, const char *name, int64_t value);
 /* A list: hashed with its borders, shown with spaces. */
 void key_strings(struct key *k, const char *name, const char *const *at, size_t n);
 void key_digest(struct key *k, const char *name, const struct digest *d);
+/* The same, and people see `text` instead; NULL: the digest. */
+void key_shown(struct key *k, const char *name, const struct digest *d, const char *text);
 /* `list` and what it needs must be there until the last key_components. */
 void key_many(struct key *k, const char *name, const struct digest *whole,
               void (*list)(const void *self, struct key *k), const void *self);
-void key_name(struct key *k, const char *name, const struct digest *d);
+void key_name(struct key *k, const char *name, const struct component *shown);
 /* All fields, by name; borrowed until one is added. */
 const struct component *key_components(struct key *k, size_t *n);
 /* The key of all fields so far; more may follow. */

@@ -21,6 +21,7 @@ struct step_plan {
 	struct fileset *files;   /* of a copy from the project, else NULL */
 	struct digest source;    /* of an archive or a download, else zero */
 	struct digest *mounted;  /* of a run step: one a mount */
+	struct fileset **bound;  /* the same; NULL: nothing of the project */
 	struct step_plan *inner; /* of the steps of a `layer`, else NULL */
 	int64_t later_layers;    /* of a copy: room to leave for the steps after it */
 };
@@ -41,7 +42,7 @@ struct node {
 	struct step_plan *steps;
 	enum status status;
 	bool flat;    /* a run step of it, or of what it needs, has one owner for all */
-	bool guessed; /* a base that is not here stands in the key as that */
+	bool guessed; /* what is not here yet stands in the key as that */
 	const char *forced; /* why no result will do: -W, or a need's own reason; NULL */
 	const char *lost;   /* what became of a result that was known; NULL */
 	bool asked;         /* for itself, not because something needs it */
@@ -89,6 +90,8 @@ struct build {
 	struct cache_exports *exports; /* run_export.c: guarded by `lock`; or NULL */
 	struct map times;              /* "NAME PLATFORM" → int64_t *, ns */
 	bool times_loaded, times_changed;
+	struct digest notes; /* see why_notes.h */
+	bool notes_kept;
 };
 
 /* nodes.c */

@@ -247,6 +247,8 @@ static void step_plans_fini(struct step_plan *plans, const struct step *steps, s
 {
 	for (size_t i = 0; plans && i < n; i++) {
 		fileset_free(plans[i].files);
+		for (size_t m = 0; plans[i].bound && m < steps[i].run.n_mounts; m++)
+			fileset_free(plans[i].bound[m]);
 		if (steps[i].kind == STEP_LAYER)
 			step_plans_fini(plans[i].inner, steps[i].layer.at,
 			                steps[i].layer.n);

@@ -148,12 +148,56 @@ static int key_add(struct node *n, const struct step_add *a, struct step_plan *p
 	return 0;
 }
 
+static void name_member(struct key *k, const char *name, const json_t *value)
+{
+	AUTO_BUF text = BUF_INIT;
+	struct component c;
+
+	if (json_is_string(value))
+		buf_adds(&text, json_string_value(value));
+	else
+		json_write(&text, value);
+	c.text = text.s;
+	digest_of(&c.digest, text.s, text.len);
+	key_name(k, name, &c);
+}
+
+/* Those of labels and the like one by one. */
+static void list_members(const void *config, struct key *k)
+{
+	const char *name, *inner;
+	json_t *value, *of;
+
+	json_object_foreach((json_t *)config, name, value)
+	{
+		if (!json_is_object(value))
+			name_member(k, name, value);
+		json_object_foreach(value, inner, of)
+			name_member(k, arena_printf(k->arena, "%s %s", name, inner), of);
+	}
+}
+
 static void key_config(struct node *n, const json_t *config)
 {
 	AUTO_BUF text = BUF_INIT;
+	struct digest whole;
 
 	json_write_pretty(&text, config); /* keys sorted */
-	key_str(&n->key, "members", text.s);
+	digest_of(&whole, text.s, text.len);
+	key_many(&n->key, "members", &whole, list_members, config);
+}
+
+/* Short text is shown as it is. */
+static void key_text(struct key *k, const struct step_write *w)
+{
+	enum { SHORT = 80 };
+	const char *text = w->text;
+	struct digest d;
+
+	digest_of(&d, text, w->size);
+	if (w->size > SHORT || memchr(text, '\0', w->size))
+		text = NULL;
+	key_shown(k, "text", &d, text ? arena_strndup(k->arena, text, w->size) : NULL);
 }
 
 static int key_step(struct node *n, const struct step *s, struct step_plan *p,
@@ -218,7 +262,6 @@ static int key_arguments(struct node *n, const struct step *s, struct step_plan 
                          struct err *e)
 {
 	struct key *k = &n->key;
-	struct digest d;
 
 	switch (s->kind) {
 	case STEP_COPY: return key_copy(n, &s->copy, p, e);
@@ -226,11 +269,10 @@ static int key_arguments(struct node *n, const struct step *s, struct step_plan 
 	case STEP_ADD: return key_add(n, &s->add, p, e);
 	case STEP_LAYER: return key_layer(n, s, p, e);
 	case STEP_WRITE:
-		digest_of(&d, s->write.text, s->write.size);
 		key_str(k, "path", s->write.path);
 		if (s->write.name)
 			key_str(k, "name", s->write.name);
-		key_digest(k, "text", &d);
+		key_text(k, &s->write);
 		key_int(k, "mode", s->write.mode);
 		key_str(k, "owner", s->write.owner);
 		return 0;
@@ -274,6 +316,16 @@ static int key_step(struct node *n, const struct step *s, struct step_plan *p,
 	return 0;
 }
 
+/* A base's key is of its content; people know it by its manifest. */
+static const char *base_shown(struct node *n)
+{
+	char text[DIGEST_TEXT];
+
+	return n->target->kind == TARGET_BASE && n->has_result
+	               ? arena_strdup(&n->arena, digest_text(&n->base_digest, text))
+	               : NULL;
+}
+
 static void key_start(struct node *n)
 {
 	char text[100];
@@ -288,8 +340,8 @@ static void key_start(struct node *n)
 	if (n->build->o.has_epoch)
 		key_int(k, "SOURCE_DATE_EPOCH", n->build->o.epoch);
 	if (n->from)
-		key_digest(k, arena_printf(k->arena, "from %s", n->target->from->name),
-		           &n->from->plan_key);
+		key_shown(k, arena_printf(k->arena, "from %s", n->target->from->name),
+		          &n->from->plan_key, base_shown(n->from));
 	else
 		key_str(k, "from", "scratch");
 }
@@ -400,6 +452,7 @@ static int plan_filesystem(struct node *n, struct err *e)
 	first = node_waits_for(n);
 	if (first) {
 		n->status = STATUS_STALE;
+		n->guessed = true;
 		n->forced = arena_printf(&n->arena, "%s %s has to be made first",
 		                         target_kind_text(first->target->kind),
 		                         first->target->name);

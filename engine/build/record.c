@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "build/node.h"
+#include "build/why_notes.h"
 #include "store/state.h"
 
 static void target_key(const struct recipe *r, const struct target *t, struct buf *out)
@@ -32,22 +32,16 @@ struct reasons {
 
 enum { REASONS_KEPT = 20 };
 
-static void add_reason(struct buf *out, const char *name, const char *mark)
-{
-	buf_adds(out, "  ");
-	buf_add_printable(out, name, strlen(name));
-	buf_addf(out, "%s\n", mark);
-}
-
 static void keep_reason(void *self, const char *name, const char *was, const char *is)
 {
 	struct reasons *r = self;
 
-	if (r->n++ < REASONS_KEPT)
-		add_reason(&r->text, name,
-		           was && !is   ? " (gone)"
-		           : !was && is ? " (new)"
-		                        : "");
+	if (r->n++ == REASONS_KEPT)
+		buf_adds(&r->text, "  and more\n");
+	if (r->n > REASONS_KEPT)
+		return;
+	buf_adds(&r->text, "  ");
+	build_tell(&r->text, name, was, is);
 }
 
 /* What made it be built is only known until the components are replaced. */
@@ -86,14 +80,33 @@ int build_why_last(struct build *b, const struct target *t, struct buf *out,
 	return 0;
 }
 
+/* The key's, then what is noted beside them. */
+static int encode_parts(struct node *n, struct buf *out, struct err *e)
+{
+	struct component notes = { .name = NOTE_PROJECT };
+	struct key *k = &n->key;
+
+	if (n->build->notes_kept) {
+		notes.digest = n->build->notes;
+	} else {
+		if (notes_keep(n->build, &notes.digest, e) < 0)
+			return -1;
+		n->build->notes = notes.digest;
+		n->build->notes_kept = true;
+	}
+	(void)key_components(k, &(size_t){ 0 });
+	key_name(k, notes.name, &notes);
+	note_ignore_file(n, k);
+	components_encode(k->parts.at, k->parts.len, out);
+	return 0;
+}
+
 /* Plan key, then components. Unchanged records are not written again: a no-change build
  * writes nothing. */
 int record_target(struct node *n, struct err *e)
 {
 	AUTO_BUF key = BUF_INIT, old = BUF_INIT, record = BUF_INIT;
 	struct state *s = n->build->o.store->state;
-	const struct component *parts;
-	size_t n_parts;
 	int found;
 
 	node_key(n, &key);
@@ -105,8 +118,8 @@ int record_target(struct node *n, struct err *e)
 	if (keep_reasons(n, e) < 0)
 		return -1;
 	buf_add(&record, n->plan_key.b, DIGEST_SIZE);
-	parts = key_components(&n->key, &n_parts);
-	components_encode(parts, n_parts, &record);
+	if (encode_parts(n, &record, e) < 0)
+		return -1;
 	return state_put(s, STATE_TARGETS, key.s, key.len, record.s, record.len, e);
 }
 

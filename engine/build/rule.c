@@ -8,6 +8,7 @@
 #include "build/fileset.h"
 #include "build/node.h"
 #include "build/rule.h"
+#include "build/rule_output.h"
 #include "os/fd.h"
 #include "os/file.h"
 #include "store/state.h"
@@ -16,19 +17,12 @@ struct rule_state {
 	struct digest key, output;
 };
 
-static void state_key(const struct node *n, struct buf *out)
-{
-	buf_adds(out, n->build->recipe->root);
-	buf_addc(out, '\0');
-	buf_adds(out, n->target->name);
-}
-
 static int load_state(const struct node *n, struct rule_state *out, struct err *e)
 {
 	AUTO_BUF key = BUF_INIT, data = BUF_INIT;
 	int found;
 
-	state_key(n, &key);
+	rule_state_key(n, &key);
 	found = state_get(n->build->o.store->state, STATE_RULES, key.s, key.len, &data,
 	                  e);
 	if (found <= 0)
@@ -39,67 +33,31 @@ static int load_state(const struct node *n, struct rule_state *out, struct err *
 	return 1;
 }
 
-static int save_state(const struct node *n, const struct rule_state *s, struct err *e)
+static int save_state(const struct node *n, const struct rule_state *s,
+                      const struct buf *files, struct err *e)
 {
-	AUTO_BUF key = BUF_INIT;
+	AUTO_BUF key = BUF_INIT, beside = BUF_INIT;
+	struct state_change changes[2] = {
+		{ .table = STATE_RULES, .data = s, .n = sizeof(*s) },
+		{ .table = STATE_RULES, .data = files->s, .n = files->len },
+	};
 
-	state_key(n, &key);
-	return state_put(n->build->o.store->state, STATE_RULES, key.s, key.len, s,
-	                 sizeof(*s), e);
+	rule_state_key(n, &key);
+	rule_files_key(n, &beside);
+	changes[0].key = key.s;
+	changes[0].key_len = key.len;
+	changes[1].key = beside.s;
+	changes[1].key_len = beside.len;
+	return state_change(n->build->o.store->state, changes, 2, e);
 }
 
-/* The output relative to its Imagefile's directory; the name is relative to the
- * project's. */
-static const char *output_of(const struct node *n)
+static void key_file(struct key *k, const struct project_file *f, const struct digest *d)
 {
-	const char *name = n->target->name;
-	size_t dir = strlen(n->target->dir);
+	const char *text = file_shown(f, false, k->arena).text;
 
-	return path_below(name, n->target->dir) ? name + (dir ? dir + 1 : 0) : name;
-}
-
-/* The content of what the patterns name. */
-static int find_files(struct node *n, const struct strings *patterns,
-                      struct fileset **out, struct err *e)
-{
-	if (fileset_glob(out, n->context, patterns, e) < 0)
-		return -1;
-	if (fileset_hash(*out, n->context, e) == 0)
-		return 0;
-	fileset_free(*out);
-	return -1;
-}
-
-static void add_file(struct hasher *h, const struct project_file *f)
-{
-	hasher_str(h, f->dest);
-	hasher_int(h, f->type);
-	hasher_int(h, f->executable);
-	hasher_digest(h, &f->digest);
-	hasher_str(h, f->link);
-}
-
-/* 1: *out is the digest of what is there; 0: nothing is. */
-static int output_digest(struct node *n, struct digest *out, struct err *e)
-{
-	AUTO_BUF clean = BUF_INIT;
-	const char *path;
-	struct strings one = { &path, 1 };
-	struct fileset *set;
-	struct hasher h;
-
-	path_clean(&clean, output_of(n));
-	path = clean.s;
-	if (!file_exists(n->context->fd, path))
-		return 0;
-	if (find_files(n, &one, &set, e) < 0)
-		return -1;
-	hasher_init(&h);
-	for (size_t i = 0; i < set->files.len; i++)
-		add_file(&h, &set->files.at[i]);
-	hasher_end(&h, out);
-	fileset_free(set);
-	return 1;
+	if (!text)
+		text = arena_strdup(k->arena, DIGEST_STR(&f->digest));
+	key_shown(k, arena_printf(k->arena, "file %s", f->path), d, text);
 }
 
 /* A pattern may match what the rule makes: that is none of what it is made of. */
@@ -112,18 +70,18 @@ static int key_deps(struct node *n, struct key *k, struct err *e)
 
 	if (!n->target->deps.n)
 		return 0;
-	if (find_files(n, &n->target->deps, &set, e) < 0)
+	if (rule_find_files(n, &n->target->deps, &set, e) < 0)
 		return -1;
-	path_clean(&own, output_of(n));
+	path_clean(&own, rule_output_path(n));
 	for (size_t i = 0; i < set->files.len; i++) {
 		const struct project_file *f = &set->files.at[i];
 
 		if (n->target->kind == TARGET_FILE && path_below(f->path, own.s))
 			continue;
 		hasher_init(&h);
-		add_file(&h, f);
+		rule_hash_file(&h, f);
 		hasher_end(&h, &d);
-		key_digest(k, arena_printf(k->arena, "file %s", f->path), &d);
+		key_file(k, f, &d);
 		if (node_touched(n, f->path))
 			node_force(n, f->path);
 	}
@@ -170,7 +128,7 @@ static int key_need(struct node *n, const struct target *t, struct err *e)
 
 		if (need->target != t || t->kind == TARGET_TASK)
 			continue;
-		if (t->kind == TARGET_FILE && output_digest(need, &d, e) < 0)
+		if (t->kind == TARGET_FILE && rule_output_digest(need, &d, e) < 0)
 			return -1;
 		key_digest(&n->key, name,
 		           t->kind == TARGET_IMAGE ? &need->manifest.digest : &d);
@@ -201,45 +159,19 @@ static int run_on_host(struct node *n, struct err *e)
 	return host_run(n->build, &c, e);
 }
 
-/* The command has ended well: that what it was to make is there, and of the right kind.
- */
-static int check_output(struct node *n, struct digest *out, struct err *e)
-{
-	const char *name = output_of(n);
-	bool directory = name[strlen(name) - 1] == '/';
-	int there = output_digest(n, out, e);
-	struct stat st;
-
-	if (there < 0)
-		return -1;
-	if (!there)
-		return err_set(e, ERR_FAILED,
-		               "its command succeeded, but did not make %s", name);
-	if (fstatat(n->context->fd, name, &st, directory ? 0 : AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOTDIR
-		               ? err_set(e, ERR_FAILED,
-		                         "its command made %s, but no directory", name)
-		               : err_sys(e, "stat %s", name);
-	if (!directory && S_ISDIR(st.st_mode))
-		return err_set(
-			e, ERR_FAILED,
-			"its command made a directory (call it '%s/' if it is one)",
-			name);
-	return 0;
-}
-
 static int make_output(struct node *n, struct err *e)
 {
 	struct rule_state s = { .key = n->plan_key };
+	AUTO_BUF files = BUF_INIT;
 
 	trace_node(n);
 	progress_step(n->build->o.progress, n->target->name, "run on the host");
 	trace_lines(n, &n->target->run);
-	if (run_on_host(n, e) < 0 || check_output(n, &s.output, e) < 0 ||
+	if (run_on_host(n, e) < 0 || rule_output_take(n, &s.output, &files, e) < 0 ||
 	    check_deps(n, e) < 0)
 		return -1;
 	n->status = STATUS_MADE;
-	return save_state(n, &s, e);
+	return save_state(n, &s, &files, e);
 }
 
 bool rule_needs_task(const struct node *n)
@@ -271,7 +203,7 @@ static int plan_output(struct node *n, struct err *e)
 		return -1;
 	known = load_state(n, &last, e);
 	same = known > 0 ? is_made_of_the_same(n, &last.key, e) : 0;
-	there = known > 0 ? output_digest(n, &now, e) : 0;
+	there = known > 0 ? rule_output_digest(n, &now, e) : 0;
 	if (known < 0 || same < 0 || there < 0)
 		return -1;
 	if (there && !n->forced && !n->build->o.always && !rule_needs_task(n) && same &&

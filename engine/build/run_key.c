@@ -63,7 +63,11 @@ static void key_mounts(struct key *k, const struct node *n, const struct step_ru
 			key_int(k, "mount writable", 1);
 		if (r->mounts[i].size)
 			key_int(k, "mount size", r->mounts[i].size);
-		key_digest(k, "mounted files", &p->mounted[i]);
+		if (p->bound[i] && !made)
+			key_many(k, "mounted files", &p->mounted[i], fileset_list,
+			         p->bound[i]);
+		else
+			key_digest(k, "mounted files", &p->mounted[i]);
 		if (r->mounts[i].from)
 			key_from(k, node_of(n, r->mounts[i].from), made);
 	}
@@ -173,21 +177,18 @@ static int find_mounts(struct node *n, const struct step_run *r, struct step_pla
                        struct err *e)
 {
 	p->mounted = arena_alloc(&n->arena, (r->n_mounts + 1) * sizeof(*p->mounted));
+	p->bound = arena_alloc(&n->arena, (r->n_mounts + 1) * sizeof(*p->bound));
 	for (size_t i = 0; i < r->n_mounts; i++) {
 		const char *source = r->mounts[i].source;
 		struct step_copy bound = { .sources = { &source, 1 }, .parents = true };
-		struct fileset *set;
-		int rc;
 
 		if (r->mounts[i].type == MOUNT_TMPFS || r->mounts[i].from)
 			continue;
-		if (fileset_collect(&set, n->context, &bound, e) < 0)
+		if (fileset_collect(&p->bound[i], n->context, &bound, e) < 0 ||
+		    fileset_hash(p->bound[i], n->context, e) < 0)
 			return err_wrap(e, "mount");
-		rc = fileset_hash(set, n->context, e);
-		fileset_digest(set, false, &p->mounted[i]);
-		fileset_free(set);
-		if (rc < 0)
-			return err_wrap(e, "mount");
+		fileset_digest(p->bound[i], false, &p->mounted[i]);
+		node_force_touched(n, p->bound[i]);
 	}
 	return 0;
 }

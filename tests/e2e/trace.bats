@@ -52,7 +52,9 @@ traced_recipe() {
 	echo other >source
 	ok imgmake why parent
 	equal "$output" "parent is out of date:
-  file made has to be made first"
+  file made has to be made first
+made is out of date:
+  file source: was sha256:b9e68e1bea3e, is sha256:7e4fa2eb8c7a"
 }
 
 @test "--events: each line an object, whatever is shown" {
