@@ -45,7 +45,7 @@ config_arch() {   # REFERENCE
 
 # Manifests by hand, of any kind, into the registry that takes anything.
 put_raw() {   # TYPE TAG <BODY
-	curl -sSf -X PUT -H "Content-Type: $1" --data-binary @- "http://$SCRIPTED/v2/plain/raw/manifests/$2"
+	curl -sSf -X PUT -H "Content-Type: $1" -H Expect: --data-binary @- "http://$SCRIPTED/v2/plain/raw/manifests/$2"
 }
 
 everything() {
