@@ -26,13 +26,7 @@ end
 
 --- A list: the options of `language.download`, and those of this call.
 function language.spec(own)
-  local out = {}
-  for _, t in ipairs { language.download, own } do
-    for k, v in pairs(t) do
-      out[k] = v
-    end
-  end
-  return out
+  return language.merged(language.download, own)
 end
 
 --- A run step as root with the options for downloads in `o`, and an environment that `o.env` beats.
@@ -47,6 +41,26 @@ function language.run(o, lines, env, options)
     options[i] = line
   end
   return step.run(options)
+end
+
+--- One list after another; the second may be missing.
+function language.with(list, more)
+  local out = { table.unpack(list) }
+  for _, each in ipairs(more or {}) do
+    out[#out + 1] = each
+  end
+  return out
+end
+
+--- A new table of both; the second, which may be missing, beats the first.
+function language.merged(map, more)
+  local out = {}
+  for _, t in ipairs { map, more or {} } do
+    for k, v in pairs(t) do
+      out[k] = v
+    end
+  end
+  return out
 end
 
 --- Copies of a directory only what the patterns name. A change of anything else changes nothing.

@@ -13,26 +13,6 @@ local environment = {
   npm_config_audit = "false",
 }
 
-local function environment_with(more)
-  local out = {}
-  for k, v in pairs(environment) do
-    out[k] = v
-  end
-  for k, v in pairs(more) do
-    out[k] = v
-  end
-  return out
-end
-
---- Further manifests: of workspaces, or patches that install scripts apply.
-local function all_manifests(files)
-  local out = { table.unpack(manifests) }
-  for _, pattern in ipairs(files or {}) do
-    out[#out + 1] = pattern
-  end
-  return out
-end
-
 local function install(o, dev)
   local words = { "npm", "ci" }
   if not dev then
@@ -42,8 +22,8 @@ local function install(o, dev)
     words[#words + 1] = "--ignore-scripts"
   end
   return {
-    language.manifests(o.source or ".", o.to, all_manifests(o.files)),
-    language.run(o, { "# npm.install", language.words(words) }, environment_with {},
+    language.manifests(o.source or ".", o.to, language.with(manifests, o.files)),
+    language.run(o, { "# npm.install", language.words(words) }, language.merged(environment),
       { workdir = o.to, cache = cache }),
   }
 end
@@ -53,10 +33,7 @@ local install_options = {
 }
 
 local function spec(own)
-  for k, v in pairs(install_options) do
-    own[k] = v
-  end
-  return language.spec(own)
+  return language.spec(language.merged(install_options, own))
 end
 
 ---@param context imgmake.Context  one Imagefile
@@ -91,7 +68,7 @@ return function(context)
       from = o.from,
       install(o, true),
       step.copy { o.source, to = o.to .. "/", exclude = exclude },
-      language.run(o, { "# npm.build " .. o.run, "npm run " .. language.quote(o.run) }, environment_with {},
+      language.run(o, { "# npm.build " .. o.run, "npm run " .. language.quote(o.run) }, language.merged(environment),
         { workdir = o.to, cache = cache }),
     })
     local out = { step.copy { o.source .. "/package.json", to = o.to .. "/" } }
@@ -122,7 +99,7 @@ return function(context)
       error("npm.build: 'output' is what a script makes; say which, as run = \"build\"")
     end
     o.to, o.source, o.name, o.output = o.to or "/app", o.source or ".", o.name or "npm", o.output or { "dist" }
-    local exclude = { "**/node_modules", table.unpack(o.exclude or {}) }
+    local exclude = language.with({ "**/node_modules" }, o.exclude)
     local modules = language.stage(context, "npm.build", o.name, "modules", { from = o.from, install(o, false) })
     return {
       step.copy { o.to .. "/node_modules", from = modules, to = o.to .. "/node_modules", optional = true },

@@ -33,10 +33,7 @@ end
 
 --- The files are only there while the step runs: in no layer.
 local function install(o)
-  local inputs = { table.unpack(o.requirements) }
-  for _, file in ipairs(o.constraints or {}) do
-    inputs[#inputs + 1] = file
-  end
+  local inputs = language.with(o.requirements, o.constraints)
   inputs[#inputs + 1] = o.wheels
   return language.run(o, script(o), {
     PIP_CACHE_DIR = "/var/cache/pip", PIP_DISABLE_PIP_VERSION_CHECK = "1", PIP_ROOT_USER_ACTION = "ignore",
@@ -109,7 +106,7 @@ return function(context)
       step.copy { o.venv, from = venv, to = o.venv, exclude = pip_itself },
       step.env { PATH = o.venv .. "/bin:${PATH}", VIRTUAL_ENV = o.venv },
       o.source and {
-        step.copy { o.source, to = to .. "/", exclude = { "**/__pycache__", table.unpack(o.exclude or {}) } },
+        step.copy { o.source, to = to .. "/", exclude = language.with({ "**/__pycache__" }, o.exclude) },
         step.workdir(to),
       },
     }

@@ -128,12 +128,12 @@ local function library_of(context, name)
   return context.api[name]
 end
 
+for _, name in ipairs { "cargo", "debian", "go", "maven", "npm", "pip", "runtime", "scan" } do
+  libraries[name] = function(context) return require("imgmake." .. name)(context) end
+end
+
 function libraries.json(context) return require "imgmake.json"(context.api.read) end
 function libraries.git(context) return require "imgmake.git"(context.dir) end
-function libraries.debian(context) return require "imgmake.debian"(context) end
-function libraries.runtime(context) return require "imgmake.runtime"(context) end
-function libraries.npm(context) return require "imgmake.npm"(context) end
-function libraries.pip(context) return require "imgmake.pip"(context) end
 function libraries.ci(context) return require "imgmake.ci"(library_of(context, "git")) end
 function libraries.tags(context) return require "imgmake.tags"(library_of(context, "ci")) end
 
@@ -170,12 +170,10 @@ local function require_for(context)
 end
 
 --- Modules of the library that recipes may name, and where they are in the environment.
-project.library = {
-  ["imgmake.account"] = "account", ["imgmake.apk"] = "apk", ["imgmake.apt"] = "apt", ["imgmake.ci"] = "ci",
-  ["imgmake.debian"] = "debian", ["imgmake.dnf"] = "dnf", ["imgmake.git"] = "git", ["imgmake.json"] = "json", ["imgmake.npm"] = "npm",
-  ["imgmake.path"] = "path", ["imgmake.pip"] = "pip", ["imgmake.runtime"] = "runtime", ["imgmake.semver"] = "semver",
-  ["imgmake.tags"] = "tags",
-}
+project.library = {}
+for name in rawpairs(libraries) do
+  project.library["imgmake." .. name] = name
+end
 
 --- And those that are nowhere in it.
 project.modules = { ["dockerfile.expand"] = true, ["dockerfile.parse"] = true }

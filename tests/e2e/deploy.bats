@@ -325,3 +325,37 @@ publishes() {
 	equal "$(jq -r '.annotations["org.opencontainers.image.base.digest"]' m.json)" \
 		"$(digest_of "$(repo base):1")"
 }
+
+# No scanner is in Debian: this program stands in for trivy, and says what it was asked.
+@test "scan.trivy is a check that deploy waits for; what it leaves out is part of a pass" {
+	mkdir bin
+	cat >bin/trivy <<-'EOT'
+		#!/bin/sh
+		for word; do last=$word; done
+		jq -e '.manifests[0].digest' "${last#--input=}/index.json" >/dev/null || exit 9
+		echo "asked: ${*%--input=*}" >>"$ASKED"
+		exit "$(cat "$VERDICT")"
+	EOT
+	chmod +x bin/trivy
+	export ASKED=$PWD/asked VERDICT=$PWD/verdict
+	echo 1 >verdict
+	echo CVE-2020-1 >ignored
+	recipe <<-LUA
+		local web = image "web" { from = "scratch", write { "/f", "x" }, publish = { "$(repo)", version = "1.0.0" } }
+		scan.trivy { image = web, unfixed = false, ignore = "ignored" }
+	LUA
+	fails "scan.trivy: trivy is not installed|check 'web-trivy'" imgmake deploy
+	contains "$stderr" 'scan.trivy: trivy is not installed on this machine, or not in PATH'
+	fails "check 'web-trivy'" env PATH="$PWD/bin:$PATH" "$IMGMAKE" deploy
+	equal "$(cat asked)" "asked: image --quiet --exit-code=1 --severity=HIGH,CRITICAL --ignore-unfixed --ignorefile=ignored "
+	go tags_of "$(repo)"
+	lacks "$output" '1.0.0'
+	echo 0 >verdict
+	PATH=$PWD/bin:$PATH ok imgmake deploy
+	equal "$(tags_of "$(repo)")" "1 1.0 1.0.0 latest"
+	PATH=$PWD/bin:$PATH ok imgmake check web-trivy
+	equal "$(wc -l <asked)" 2
+	echo CVE-2020-2 >>ignored
+	PATH=$PWD/bin:$PATH ok imgmake check web-trivy
+	equal "$(wc -l <asked)" 3
+}

@@ -1,4 +1,4 @@
--- npm, pip and debian: which arguments they take. What they do is tested with the real tools.
+-- Languages, debian, runtime and scanners: which arguments they take. What they do is tested with the real tools.
 
 local function fails(f, expected)
   local ok, message = pcall(f)
@@ -37,6 +37,34 @@ fails(function() pip.build { from = "debian" } end, "pip.build: 'from' must be a
   .. '(write base "debian" for an image of a registry), not the string \'debian\'')
 pip.build { from = tools }
 image "x" { from = tools, npm.install(), { pip.install(), pip.install { env = { PIP_INDEX_URL = "https://x.example.com" } } } }
+
+fails(function() go.build {} end, "go.build: 'from' is missing")
+fails(function() go.build { from = tools, package = "./cmd" } end,
+  "go.build: unknown option 'package', did you mean 'packages'?")
+fails(function() go.build { from = tools, packages = { "-race", "." } } end,
+  "go.build: 'packages' must be packages like \"./cmd/web\" (flags of the linker are 'ldflags'), not a table")
+fails(function() go.build { from = tools, to = "bin" } end,
+  "go.build: 'to' must be an absolute path that is not /, not the string 'bin'")
+image "go-image" { from = "scratch", go.build { from = tools, tags = { "netgo", "osusergo" }, cgo = true } }
+fails(function() go.build { from = tools } end, "go.build: there is a stage 'go-modules' already, at "
+  .. "tests/lua/languages.lua:48; say name = \"…\" for stages of another name")
+fails(function() cargo.build { from = tools, feature = "x" } end,
+  "cargo.build: unknown option 'feature', did you mean 'features'?")
+fails(function() cargo.build { from = tools, default_features = "no" } end,
+  "cargo.build: 'default_features' must be true or false, not the string 'no'")
+cargo.build { from = tools, bins = "web", features = { "a", "b" } }
+fails(function() maven.build { from = tools, goal = "verify" } end,
+  "maven.build: unknown option 'goal', did you mean 'goals'?")
+fails(function() maven.build { "x" } end, "maven.build: every entry has a name, as env = { … }; this one is the string 'x'")
+maven.build { from = tools, goals = { "verify" }, tests = true, profiles = "prod" }
+
+local scanned = image "scanned" { from = tools }
+fails(function() scan.trivy { image = tools } end, "scan.trivy: 'image' must be an image, not base 'registry.example.com/tools:1'")
+fails(function() scan.trivy { image = scanned, severity = "bad" } end,
+  "scan.trivy: 'severity' must be one of \"low\", \"medium\", \"high\", \"critical\", not the string 'bad'")
+fails(function() scan.grype { severity = "high" } end, "scan.grype: 'image' is missing")
+assert(scan.trivy { image = scanned, severity = "medium", unfixed = false }.name == "scanned-trivy")
+assert(scan.grype { image = scanned, name = "weaknesses", fresh = "7d" }.name == "weaknesses")
 
 fails(function() debian.rootfs { suit = "bookworm" } end, "debian.rootfs: unknown option 'suit', did you mean 'suite'?")
 fails(function() debian.rootfs { "bookworm" } end, "debian.rootfs: every entry has a name, as suite = \"bookworm\"")
