@@ -43,7 +43,7 @@ $B/%.o: %.c $(wildcard config.mk)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
 # The standard library, embedded: one C file with every stdlib/**.lua as text.
-$B/stdlib.c: $(sort $(wildcard stdlib/*.lua stdlib/*/*.lua)) lua/embed.sh
+$B/stdlib.c: $(sort $(wildcard stdlib/*.lua stdlib/*/*.lua)) lua/embed.sh lua/meta.sh
 	@mkdir -p $(@D)
 	sh lua/embed.sh stdlib > $@
 $B/stdlib.o: $B/stdlib.c

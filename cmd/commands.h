@@ -24,6 +24,8 @@ int cmd_tags(const struct options *o, struct terminal *t);
 int cmd_promote(const struct options *o, struct terminal *t);
 int cmd_run(const struct options *o, struct terminal *t);
 int cmd_shell(const struct options *o, struct terminal *t);
+int cmd_init(const struct options *o, struct terminal *t);
+extern const char *const init_kinds[]; /* NULL-terminated */
 int cmd_doctor(const struct options *o, struct terminal *t);
 int cmd_load(const struct options *o, struct terminal *t);
 extern const char *const load_engines[]; /* NULL-terminated */

@@ -1,45 +1,18 @@
 /* imgmake login, logout. */
 #include "registry/login.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <termios.h>
 #include <unistd.h>
 
+#include "cmd/ask.h"
 #include "cmd/commands.h"
-#include "os/fd.h"
 
-enum { LINE_MAX_BYTES = 64 << 10, INTERRUPT = 3 };
-
-/* As the terminal would have: but only when it shows what is typed again. */
-static int interrupted(struct err *e)
+static int some_line(struct buf *out, const char *what, struct err *e)
 {
-	kill(getpid(), SIGINT);
-	return err_set(e, ERR_CANCELLED, "interrupted");
-}
-
-/* One line of standard input, without its newline. */
-static int read_line(struct buf *out, const char *what, struct err *e)
-{
-	char c;
-
-	buf_reserve(out, LINE_MAX_BYTES); /* growing would leave copies of a secret */
-	for (;;) {
-		ssize_t n = fd_read(STDIN_FILENO, &c, 1, "standard input", e);
-
-		if (n < 0)
-			return -1;
-		if (!n || c == '\n')
-			break;
-		if (c == INTERRUPT)
-			return interrupted(e);
-		if (out->len + 1 >= LINE_MAX_BYTES)
-			return err_set(e, ERR_LIMIT, "the %s is too long", what);
-		buf_addc(out, c);
-	}
-	if (out->len && out->s[out->len - 1] == '\r')
-		buf_truncate(out, out->len - 1);
+	if (ask_line(out, what, e) < 0)
+		return -1;
 	return out->len ? 0 : err_set(e, ERR_INVALID, "the %s is empty", what);
 }
 
@@ -57,10 +30,10 @@ static int ask(const char *what, bool secret, struct buf *out, struct err *e)
 		               what);
 	now = before;
 	now.c_lflag &= ~(tcflag_t)(secret ? ISIG | ECHO : ISIG);
-	now.c_cc[VEOL] = INTERRUPT;
+	now.c_cc[VEOL] = ASK_INTERRUPT;
 	tcsetattr(STDIN_FILENO, TCSAFLUSH, &now);
 	dprintf(STDERR_FILENO, "%s: ", what);
-	rc = read_line(out, what, e);
+	rc = some_line(out, what, e);
 	tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
 	if (secret)
 		dprintf(STDERR_FILENO, "\n");
@@ -71,7 +44,7 @@ static int read_password(const struct options *o, struct buf *out, struct err *e
 {
 	if (!o->password_stdin)
 		return ask("password", true, out, e);
-	return read_line(out, "password", e);
+	return some_line(out, "password", e);
 }
 
 static int log_in(struct session *s, const struct login *l, struct err *e)

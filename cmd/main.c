@@ -66,6 +66,12 @@ static const struct opt load_options[] = {
 	{ 0 },
 };
 
+static const struct opt init_options[] = {
+	{ 0, "type", "TYPE", "what the project is (else it is found out, or asked for)",
+	  OPT_CHOICE, offsetof(struct options, init_type), init_kinds, 0 },
+	{ 0 },
+};
+
 static const char *const graph_formats[] = { "dot", "mermaid", "json", "svg", NULL };
 static const struct opt graph_options[] = {
 	{ 0, "format", "FORMAT", "how to draw it (default: dot)",
@@ -261,6 +267,12 @@ const struct command commands[] = {
 	  login_options, TAKES_NETWORK | CHANGES, 1, 1, cmd_login },
 	{ "logout", "HOST", "forget the password of a registry", NULL,
 	  "imgmake logout registry.example.com", NULL, CHANGES, 1, 1, cmd_logout },
+	{ "init", "", "a first Imagefile, and what editors want to know of recipes",
+	  "Writes an Imagefile for a Node, Python, Go or Java project or a static site, "
+	  ".imgmakeignore, and .luarc.json, with which editors that use LuaLS complete and "
+	  "check recipes: what they are told lies in ~/.config/imgmake/meta, and is that of "
+	  "this version. Files that are there already are left as they are.",
+	  "imgmake init\nimgmake init --type=python", init_options, CHANGES, 0, 0, cmd_init },
 	{ "doctor", "", "what this machine lacks for run steps, and how to get it",
 	  "Exits 0 if run steps work here, 1 if not.", "imgmake doctor", NULL,
 	  TAKES_STORE | TAKES_JSON | TAKES_SANDBOX, 0, 0, cmd_doctor },

@@ -66,6 +66,7 @@ struct options {
 	const char *name;     /* load */
 	int into;             /* load: 1 + index of the engine, 0: not said */
 	bool password_stdin;
+	int init_type;       /* init: 1 + index into init_kinds, 0: not said */
 	const char *against; /* why */
 	bool list;           /* lint */
 	const char *explain; /* lint */

@@ -13,4 +13,8 @@ struct embedded {
 extern const struct embedded embedded_modules[];
 extern const size_t embedded_count;
 
+/* What an Imagefile sees, annotated for editors (meta.sh). */
+extern const unsigned char embedded_meta[];
+extern const size_t embedded_meta_size;
+
 #endif

@@ -2,6 +2,7 @@
 # embed.sh DIRECTORY: writes a C file that holds every *.lua below it (see embed.h).
 set -eu
 export LC_ALL=C
+meta=$(cd "$(dirname "$0")" && pwd)/meta.sh
 cd "$1"
 modules=$(find . -name '*.lua' ! -path './meta/*' | sed 's|^\./||' | sort)
 
@@ -26,3 +27,9 @@ for file in $modules; do
 done
 echo '};'
 echo "const size_t embedded_count = $n;"
+
+echo
+echo 'const unsigned char embedded_meta[] = {'
+sh "$meta" . | od -An -v -tu1 | sed 's/[0-9][0-9]*/&,/g'
+echo '0 };'
+echo 'const size_t embedded_meta_size = sizeof(embedded_meta) - 1;'

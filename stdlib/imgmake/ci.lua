@@ -103,7 +103,7 @@ local function service()
   end
 end
 
----@param git imgmake.Git  of one Imagefile
+---@param git imgmake.lib.git  of one Imagefile
 return function(git)
   local ci = {}
 

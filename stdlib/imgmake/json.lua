@@ -3,6 +3,8 @@ local engine = require "imgmake.engine"
 
 ---@param read fun(path: string): string  of one Imagefile
 return function(read)
+  ---@class imgmake.lib.json
+  ---@field null lightuserdata
   local json = { null = engine.json_null }
 
   local function decode(text, name)

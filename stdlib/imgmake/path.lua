@@ -29,7 +29,12 @@ function path.name(p)
   return clean:match("([^/]*)$")
 end
 
-path.base = path.name
+---path.name by the name that other languages have for it.
+---@param p string
+---@return string
+function path.base(p)
+  return path.name(p)
+end
 
 ---What comes before the last component; "." if nothing does.
 ---@param p string
