@@ -26,7 +26,7 @@ LDFLAGS  += -pthread $(filter -fsanitize=% --coverage,$($(MODE)))
 
 engine  := $(patsubst %.c,$B/%.o,$(sort $(wildcard engine/*/*.c)))
 front   := $(patsubst %.c,$B/%.o,$(sort $(wildcard lua/*.c))) $B/stdlib.o
-main    := $(patsubst %.c,$B/%.o,$(sort $(wildcard cmd/*.c)))
+main    := $(patsubst %.c,$B/%.o,$(sort $(wildcard cmd/*.c))) $B/topics.o
 unit    := $(patsubst tests/unit/%.c,$B/unit/%,$(sort $(wildcard tests/unit/*_test.c)))
 
 all: build/imgmake
@@ -47,6 +47,14 @@ $B/stdlib.c: $(sort $(wildcard stdlib/*.lua stdlib/*/*.lua)) lua/embed.sh lua/me
 	@mkdir -p $(@D)
 	sh lua/embed.sh stdlib > $@
 $B/stdlib.o: $B/stdlib.c
+	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+# The manual by topic, for imgmake help.
+$B/topics.c: $(sort $(wildcard docs/*.[15])) docs/topics.awk
+	@mkdir -p $(@D)
+	{ echo '#include "cmd/topics.h"'; echo 'const unsigned char topics[] = {'; \
+	  awk -f docs/topics.awk $(filter-out %.awk,$^) | od -An -v -tu1 | sed 's/[0-9][0-9]*/&,/g'; echo '0 };'; } > $@
+$B/topics.o: $B/topics.c
 	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
 # cmocka gives each test a state that few use, and argument vectors hold literals.

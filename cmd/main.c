@@ -306,8 +306,12 @@ const struct command commands[] = {
 	  "source <(imgmake completion bash)\nimgmake completion fish "
 	  ">~/.config/fish/completions/imgmake.fish",
 	  NULL, TAKES_REST, 1, 1, cmd_completion },
-	{ "help", "[COMMAND|all]", "this, or all about a command", NULL,
-	  "imgmake help deploy", NULL, 0, 0, 1, cmd_help },
+	{ "help", "[COMMAND|TOPIC]", "this, or all about a command or a topic",
+	  "Topics are what the manual pages have: steps and functions of recipes, options, "
+	  "variables, files; \"imgmake help topics\" lists them, and \"imgmake help all\" "
+	  "tells of all commands.",
+	  "imgmake help deploy\nimgmake help copy\nimgmake help npm.build", NULL, 0, 0, 1,
+	  cmd_help },
 	{ "version", "", "print the version", NULL, "imgmake version", NULL, 0, 0, 0,
 	  cmd_version },
 	{ 0 },

@@ -163,6 +163,9 @@ bool options_apply(const struct opt *opt, const struct command *c); /* c takes o
 void options_help(struct buf *out, const struct command *c); /* of one command */
 void options_overview(struct buf *out, const struct command *commands); /* of all, short
                                                                          */
+/* Appends `s`, a paragraph a line, wrapped; it begins in `column`, where following lines
+ * start, too. */
+void options_wrap(struct buf *out, const char *s, size_t column);
 void options_help_all(struct buf *out, const struct command *commands); /* of all, whole
                                                                          */
 

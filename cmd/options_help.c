@@ -7,9 +7,7 @@ enum {
 	HELP_COLUMN = 30, /* where the text of an option starts */
 };
 
-/* Appends `s` wrapped, continuing in `column`, where following lines start too. Newlines
- * in it are kept. */
-static void add_wrapped(struct buf *out, const char *s, size_t column)
+void options_wrap(struct buf *out, const char *s, size_t column)
 {
 	size_t at = column;
 
@@ -67,7 +65,7 @@ static void add_option(struct buf *out, const struct opt *opt)
 		buf_addf(out, "%*s", HELP_COLUMN - (int)width, "");
 	buf_adds(&text, opt->help);
 	add_choices(&text, opt);
-	add_wrapped(out, text.s, HELP_COLUMN);
+	options_wrap(out, text.s, HELP_COLUMN);
 }
 
 static void add_lines(struct buf *out, const char *lines)
@@ -91,10 +89,10 @@ void options_help(struct buf *out, const struct command *c)
 {
 	add_usage(out, c);
 	buf_addc(out, '\n');
-	add_wrapped(out, c->help, 0);
+	options_wrap(out, c->help, 0);
 	if (c->text) {
 		buf_addc(out, '\n');
-		add_wrapped(out, c->text, 0);
+		options_wrap(out, c->text, 0);
 	}
 	buf_adds(out, "\nOptions:\n");
 	for (const struct opt *opt = c->options; opt && opt->name; opt++)
@@ -116,7 +114,7 @@ void options_overview(struct buf *out, const struct command *commands)
 	         "\nfrom a Makefile, and only what is out of date.\n\nCommands:\n");
 	for (const struct command *c = commands; c->name; c++) {
 		buf_addf(out, "  %-12s", c->name);
-		add_wrapped(out, c->help, 14);
+		options_wrap(out, c->help, 14);
 	}
 	buf_addf(
 		out,
