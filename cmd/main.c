@@ -272,7 +272,8 @@ const struct command commands[] = {
 	  ".imgmakeignore, and .luarc.json, with which editors that use LuaLS complete and "
 	  "check recipes: what they are told lies in ~/.config/imgmake/meta, and is that of "
 	  "this version. Files that are there already are left as they are.",
-	  "imgmake init\nimgmake init --type=python", init_options, CHANGES, 0, 0, cmd_init },
+	  "imgmake init\nimgmake init --type=python", init_options, CHANGES, 0, 0,
+	  cmd_init },
 	{ "doctor", "", "what this machine lacks for run steps, and how to get it",
 	  "Exits 0 if run steps work here, 1 if not.", "imgmake doctor", NULL,
 	  TAKES_STORE | TAKES_JSON | TAKES_SANDBOX, 0, 0, cmd_doctor },
