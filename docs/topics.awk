@@ -46,6 +46,7 @@ function inline(s,   n, i, w, pending, flag, last) {
 			line = line pending; pending = ""
 		}
 		if (w == "Ns") { glue = 1; flag = 0 }
+		else if (w == "Ap") { line = line "'"; glue = 1 }
 		else if (w == "Oo" || w == "Po") { emit(open[w]); glue = 1 }
 		else if (w == "Oc") { line = line "]"; glue = 0 }
 		else if (w == "Pc") { line = line ")"; glue = 0 }

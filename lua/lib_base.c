@@ -219,9 +219,9 @@ static void push_few(lua_State *L, int t, int n)
 	}
 	if (others > 1)
 		refuse_unordered(L);
-	sort_keys(keys, n);
-	for (i = 0; i < n; i++)
-		lua_pushvalue(L, (int)keys[i].at);
+	sort_keys(keys, i); /* as many as there are, n */
+	for (int k = 0; k < i; k++)
+		lua_pushvalue(L, (int)keys[k].at);
 	lua_rotate(L, first, n);
 	lua_settop(L, first + n - 1);
 }

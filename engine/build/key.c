@@ -81,8 +81,8 @@ static void value_digest(const char *text, struct digest *d)
 		digest_of(d, text, n);
 		return;
 	}
-	for (size_t i = 0; i < n; i++)
-		slot = slot * 31 + (unsigned char)text[i];
+	for (const char *c = text; *c; c++)
+		slot = slot * 31 + (unsigned char)*c;
 	v = &known[slot % ARRAY_LEN(known)];
 	if (v->n != n + 1 || memcmp(v->text, text, n) != 0) {
 		digest_of(&v->digest, text, n);

@@ -27,14 +27,6 @@ setup() {
 		apt.install { \"cargo\", \"gcc\", \"golang-go\", \"libc6-dev\" } }"
 }
 
-needs_mirror() {
-	local proxy
-	read -r MIRROR SUITE <"$PREPARED/mirror"
-	proxy=$(apt-config dump Acquire::http::Proxy 2>/dev/null | sed -nE 's/.*"(.*)";/\1/p' | head -1)
-	curl -sfI --max-time 5 ${proxy:+-x "$proxy"} -o /dev/null "$MIRROR/dists/$SUITE/InRelease" ||
-		skip "$MIRROR cannot be reached"
-}
-
 # A module proxy in a directory, and go.sum for it: go_module DIR VERSION SAID
 go_module() {
 	python3 - "$@" <<-'PY'

@@ -30,14 +30,6 @@ for_hub() {
 	IMGMAKE_STORE=$BATS_FILE_TMPDIR/store "$IMGMAKE" -C "$1" deploy >&2
 }
 
-needs_mirror() {
-	local proxy
-	read -r MIRROR SUITE <"$PREPARED/mirror"
-	proxy=$(apt-config dump Acquire::http::Proxy 2>/dev/null | sed -nE 's/.*"(.*)";/\1/p' | head -1)
-	curl -sfI --max-time 5 ${proxy:+-x "$proxy"} -o /dev/null "$MIRROR/dists/$SUITE/InRelease" ||
-		skip "$MIRROR cannot be reached"
-}
-
 example() {
 	cp -r "$REPO_ROOT/examples/$1/." .
 	find . -name build -type d -prune -exec rm -rf {} +
@@ -105,11 +97,7 @@ suite() {
 }
 
 @test "node-app: dependencies before code" {
-	command -v node >/dev/null && command -v npm >/dev/null || skip "node and npm are not installed"
-	curl -sfI --max-time 5 -o /dev/null https://registry.npmjs.org/is-odd || skip "the npm registry cannot be reached"
-	mkdir -p ../hub/host
-	cp "$(readlink -f "$(command -v node)")" ../hub/host/node
-	cp -rL "$(dirname "$(dirname "$(readlink -f "$(command -v npm)")")")" ../hub/host/npm
+	host_node ../hub/host
 	cp "${NODE_EXTRA_CA_CERTS:-/etc/ssl/certs/ca-certificates.crt}" ../hub/host/ca.crt
 	recipe ../hub <<-LUA
 		local slim = image "slim" {

@@ -139,6 +139,24 @@ needs_user() {
 	BUSYBOX=oci:$DIR/busybox:1
 }
 
+needs_user_with_debian() {
+	needs_user
+	cp -r "$PREPARED/debian-apt" "$DIR/debian-apt"
+	chmod -R a+rX "$DIR/debian-apt"
+	DEBIAN_APT=oci:$DIR/debian-apt:12
+}
+
+# As the ordinary user, who has no ids but its own.
+as_user_without_range() {
+	unshare --mount --propagation private sh -c '
+		mount --bind /dev/null /etc/subuid
+		mount --bind /dev/null /etc/subgid
+		user=$1
+		shift
+		exec setpriv --reuid "$user" --regid "$user" --init-groups --inh-caps=-all --bounding-set=-all "$@"
+	' sh "$E2E_USER" "$@"
+}
+
 # --- Assertions -------------------------------------------------------------------------------------
 
 equal() {   # ACTUAL EXPECTED
@@ -460,7 +478,24 @@ needs_podman() {
 	command -v podman >/dev/null || skip "podman is not installed"
 }
 
-# --- Packages of languages ---------------------------------------------------------------------------
+# --- Packages ---------------------------------------------------------------------------
+
+needs_mirror() {
+	local proxy
+	read -r MIRROR SUITE <"$PREPARED/mirror"
+	proxy=$(apt-config dump Acquire::http::Proxy 2>/dev/null | sed -nE 's/.*"(.*)";/\1/p' | head -1)
+	curl -sfI --max-time 5 ${proxy:+-x "$proxy"} -o /dev/null "$MIRROR/dists/$SUITE/InRelease" ||
+		skip "$MIRROR cannot be reached"
+}
+
+# The host's Node and npm, which are quicker than Debian's 300 packages: host_node DIR
+host_node() {
+	command -v node >/dev/null && command -v npm >/dev/null || skip "node and npm are not installed"
+	curl -sfI --max-time 5 -o /dev/null https://registry.npmjs.org/is-odd || skip "the npm registry cannot be reached"
+	mkdir -p "$1"
+	cp "$(readlink -f "$(command -v node)")" "$1/node"
+	cp -rL "$(dirname "$(dirname "$(readlink -f "$(command -v npm)")")")" "$1/npm"
+}
 
 # wheel DIR NAME VERSION CODE: as an index would have it.
 wheel() {

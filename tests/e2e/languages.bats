@@ -17,21 +17,9 @@ shared_store() {
 	export IMGMAKE_STORE=$BATS_STORE/store
 }
 
-needs_mirror() {
-	local proxy
-	read -r MIRROR SUITE <"$PREPARED/mirror"
-	proxy=$(apt-config dump Acquire::http::Proxy 2>/dev/null | sed -nE 's/.*"(.*)";/\1/p' | head -1)
-	curl -sfI --max-time 5 ${proxy:+-x "$proxy"} -o /dev/null "$MIRROR/dists/$SUITE/InRelease" ||
-		skip "$MIRROR cannot be reached"
-}
-
-# The host's Node, which is quicker than Debian's 300 packages.
 node_project() {
-	command -v node >/dev/null && command -v npm >/dev/null || skip "node and npm are not installed"
-	curl -sfI --max-time 5 -o /dev/null https://registry.npmjs.org/is-odd || skip "the npm registry cannot be reached"
-	mkdir -p host web/src
-	cp "$(readlink -f "$(command -v node)")" host/node
-	cp -rL "$(dirname "$(dirname "$(readlink -f "$(command -v npm)")")")" host/npm
+	mkdir -p web/src
+	host_node host
 	echo 'console.log(require("is-odd")(3), process.env.NODE_ENV)' >web/src/index.js
 	cat >web/package.json <<-'EOT'
 		{ "name": "web", "version": "1.0.0", "dependencies": { "is-odd": "3.0.1" },

@@ -12,32 +12,6 @@ shared_store() {
 	export IMGMAKE_STORE=$BATS_FILE_TMPDIR/store
 }
 
-needs_mirror() {
-	local proxy
-	read -r MIRROR SUITE <"$PREPARED/mirror"
-	proxy=$(apt-config dump Acquire::http::Proxy 2>/dev/null | sed -nE 's/.*"(.*)";/\1/p' | head -1)
-	curl -sfI --max-time 5 ${proxy:+-x "$proxy"} -o /dev/null "$MIRROR/dists/$SUITE/InRelease" ||
-		skip "$MIRROR cannot be reached"
-}
-
-needs_user_with_debian() {
-	needs_user
-	cp -r "$PREPARED/debian-apt" "$DIR/debian-apt"
-	chmod -R a+rX "$DIR/debian-apt"
-	DEBIAN_APT=oci:$DIR/debian-apt:12
-}
-
-# As the ordinary user, who has no ids but its own.
-as_user_without_range() {
-	unshare --mount --propagation private sh -c '
-		mount --bind /dev/null /etc/subuid
-		mount --bind /dev/null /etc/subgid
-		user=$1
-		shift
-		exec setpriv --reuid "$user" --regid "$user" --init-groups --inh-caps=-all --bounding-set=-all "$@"
-	' sh "$E2E_USER" "$@"
-}
-
 # In a directory and with a store of that user's own.
 become_user() {
 	mkdir "$DIR/user"
@@ -180,13 +154,9 @@ apt_recipe() {   # ARGUMENTS…: installs into an image whose configuration is f
 	equal "$output" $'65534\n/venv/bin/python3'
 }
 
-# The host's Node, which is quicker than Debian's 300 packages.
 node_project() {
-	command -v node >/dev/null && command -v npm >/dev/null || skip "node and npm are not installed"
-	curl -sfI --max-time 5 -o /dev/null https://registry.npmjs.org/is-odd || skip "the npm registry cannot be reached"
-	mkdir app host
-	cp "$(readlink -f "$(command -v node)")" host/node
-	cp -rL "$(dirname "$(dirname "$(readlink -f "$(command -v npm)")")")" host/npm
+	mkdir app
+	host_node host
 	cat >app/index.js <<-'EOT'
 		console.log(require("is-odd")(3), process.version)
 	EOT
