@@ -171,3 +171,13 @@ void hasher_digest(struct hasher *h, const struct digest *d)
 {
 	hasher_field(h, d->b, DIGEST_SIZE);
 }
+
+void digest_chain(struct digest *chain, const struct digest *next)
+{
+	struct hasher h;
+
+	hasher_init(&h);
+	hasher_digest(&h, chain);
+	hasher_digest(&h, next);
+	hasher_end(&h, chain);
+}

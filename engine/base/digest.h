@@ -42,6 +42,9 @@ struct hasher {
 void hasher_init(struct hasher *h);
 void hasher_add(struct hasher *h, const void *data, size_t n);
 void hasher_end(struct hasher *h, struct digest *out);
+/* Makes `chain` depend on `next` as well: of layers, what depends on one and on all those
+ * below it. Starts with zeroes. */
+void digest_chain(struct digest *chain, const struct digest *next);
 void hasher_drop(struct hasher *h);
 void hasher_copy(struct hasher *out, const struct hasher *h); /* an independent one */
 

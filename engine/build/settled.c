@@ -167,17 +167,6 @@ static int get(struct settled **out, struct build *b, const char *chain,
 	return 0;
 }
 
-/* What a layer's names come to depends on it and on all those below. */
-static void chain_on(struct digest *chain, const struct digest *diff_id)
-{
-	struct hasher h;
-
-	hasher_init(&h);
-	hasher_digest(&h, chain);
-	hasher_digest(&h, diff_id);
-	hasher_end(&h, chain);
-}
-
 int node_tocs(const struct node *n, const struct result *r, const struct toc ***out,
               struct err *e)
 {
@@ -190,7 +179,7 @@ int node_tocs(const struct node *n, const struct result *r, const struct toc ***
 	for (size_t i = 0; i < r->layers.len; i++) {
 		struct toc_view v = { *out, i + 1 };
 
-		chain_on(&chain, &r->layers.at[i].diff_id);
+		digest_chain(&chain, &r->layers.at[i].diff_id);
 		if (get(&s, n->build, digest_hex(&chain, hex), &v, e) < 0) {
 			free(*out);
 			*out = NULL;
@@ -210,7 +199,7 @@ const struct map *node_moved(const struct node *n, const struct result *r, size_
 	const struct settled *s;
 
 	for (size_t i = 0; i <= layer; i++)
-		chain_on(&chain, &r->layers.at[i].diff_id);
+		digest_chain(&chain, &r->layers.at[i].diff_id);
 	s = find(n->build, digest_hex(&chain, hex));
 	return s && s->any ? &s->moved : NULL;
 }

@@ -192,17 +192,6 @@ static int plan_one(struct layers *l, const struct layers_options *o, size_t i,
 	return 0;
 }
 
-/* A layer's plan depends on it and on all those below. */
-static void chain_on(struct digest *chain, const struct digest *diff_id)
-{
-	struct hasher h;
-
-	hasher_init(&h);
-	hasher_digest(&h, chain);
-	hasher_digest(&h, diff_id);
-	hasher_end(&h, chain);
-}
-
 static int plan_all(struct layers *l, const struct layers_options *o, struct err *e)
 {
 	struct digest chain = { { 0 } };
@@ -212,7 +201,7 @@ static int plan_all(struct layers *l, const struct layers_options *o, struct err
 	l->tables = mem_alloc((o->n + 1) * sizeof(*l->tables));
 	for (size_t i = 0; i < o->n; i++) {
 		l->n_tables = i + 1;
-		chain_on(&chain, &o->items[i].diff_id);
+		digest_chain(&chain, &o->items[i].diff_id);
 		l->plans[i] = o->memory ? layers_memory_get(o->memory, &chain) : NULL;
 		if (l->plans[i])
 			l->tables[i] = &l->plans[i]->real;
@@ -228,7 +217,7 @@ static void remember_all(struct layers *l, const struct layers_options *o)
 	struct digest chain = { { 0 } };
 
 	for (size_t i = 0; o->memory && i < o->n; i++) {
-		chain_on(&chain, &o->items[i].diff_id);
+		digest_chain(&chain, &o->items[i].diff_id);
 		if (l->own[i] && layers_memory_put(o->memory, &chain, l->own[i]))
 			l->own[i] = NULL;
 	}
