@@ -171,6 +171,10 @@ everything() {
 	fails 'manifest huge of .* more than 4194304 bytes' imgmake pull "$SCRIPTED/plain/raw:huge"
 }
 
+two_are_up() {   # LOG
+	[ "$(grep -c '^PUT .* 201' "$1")" = 2 ]
+}
+
 @test "a copy that is killed goes on, and what is there is not sent again" {
 	local log=$REGISTRIES/proxy-to/log pid copy
 	start_proxy to "$TO"
@@ -180,12 +184,12 @@ everything() {
 	ok imgmake deploy
 	export IMGMAKE_STORE=$DIR/other
 	copy=$(proxy to)/big/copied:1
-	# One layer is up when the other one meets silence.
-	printf '%s\n' '1 PUT /blobs/ pass' '- PUT /blobs/ silence' | rules to
+	# Two blobs, of which one is the configuration or none is, are up when the third meets silence.
+	printf '%s\n' '2 PUT /blobs/ pass' '- PUT /blobs/ silence' | rules to
 	"$IMGMAKE" copy "${FROM%%/*}/big/app:1" "$copy" >out 2>&1 3>&- &
 	pid=$!
 	wait_until grep -q '^PUT .* silence' "$log"
-	wait_until grep -q '^PUT .* 201' "$log"
+	wait_until two_are_up "$log"
 	kill -9 "$pid"
 	wait "$pid" 2>/dev/null || true
 	rules to </dev/null
