@@ -16,6 +16,18 @@
 #include "os/file.h"
 #include "sandbox/exposed.h"
 
+/* All but what cmocka asks for its form of output at each test. */
+static void clear_environment(void)
+{
+	const char *said = getenv("CMOCKA_MESSAGE_OUTPUT");
+	char *form = said ? strdup(said) : NULL;
+
+	clearenv();
+	if (form)
+		setenv("CMOCKA_MESSAGE_OUTPUT", form, 1);
+	free(form);
+}
+
 /* An empty home, and no other variable. */
 static int nothing_exposed(void **state)
 {
@@ -25,7 +37,7 @@ static int nothing_exposed(void **state)
 	if (!mkdtemp(dir))
 		return -1;
 	*state = strdup(dir);
-	clearenv();
+	clear_environment();
 	setenv("HOME", dir, 1);
 	setenv("PATH", "/bin", 1);
 	/* What this machine exposes is no matter of ours. */
