@@ -72,6 +72,12 @@ static int begin(void **state)
 	return 0;
 }
 
+static void done(int rc, const struct err *e)
+{
+	if (rc < 0)
+		fail_msg("%s", e->msg);
+}
+
 static struct ship_options options(void)
 {
 	return (struct ship_options){
@@ -429,7 +435,7 @@ static void a_float_tells_of_a_release_whose_full_tag_is_gone(void **state)
 
 	(void)state;
 	snprintf(to, sizeof(to), "%s:1.2", w.repo);
-	assert_int_equal(image_push(&r, "a", &a, to, &o, &e), 0);
+	done(image_push(&r, "a", &a, to, &o, &e), &e);
 	deploy_result_fini(&r);
 	deploys("1.2.3", b, "1.2.3+ 1.2! 1! latest!");
 	expect_tags(w.repo, "1.2", &a);
@@ -600,8 +606,11 @@ static bool deploy_and_die(const struct descriptor *d, int n)
 	int status;
 
 	if (pid == 0) {
-		/* A client of its own: connections are not shared across a fork. */
-		if (registry_new(&w.client, &ro, &e) < 0)
+		/* A client and a store of its own: neither connections nor LMDB's readers
+		 * are shared across a fork, and one that died in a read would keep the
+		 * parent's. */
+		if (registry_new(&w.client, &ro, &e) < 0 ||
+		    store_open(&w.store, w.store_path, false, &e) < 0)
 			_exit(1);
 		w.events_left = n;
 		w.progress.emit = die_in_time;
@@ -656,12 +665,12 @@ static void a_blob_is_streamed_from_where_it_still_is(void **state)
 
 	(void)state;
 	snprintf(to, sizeof(to), "%s/streamed:x", w.other.host);
-	assert_int_equal(image_push(&r, "a", &a, to, &o, &e), 0);
+	done(image_push(&r, "a", &a, to, &o, &e), &e);
 	deploy_result_fini(&r);
 	digest_of(&layer, "streamed", strlen("streamed"));
 	snprintf(to, sizeof(to), "%s/gone", w.other.host);
-	assert_int_equal(blob_sources_add(w.store.state, &layer, to, &e), 0);
-	assert_int_equal(blob_sources_add(w.store.state, &layer, w.repo, &e), 0);
+	done(blob_sources_add(w.store.state, &layer, to, &e), &e);
+	done(blob_sources_add(w.store.state, &layer, w.repo, &e), &e);
 	blobs_discard(w.store.blobs, &layer);
 	deploys("1.0.0", a, "1.0.0+ 1.0+ 1+ latest+");
 }
@@ -695,16 +704,16 @@ static void plain_tags_move_without_a_family(void **state)
 
 	(void)state;
 	p.publish.tags = (struct strings){ edge, 1 };
-	assert_int_equal(deploy(&r, &di, 1, &o, &e), 0);
+	done(deploy(&r, &di, 1, &o, &e), &e);
 	assert_int_equal(r.at[0].tags[0].action, TAG_CREATE);
 	deploy_result_fini(&r);
 	di.root = &b;
-	assert_int_equal(deploy(&r, &di, 1, &o, &e), 0);
+	done(deploy(&r, &di, 1, &o, &e), &e);
 	assert_int_equal(r.at[0].tags[0].action, TAG_MOVE);
 	deploy_result_fini(&r);
 	expect_tags(w.repo, "edge", &b);
 	p.publish.tags = (struct strings){ NULL, 0 };
-	assert_int_equal(deploy(&r, &di, 1, &o, &e), 0);
+	done(deploy(&r, &di, 1, &o, &e), &e);
 	deploy_result_fini(&r);
 	expect_tags(w.repo, "latest", &b);
 }
@@ -725,7 +734,7 @@ static void promote_gives_a_digest_a_family(void **state)
 
 	(void)state;
 	snprintf(from, sizeof(from), "%s:candidate", w.repo);
-	assert_int_equal(image_push(&r, "ix", &ix, from, &o, &e), 0);
+	done(image_push(&r, "ix", &ix, from, &o, &e), &e);
 	deploy_result_fini(&r);
 	forget_requests();
 	if (promote(&r, from, NULL, &family, &o, &e) < 0)
@@ -762,7 +771,7 @@ static void copy_streams_what_the_store_lacks(void **state)
 	(void)state;
 	snprintf(from, sizeof(from), "%s:x", w.repo);
 	snprintf(to, sizeof(to), "%s/copy:y", w.other.host);
-	assert_int_equal(image_push(&r, "a", &a, from, &o, &e), 0);
+	done(image_push(&r, "a", &a, from, &o, &e), &e);
 	deploy_result_fini(&r);
 	digest_of(&layer, "copied", 6);
 	blobs_discard(w.store.blobs, &layer);
@@ -797,7 +806,7 @@ static void pull_takes_one_platform_when_asked(void **state)
 
 	(void)state;
 	snprintf(name, sizeof(name), "%s:multi", w.repo);
-	assert_int_equal(image_push(&r, "ix", &ix, name, &o, &e), 0);
+	done(image_push(&r, "ix", &ix, name, &o, &e), &e);
 	deploy_result_fini(&r);
 	assert_int_equal(platform_parse(&arm, "linux/arm64", &e), 0);
 	if (image_pull(&got, name, &arm, &o, &e) < 0)
