@@ -32,6 +32,14 @@ function packages.words(who, items, allowed, example)
   return table.concat(out, " ")
 end
 
+--- A type of options: where a copy of repositories is. Nothing in it means anything to the shell or to sed.
+function packages.address(v)
+  if type(v) == "string" and v:find("^https?://[%w._~:/%%@+=-]+$") then
+    return (v:gsub("/+$", ""))
+  end
+  return nil, 'an address like "https://mirror.example.com/20260131"'
+end
+
 --- A run step, as root in "/", whose first line says in the history what the rest is for.
 ---@param call string    "apt.install hello"
 ---@param script string  a line each; "${NAME}" in capitals is one of `values`

@@ -263,6 +263,44 @@ pretender() {   # NAME STEP
 	equal "$args" "add --no-progress --update-cache --cache-dir /var/cache/apk curl>8 nodejs~20 tini"
 }
 
+@test "apk takes Alpine's repositories from a snapshot, others where they are, and the image keeps its own" {
+	pretender apk 'mkdir "/etc/apk/repositories.d",
+	  write { "/etc/apk/repositories", "https://dl-cdn.alpinelinux.org/alpine/v3.22/main\n@edge http://nl.alpinelinux.org/alpine/edge/main\n" },
+	  write { "/etc/apk/repositories.d/own.list", "https://packages.example.com/own\n" },
+	  write { "/usr/bin/apk", "#!/bin/sh\nprintf %s\\\\n \"$@\" >/args\nfor f; do [ ! -f \"$f\" ] || cat \"$f\" >/read; done\n", mode = "0755" },
+	  apk.add { "tini", snapshot = "https://mirror.example.com/alpine-20260131" }'
+	contains "$(paste -sd' ' d/args)" '--repositories-file /var/cache/apk/repositories tini$'
+	equal "$(cat d/read)" "https://mirror.example.com/alpine-20260131/v3.22/main
+@edge https://mirror.example.com/alpine-20260131/edge/main
+https://packages.example.com/own"
+	contains "$(cat d/etc/apk/repositories)" '^https://dl-cdn\.alpinelinux\.org/alpine/v3\.22/main$'
+	[ -z "$(find d/var/cache/apk -type f)" ]
+}
+
+@test "a snapshot of what Alpine does not have is refused" {
+	recipe <<-LUA
+		image "x" {
+		  from = base "$BUSYBOX",
+		  write { "/usr/bin/apk", "#!/bin/sh\n", mode = "0755" },
+		  write { "/etc/apk/repositories", "https://packages.example.com/own\n" },
+		  apk.add { "tini", snapshot = "https://mirror.example.com/alpine-20260131" },
+		}
+	LUA
+	go imgmake
+	equal "$status" 2
+	contains "$stderr" 'apk.add: no repository of this image is on alpinelinux.org'
+}
+
+@test "dnf takes packages of one release, and repositories from where a snapshot of them is" {
+	local args
+	args=$(pretender dnf 'dnf.install { "curl", release = "9.4" }' | tail -1)
+	equal "$args" "-y install --releasever=9.4 --setopt=install_weak_deps=0 --setopt=keepcache=1 curl"
+	rm -rf d
+	args=$(pretender dnf 'dnf.install { "curl", snapshot = { baseos = "https://m.example.com/9.4/BaseOS/" } }' | tail -1)
+	equal "$args" "-y install --disablerepo=* --enablerepo=baseos --setopt=baseos.baseurl=https://m.example.com/9.4/BaseOS \
+--setopt=baseos.mirrorlist= --setopt=baseos.metalink= --setopt=install_weak_deps=0 --setopt=keepcache=1 curl"
+}
+
 @test "dnf is called without weak dependencies, and microdnf where there is no dnf" {
 	local args
 	args=$(pretender dnf 'dnf.install { "curl", "python3*" }' | tail -1)

@@ -20,7 +20,9 @@ for _, s in ipairs {
   apt.install { "hello", recommends = true, snapshot = "20260131T120000Z" },
   apt.install { "hello", snapshot = "20260131" },
   apk.add "curl", apk.add { "curl=8.5.0-r0", "nodejs~20", "nodejs~=20", "curl>8", "curl>=8", "curl@edge", ".build" },
-  dnf.install "curl",
+  apk.add { "curl", snapshot = "https://mirror.example.com:8443/alpine-20260131/" },
+  dnf.install "curl", dnf.install { "curl", release = "2023.6.20250115" },
+  dnf.install { "curl", release = "9", snapshot = { baseos = "http://m.example.com/9.4/BaseOS/x86_64/os/" } },
   dnf.install { "curl-8.6.0", "python3*", "@core", "nodejs:20", "/usr/bin/cc", "perl(Carp)", recommends = true },
 } do
   assert(tostring(s) == "run step")
@@ -53,6 +55,25 @@ for _, time in ipairs { "2026", "20260131T", "2026-01-31", "20260131T120000", "2
   fails(function() apt.install { "hello", snapshot = time } end, ('apt.install: \'snapshot\' must be a time like '
     .. '"20260131" or "20260131T120000Z", not the string \'%s\''):format(time))
 end
+for _, address in ipairs { "20260131", "ftp://x/y", "https://", "https://x/a b", "https://x/';id", "https://x/$y", "https://x/a,b" } do
+  fails(function() apk.add { "a", snapshot = address } end, ("apk.add: 'snapshot' must be an address like "
+    .. "\"https://mirror.example.com/20260131\", not the string '%s'"):format(address))
+end
+fails(function() dnf.install { "a", snapshot = "https://x/y" } end,
+  "dnf.install: 'snapshot' must be a table of strings by name, not the string 'https://x/y'")
+fails(function() dnf.install { "a", snapshot = {} } end,
+  "dnf.install: 'snapshot' must be a table of addresses by repository, which is not empty, not a table")
+fails(function() dnf.install { "a", snapshot = { ["a b"] = "https://x/y" } } end,
+  "dnf.install: 'snapshot' must be a table of addresses by repository ('a b' is no name of one), not a table")
+fails(function() dnf.install { "a", snapshot = { updates = "x" } } end,
+  "dnf.install: 'snapshot' must be a table of addresses by repository; that of 'updates' is not an address like "
+  .. '"https://mirror.example.com/20260131", not a table')
+for _, release in ipairs { "", "9;id", "-y", "9 4", "$x" } do
+  fails(function() dnf.install { "a", release = release } end, ("dnf.install: 'release' must be a release like "
+    .. "\"9.4\" or \"2023.6.20250115\", not the string '%s'"):format(release))
+end
+fails(function() dnf.install { "a", release = 9 } end,
+  'dnf.install: \'release\' must be a release like "9.4" or "2023.6.20250115", not the number 9')
 fails(function() apk.add { "a", virtual = "b" } end, "apk.add: unknown option 'virtual'")
 fails(function() dnf.instal { "a" } end, "attempt to call a nil value (field 'instal')")
 
