@@ -96,6 +96,48 @@ suite() {
 	equal "$(tags_of "$(repo)/cart")" "1 1.0 1.0.0 1.0.1 latest"
 }
 
+@test "company-base: ten children with tags of their own on shared parents; a change costs what stands on it" {
+	needs_mirror
+	skopeo copy -q --dest-tls-verify=false "oci:$PREPARED/debian-apt:12" "docker://$HUB/library/debian:12-slim"
+	example company-base
+	local here="REGISTRY=$REGISTRY/t$BATS_TEST_NUMBER" s
+	ok ours deploy "$here"
+	equal "$(tags_of "$(repo base/company)")" "12 12.4 12.4.0 latest"
+	equal "$(tags_of "$(repo base/python)" | wc -w)" 8   # each in two spellings
+	equal "$(ls services | wc -l)" 10
+	equal "$(tags_of "$(repo accounts)")" "2 2.4 2.4.1 latest"
+	equal "$(tags_of "$(repo billing)")" "1 1.9 1.9.3"
+	equal "$(tags_of "$(repo cart)")" "0.7 0.7.0 latest"
+	equal "$(tags_of "$(repo checkout)")" "3.0.0-rc.1"
+	equal "$(tags_of "$(repo invoices)")" "1 1.0 1.0.0 latest stable"
+	# A service's layers are its parent's, then its own.
+	for s in accounts:python:2.4.1 mailer:python:5.2.0 docs:web:latest status:web:latest; do
+		equal "$(layers_at "base/$(cut -d: -f2 <<<"$s"):latest")" "$(layers_at "${s%%:*}:${s##*:}" | head -n -1)"
+	done
+	equal "$(layers_at base/python:latest | head -n -1)" "$(layers_at base/company:latest)"
+	spotless "$here"
+	ok ours run cart "$here" -- sh -c 'id -un; readlink /etc/ssl/certs/example.pem'
+	equal "$output" $'app\n/usr/local/share/ca-certificates/example.crt'
+	ok ours -q "$here"
+	# One service: nothing else is made or sent.
+	echo 'print("the cart is here")' >services/cart/main.py
+	sed -i 's/"0.7.0"/"0.7.1"/' Imagefile
+	local before
+	before=$(requests open | wc -l)
+	ok ours deploy "$here"
+	equal "$(requests open | tail -n +$((before + 1)) | grep -E '^PUT .*/manifests/' | grep -vc '/cart/')" 0
+	equal "$(tags_of "$(repo cart)")" "0.7 0.7.0 0.7.1 latest"
+	# The base: all that stand on it.
+	sed -i 's/Example Ltd/Example plc/' Imagefile
+	go ours plan --json "$here"
+	equal "$(jq '[.[] | select(.kind == "image" and .status == "out of date")] | length' <<<"$output")" 13
+}
+
+# The digests of an image's layers, one a line.
+layers_at() {   # REPO:TAG below this test's
+	skopeo inspect --raw --tls-verify=false "docker://$(repo "$1")" | jq -r '.layers[].digest'
+}
+
 @test "node-app: dependencies before code" {
 	host_node ../hub/host
 	cp "${NODE_EXTRA_CA_CERTS:-/etc/ssl/certs/ca-certificates.crt}" ../hub/host/ca.crt

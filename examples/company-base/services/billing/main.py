@@ -1,0 +1,1 @@
+print("billing is here")
