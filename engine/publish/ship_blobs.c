@@ -185,8 +185,8 @@ static void account(struct job *j, const struct load *l, enum push_outcome how)
 
 /* What we know of origins may be out of date: the next one is asked as long as the bytes
  * are missing. */
-static int push_from(const struct load *l, struct job *j, const struct origins *origins,
-                     enum push_outcome *how, struct err *e)
+static int push_from(const struct load *l, const struct job *j,
+                     const struct origins *origins, enum push_outcome *how, struct err *e)
 {
 	const struct ship_options *o = l->ship->o;
 	struct reference ref = job_ref(j, "");
@@ -205,49 +205,6 @@ static int push_from(const struct load *l, struct job *j, const struct origins *
 	} while (rc < 0 && e->code != ERR_CANCELLED && ++next < origins->n_streams &&
 	         !blobs_has(o->store->blobs, &l->d.digest, NULL));
 	return rc;
-}
-
-static int push_to(const struct load *l, struct job *j, struct err *e)
-{
-	struct origins origins;
-	enum push_outcome how = PUSH_PRESENT;
-	int rc = find_origins(&origins, l, j, e);
-
-	if (rc == 0)
-		rc = push_from(l, j, &origins, &how, e);
-	strlist_fini(&origins.from);
-	if (rc < 0)
-		return job_wrap(j, e);
-	account(j, l, how);
-	return 0;
-}
-
-struct follower {
-	struct load *load;
-	struct job *job;
-};
-
-static int push_follower(void *arg, struct err *e)
-{
-	struct follower f = *(struct follower *)arg;
-
-	free(arg);
-	return push_to(f.load, f.job, e);
-}
-
-static int push_load(void *arg, struct err *e)
-{
-	struct load *l = arg;
-
-	if (push_to(l, l->jobs.at[0], e) < 0)
-		return -1;
-	for (size_t i = 1; i < l->jobs.len; i++) {
-		struct follower *f = mem_alloc(sizeof(*f));
-
-		*f = (struct follower){ l, l->jobs.at[i] };
-		batch_add(l->ship->batch, push_follower, f);
-	}
-	return 0;
 }
 
 /* 1 if one of the repositories that could be mounted from has the blob. */
@@ -289,22 +246,46 @@ static int probe(const struct load *l, const struct job *j, const struct origins
 	return has < 0 ? -1 : 0;
 }
 
-static int probe_load(void *arg, struct err *e)
+/* Of a plan: only finds out what it would take. */
+static int bring(const struct load *l, struct job *j, struct err *e)
+{
+	struct origins origins;
+	enum push_outcome how = PUSH_PRESENT;
+	int rc = find_origins(&origins, l, j, e);
+
+	if (rc == 0)
+		rc = (l->ship->o->plan_only ? probe : push_from)(l, j, &origins, &how, e);
+	strlist_fini(&origins.from);
+	if (rc < 0)
+		return job_wrap(j, e);
+	account(j, l, how);
+	return 0;
+}
+
+struct follower {
+	struct load *load;
+	struct job *job;
+};
+
+static int bring_follower(void *arg, struct err *e)
+{
+	struct follower f = *(struct follower *)arg;
+
+	free(arg);
+	return bring(f.load, f.job, e);
+}
+
+static int bring_load(void *arg, struct err *e)
 {
 	struct load *l = arg;
 
-	for (size_t i = 0; i < l->jobs.len; i++) {
-		struct job *j = l->jobs.at[i];
-		struct origins origins;
-		enum push_outcome how = PUSH_PRESENT;
-		int rc = find_origins(&origins, l, j, e);
+	if (bring(l, l->jobs.at[0], e) < 0)
+		return -1;
+	for (size_t i = 1; i < l->jobs.len; i++) {
+		struct follower *f = mem_alloc(sizeof(*f));
 
-		if (rc == 0)
-			rc = probe(l, j, &origins, &how, e);
-		strlist_fini(&origins.from);
-		if (rc < 0)
-			return job_wrap(j, e);
-		account(j, l, how);
+		*f = (struct follower){ l, l->jobs.at[i] };
+		batch_add(l->ship->batch, bring_follower, f);
 	}
 	return 0;
 }
@@ -368,8 +349,7 @@ int ship_blobs(struct ship *s, struct err *e)
 	account_present(s);
 	rc = collect(&l, s, e);
 	for (size_t i = 0; rc == 0 && i < l.all.len; i++)
-		batch_add(s->batch, s->o->plan_only ? probe_load : push_load,
-		          l.all.at[i]);
+		batch_add(s->batch, bring_load, l.all.at[i]);
 	if (rc == 0)
 		rc = batch_wait(s->batch, e);
 	if (rc == 0 && !s->o->plan_only)
