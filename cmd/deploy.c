@@ -111,6 +111,24 @@ static int refuse_flat_owners(struct session *s, struct target *const *images, s
 	return 0;
 }
 
+/* Of a dry run: what is not built is known as far as its steps are. */
+static int foresee(struct session *s, const struct target *t, struct deploy_image *image,
+                   struct err *e)
+{
+	struct foresight f;
+
+	if (build_root(s->build, t))
+		return build_documents(s->build, t, e);
+	if (build_foresee(s->build, t, &f, e) < 0)
+		return -1;
+	image->root = f.root;
+	image->layers = f.layers;
+	image->n_layers = f.n_layers;
+	image->base_name = f.base_name;
+	image->unknown = f.unknown;
+	return 0;
+}
+
 static int ship_images(struct session *s, struct target *const *images, size_t n,
                        bool plan_only, struct err *e)
 {
@@ -121,12 +139,14 @@ static int ship_images(struct session *s, struct target *const *images, size_t n
 	/* What goes to the cache's registry need not go there twice. */
 	session_wait_remote(s);
 	ship_options_of(s, plan_only, &o);
-	for (size_t i = 0; plan_only && i < n; i++)
-		if (build_documents(s->build, images[i], e) < 0)
+	for (size_t i = 0; i < n; i++) {
+		list[i] =
+			(struct deploy_image){ .name = images[i]->name,
+			                       .publish = images[i]->publish,
+			                       .root = build_root(s->build, images[i]) };
+		if (plan_only && foresee(s, images[i], &list[i], e) < 0)
 			return -1;
-	for (size_t i = 0; i < n; i++)
-		list[i] = (struct deploy_image){ images[i]->name, images[i]->publish,
-			                         build_root(s->build, images[i]) };
+	}
 	if (deploy(&result, list, n, &o, e) < 0)
 		return -1;
 	shipped_print(s, &result, plan_only);

@@ -1,5 +1,7 @@
 #include "cmd/shipped.h"
 
+#include <string.h>
+
 #include "build/remote.h"
 
 #include "cmd/table.h"
@@ -53,10 +55,10 @@ static json_t *repo_json(const struct deploy_repo *r, bool planned)
 		                        digest_or_null(t->has_now, &t->now), "reason",
 		                        t->reason, "floating", t->floating));
 	}
-	return json_pack("{s:s,s:s,s:o,s:b,s:o,s:o,s:o,s:o}", "image", r->image,
+	return json_pack("{s:s,s:s,s:o,s:b,s:s?,s:o,s:o,s:o,s:o}", "image", r->image,
 	                 "repository", r->repo, "digest",
 	                 digest_or_null(r->has_root, &r->root.digest), "planned", planned,
-	                 "sent", amount_json(&r->sent), "mounted",
+	                 "unknown", r->unknown, "sent", amount_json(&r->sent), "mounted",
 	                 amount_json(&r->mounted), "present", amount_json(&r->present),
 	                 "tags", tags);
 }
@@ -66,10 +68,12 @@ static void size_cell(struct table *table, const struct deploy_repo *r,
 {
 	AUTO_BUF text = BUF_INIT;
 
-	if (r->has_root)
-		human_size(&text, a->bytes);
-	else
+	if (!r->has_root && !a->bytes) {
 		buf_adds(&text, "?");
+	} else {
+		buf_adds(&text, r->has_root ? "" : "≥ ");
+		human_size(&text, a->bytes);
+	}
 	table_add(table, text.s);
 }
 
@@ -96,6 +100,22 @@ static void images_table(const struct deploy_result *r, bool planned, struct buf
 	}
 	table_write(table, out);
 	table_free(table);
+}
+
+/* What the question marks stand for. */
+static void add_unknown(const struct deploy_result *r, struct buf *out)
+{
+	const char *said = NULL;
+
+	for (size_t i = 0; i < r->n; i++) {
+		const struct deploy_repo *x = &r->at[i];
+
+		if (!x->unknown || (said && !strcmp(said, x->image)))
+			continue;
+		buf_addf(out, "%s%s: more is not known yet: %s\n", said ? "" : "\n",
+		         x->image, x->unknown);
+		said = x->image;
+	}
 }
 
 static void tags_table(const struct deploy_result *r, bool planned, struct buf *out)
@@ -165,6 +185,7 @@ void shipped_print(struct session *s, struct deploy_result *r, bool planned)
 		session_print_json(s, result_json(r, planned, &counts));
 	} else if (r->n) {
 		images_table(r, planned, &out);
+		add_unknown(r, &out);
 		tags_table(r, planned, &out);
 		add_counts(&counts, &out);
 		session_print(s, &out);

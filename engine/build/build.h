@@ -76,6 +76,19 @@ MUST_CHECK int build_plan(struct build *b, struct target *const *targets, size_t
 /* After a plan of a dry run: the documents of images that are current, for build_root's
  * user to read, in memory where the store lacks them. */
 MUST_CHECK int build_documents(struct build *b, const struct target *t, struct err *e);
+/* After a plan of a dry run: what a stale image will be, as far as what its steps come to
+ * is known already, here or in the remote cache. */
+struct foresight {
+	const struct descriptor *root;   /* its documents are as of build_documents; NULL:
+	                                    not known */
+	const char *unknown;             /* why not: what has to be made first */
+	const struct descriptor *layers; /* that it will have in any case, each once */
+	size_t n_layers;
+	const char *base_name; /* of the base at the bottom, or NULL */
+};
+/* *out is the build's. */
+MUST_CHECK int build_foresee(struct build *b, const struct target *t,
+                             struct foresight *out, struct err *e);
 /* Makes what is stale, for targets that were planned. */
 MUST_CHECK int build_make(struct build *b, struct err *e);
 /* Runs the checks of `targets` (checks themselves, or images: all checks of them) on what

@@ -273,13 +273,19 @@ static int layer_step(struct node *n, const struct step *s, const struct step_pl
 	step_describe(s, &what);
 	if (node_may_look_up(n))
 		known = node_find_layers(n, &p->plan_key, &l, e);
+	if (!known && n->build->o.dry_run) {
+		n->unknown = arena_printf(&n->arena, "%s has to be built first (%s)",
+		                          node_title(n), what.s);
+		return 0;
+	}
 	if (!known)
 		known = make_layers(&m, &l, e);
 	if (known < 0) {
 		vec_fini(&l);
 		return -1;
 	}
-	report(n, what.s, &l, known > 0);
+	if (!n->build->o.dry_run)
+		report(n, what.s, &l, known > 0);
 	add_layers(n, what.s, &l);
 	if (!l.len)
 		add_history(n, what.s);
@@ -320,7 +326,7 @@ static int make_steps(struct node *n, struct err *e)
 	const struct target *t = n->target;
 	bool inherited_cmd = true;
 
-	for (size_t i = 0; i < t->n_steps; i++) {
+	for (size_t i = 0; i < t->n_steps && !n->unknown; i++) {
 		const struct step *s = &t->steps[i];
 
 		if (build_cancelled(n->build))
@@ -344,4 +350,9 @@ int node_make(struct node *n, struct err *e)
 		return -1;
 	n->status = STATUS_MADE;
 	return 0;
+}
+
+int node_foresee(struct node *n, struct err *e)
+{
+	return start_result(n, e) < 0 ? -1 : make_steps(n, e);
 }

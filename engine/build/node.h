@@ -43,11 +43,14 @@ struct node {
 	enum status status;
 	bool flat;    /* a run step of it, or of what it needs, has one owner for all */
 	bool guessed; /* what is not here yet stands in the key as that */
-	const char *forced; /* why no result will do: -W, or a need's own reason; NULL */
-	const char *lost;   /* what became of a result that was known; NULL */
-	bool asked;         /* for itself, not because something needs it */
-	bool wanted;        /* something to be made needs it */
-	bool early;         /* a host rule needs it: made while planning, as rules are */
+	const char *forced;  /* why no result will do: -W, or a need's own reason; NULL */
+	const char *lost;    /* what became of a result that was known; NULL */
+	bool foreseen;       /* by a dry run: `result` is as far as it is known */
+	const char *unknown; /* of what was foreseen: what has to be made first; or NULL
+	                      */
+	bool asked;          /* for itself, not because something needs it */
+	bool wanted;         /* something to be made needs it */
+	bool early;          /* a host rule needs it: made while planning, as rules are */
 	struct result result;
 	bool has_result;
 	bool noted; /* of a result that was found, more is known than its record says */
@@ -183,6 +186,9 @@ bool node_may_look_up(const struct node *n);
 
 /* make.c: layers and configuration of a stale node. */
 MUST_CHECK int node_make(struct node *n, struct err *e);
+/* The same in a dry run: up to the first step whose layers are not known, which is then
+ * n->unknown. */
+MUST_CHECK int node_foresee(struct node *n, struct err *e);
 
 /* tables.c: tables of contents of all layers of a result, fetched and scanned where not
  * known. The tables are borrowed from the build; caller frees the array. */

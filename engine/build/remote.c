@@ -146,7 +146,8 @@ int node_find_there(struct node *n, const struct digest *key, struct layer_list 
 		tell_malformed(n);
 		return 0;
 	}
-	if (layer_list_save(n->build->o.store, key, 1, out, e) == 0)
+	if (n->build->o.dry_run ||
+	    layer_list_save(n->build->o.store, key, 1, out, e) == 0)
 		return 1;
 	vec_fini(out);
 	return -1;

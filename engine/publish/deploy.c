@@ -13,8 +13,7 @@ struct cargo {
 static void cargo_fini(struct cargo *c)
 {
 	for (size_t i = 0; i < c->n; i++)
-		if (c->closures[i].documents.len)
-			closure_fini(&c->closures[i]);
+		closure_fini(&c->closures[i]);
 	free(c->closures);
 	free(c->families);
 	vec_fini(&c->items);
@@ -27,7 +26,8 @@ static int add_repo(struct cargo *c, size_t i, const struct deploy_image *image,
 	bool family = publish_family(image->publish, &c->families[i]);
 	struct ship_item item = {
 		.name = image->name,
-		.image = image->root ? &c->closures[i] : NULL,
+		.image = image->root || image->n_layers ? &c->closures[i] : NULL,
+		.unknown = image->unknown,
 		.family = family ? &c->families[i] : NULL,
 		.tags = tags.at,
 		.n_tags = tags.n,
@@ -47,6 +47,15 @@ static int add_repo(struct cargo *c, size_t i, const struct deploy_image *image,
 	return 0;
 }
 
+/* Layers, and no manifest yet that refers to them. */
+static void take_layers(struct closure *c, const struct deploy_image *image)
+{
+	c->base_name =
+		image->base_name ? arena_strdup(&c->arena, image->base_name) : NULL;
+	for (size_t i = 0; i < image->n_layers; i++)
+		vec_push(&c->layers, image->layers[i]);
+}
+
 static int add_image(struct cargo *c, size_t i, const struct deploy_image *image,
                      const struct ship_options *o, struct err *e)
 {
@@ -54,6 +63,8 @@ static int add_image(struct cargo *c, size_t i, const struct deploy_image *image
 
 	if (image->root && closure_load(&c->closures[i], &from, image->root, NULL, e) < 0)
 		return -1;
+	if (!image->root)
+		take_layers(&c->closures[i], image);
 	for (size_t k = 0; k < image->publish->repos.n; k++)
 		if (add_repo(c, i, image, image->publish->repos.at[k], e) < 0)
 			return -1;

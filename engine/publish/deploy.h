@@ -11,6 +11,11 @@ struct deploy_image {
 	const struct publish *publish;
 	const struct descriptor *root; /* manifest or index in the store; NULL: not built
 	                                  (plan_only) */
+	/* Of one that is not built: the layers that it will have in any case. */
+	const struct descriptor *layers;
+	size_t n_layers;
+	const char *base_name; /* or NULL */
+	const char *unknown;   /* why no more of it is known */
 };
 
 /* One deploy_repo for each repository of each image, in their order. */

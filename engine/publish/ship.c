@@ -16,7 +16,9 @@ static void init_job(struct ship *s, struct job *j, const struct ship_item *item
 	out->arena = (struct arena)ARENA_INIT;
 	out->image = arena_strdup(&out->arena, item->name);
 	out->repo = arena_strdup(&out->arena, repo);
-	if (!c)
+	if (item->unknown)
+		out->unknown = arena_strdup(&out->arena, item->unknown);
+	if (!c || !c->documents.len)
 		return;
 	out->has_root = true;
 	out->root = c->root;
@@ -101,7 +103,7 @@ static int check_items(const struct ship_item *items, size_t n,
                        const struct ship_options *o, struct err *e)
 {
 	for (size_t i = 0; i < n; i++)
-		if (!items[i].image && !o->plan_only)
+		if ((!items[i].image || !items[i].image->documents.len) && !o->plan_only)
 			return err_set(e, ERR_NOT_FOUND, "image '%s' is not built",
 			               items[i].name);
 	return 0;

@@ -11,7 +11,9 @@
 struct ship_item {
 	const char *name;               /* of the image, for people */
 	struct reference to;            /* host and repository */
-	const struct closure *image;    /* NULL: not built yet, for plans only */
+	const struct closure *image;    /* NULL, or without documents: not built yet, for
+	                                   plans only */
+	const char *unknown;            /* then why, for people; or NULL */
 	const struct reference *origin; /* repository that has all of it, or NULL: the
 	                                   store */
 	const struct family_options *family; /* or NULL */
@@ -50,8 +52,10 @@ struct deploy_repo {
 	const char *repo;       /* "host/repo" */
 	bool has_root;          /* false: not built yet */
 	struct descriptor root; /* what the tags are set to */
-	/* Of a plan: what would be, as far as the image is built. Bytes sent hold
-	 * manifests, too, each once: tags come on top. */
+	const char *unknown;    /* see ship_item */
+	/* Of a plan: what would be, as far as the image is known. Bytes sent hold what
+	 * the repository lacks, manifests, too, each once: one goes out again for each
+	 * tag that is set to it. */
 	struct deploy_amount sent, mounted, present;
 	struct deploy_tag *tags; /* in the order to publish */
 	size_t n_tags;

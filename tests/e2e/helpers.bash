@@ -378,6 +378,69 @@ requests() {   # REGISTRY-NAME
 	sed -nE 's/.*"(GET|HEAD|PUT|POST|PATCH|DELETE) ([^ ]+) HTTP.*/\1 \2/p' "$REGISTRIES/$1/log"
 }
 
+# --- What a registry counts ---------------------------------------------------------
+
+mark() {   # REGISTRY-NAME: what comes from here on is looked at by since and written, below
+	wc -l <"$REGISTRIES/$1/log" >"$DIR/mark.$1"
+	manifests_in "$1" >"$DIR/manifests.$1"
+}
+
+# "REPO sha256:DIGEST", one a line: what the repositories hold.
+manifests_in() {   # REGISTRY-NAME
+	local at=$REGISTRIES/$1/data/docker/registry/v2/repositories
+	[ ! -d "$at" ] || find "$at" -path '*/_manifests/revisions/sha256/*/link' -printf '%P\n' |
+		sed -E 's,/_manifests/revisions/sha256/(.*)/link$, sha256:\1,'
+}
+
+since() {   # REGISTRY-NAME: "METHOD PATH STATUS", one a line
+	tail -n +"$(($(cat "$DIR/mark.$1") + 1))" "$REGISTRIES/$1/log" |
+		sed -nE 's/.*"(GET|HEAD|PUT|POST|PATCH|DELETE) ([^ ]+) HTTP[^"]*" ([0-9]+) .*/\1 \2 \3/p'
+}
+
+size_of() {   # REGISTRY-NAME DIGEST
+	stat -c %s "$REGISTRIES/$1/data/docker/registry/v2/blobs/sha256/${2:7:2}/${2:7}/data"
+}
+
+# Bytes that the registry says were sent to it of what a repository lacked, and those that it mounted: "SENT MOUNTED".
+written() {   # REGISTRY-NAME
+	local method path sent=0 mounted=0 d repo status
+	while read -r method path status; do
+		path=${path//%3A/:}
+		case "$method $path $status" in
+		"PUT "*/blobs/uploads/*digest=*" 201")
+			d=${path##*digest=}
+			sent=$((sent + $(size_of "$1" "${d%%&*}")));;
+		"POST "*mount=*" 201")
+			d=${path##*mount=}
+			mounted=$((mounted + $(size_of "$1" "${d%%&*}")));;
+		esac
+	done < <(since "$1")
+	while read -r repo d; do
+		grep -qxF "$repo $d" "$DIR/manifests.$1" || sent=$((sent + $(size_of "$1" "$d")))
+	done < <(manifests_in "$1")
+	echo "$sent $mounted"
+}
+
+amounts() {   # of --json: "SENT MOUNTED PRESENT"
+	jq -r '[([.images[].sent.bytes] | add), ([.images[].mounted.bytes] | add), ([.images[].present.bytes] | add)]
+		| join(" ")' <<<"$output"
+}
+
+# predicts_exactly REGISTRY-NAME ARG...: the dry run says what the deploy after it does, and the registry counts.
+predicts_exactly() {
+	local name=$1 said
+	shift
+	mark "$name"
+	ok imgmake -n deploy --json "$@"
+	said=$(amounts)
+	equal "$(since "$name" | grep -c '^\(PUT\|POST\|PATCH\|DELETE\)')" 0
+	mark "$name"
+	ok imgmake deploy --json "$@"
+	equal "$said" "$(amounts)"
+	equal "${said% *}" "$(written "$name")"
+	echo "$said" >"$DIR/said"
+}
+
 # seed REPO TAG [VERSION]: a tiny image of its own under TAG, annotated with VERSION; quicker than skopeo.
 # The same text in VERSION gives the same image.
 seed() {

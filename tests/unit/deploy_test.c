@@ -185,7 +185,9 @@ static int try_deploy(struct deploy_result *out, const char *version,
                       const struct descriptor *root, bool plan_only, struct err *e)
 {
 	struct published p;
-	struct deploy_image di = { "app", publish(&p, w.repo, version), root };
+	struct deploy_image di = { .name = "app",
+		                   .publish = publish(&p, w.repo, version),
+		                   .root = root };
 	struct ship_options o = options();
 
 	o.plan_only = plan_only;
@@ -469,8 +471,12 @@ static void shared_blobs_go_up_once_and_are_mounted(void **state)
 	(void)state;
 	snprintf(one, sizeof(one), "%s/one", w.repo);
 	snprintf(two, sizeof(two), "%s/two", w.repo);
-	images[0] = (struct deploy_image){ "one", publish(&p, one, "1.0.0"), &a };
-	images[1] = (struct deploy_image){ "two", publish(&q, two, "1.0.0"), &a };
+	images[0] = (struct deploy_image){ .name = "one",
+		                           .publish = publish(&p, one, "1.0.0"),
+		                           .root = &a };
+	images[1] = (struct deploy_image){ .name = "two",
+		                           .publish = publish(&q, two, "1.0.0"),
+		                           .root = &a };
 	if (deploy(&r, images, 2, &o, &e) < 0)
 		fail_msg("%s", e.msg);
 	assert_int_equal(r.at[0].sent.blobs, 2);
@@ -511,8 +517,12 @@ static void versions_of_one_deploy_agree_on_the_floats(void **state)
 	struct err e;
 
 	(void)state;
-	images[0] = (struct deploy_image){ "new", publish(&p, w.repo, "3.12.1"), &a };
-	images[1] = (struct deploy_image){ "old", publish(&q, w.repo, "3.11.9"), &b };
+	images[0] = (struct deploy_image){ .name = "new",
+		                           .publish = publish(&p, w.repo, "3.12.1"),
+		                           .root = &a };
+	images[1] = (struct deploy_image){ .name = "old",
+		                           .publish = publish(&q, w.repo, "3.11.9"),
+		                           .root = &b };
 	if (deploy(&r, images, 2, &o, &e) < 0)
 		fail_msg("%s", e.msg);
 	assert_int_equal(r.at[1].tags[3].action, TAG_KEEP);
@@ -538,8 +548,12 @@ static void an_error_in_one_image_tags_none(void **state)
 	digest_of(&layer, "its layer is lost", strlen("its layer is lost"));
 	blobs_discard(w.store.blobs, &layer);
 	snprintf(other, sizeof(other), "%s/other", w.repo);
-	images[0] = (struct deploy_image){ "a", publish(&p, w.repo, "1.0.0"), &a };
-	images[1] = (struct deploy_image){ "b", publish(&q, other, "1.0.0"), &b };
+	images[0] = (struct deploy_image){ .name = "a",
+		                           .publish = publish(&p, w.repo, "1.0.0"),
+		                           .root = &a };
+	images[1] = (struct deploy_image){ .name = "b",
+		                           .publish = publish(&q, other, "1.0.0"),
+		                           .root = &b };
 	assert_int_equal(deploy(&r, images, 2, &o, &e), -1);
 	assert_non_null(strstr(e.msg, "image 'b'"));
 	expect_no_tag(w.repo, "1.0.0");
@@ -697,7 +711,9 @@ static void plain_tags_move_without_a_family(void **state)
 	struct published p;
 	const char *edge[] = { "edge" };
 	struct descriptor a = image("edge 1", NULL), b = image("edge 2", NULL);
-	struct deploy_image di = { "app", publish(&p, w.repo, NULL), &a };
+	struct deploy_image di = { .name = "app",
+		                   .publish = publish(&p, w.repo, NULL),
+		                   .root = &a };
 	struct deploy_result r;
 	struct ship_options o = options();
 	struct err e;
