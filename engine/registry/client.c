@@ -4,6 +4,8 @@
 
 #include "registry/host.h"
 
+enum { STALL_S = 60 };
+
 static void copy_list(struct strlist *to, const struct strlist *from)
 {
 	for (size_t i = 0; i < from->len; i++)
@@ -24,7 +26,7 @@ int registry_new(struct registry **out, const struct registry_options *o, struct
 	r = mem_alloc(sizeof(*r));
 	http_open(&r->http, &o->insecure, o->user_agent, o->connections);
 	pthread_mutex_init(&r->lock, NULL);
-	r->http.stall_s = o->stall_s;
+	r->http.stall_s = o->stall_s ? o->stall_s : STALL_S;
 	r->store = o->store;
 	sem_init(&r->streams, 0, o->connections > 1 ? (unsigned)o->connections / 2 : 4);
 	r->progress = o->progress;

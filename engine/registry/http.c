@@ -14,7 +14,6 @@
 enum {
 	CONNECT_S = 20,
 	SPARE_CONNECT_S = 10,
-	STALL_S = 60,
 	HEADERS_MAX = 500,
 	ERROR_BODY_MAX = 64 * 1024,
 	BODY_MAX = 1 << 20,
@@ -137,9 +136,7 @@ static int on_progress(void *self, curl_off_t dt, curl_off_t down, curl_off_t ut
                        curl_off_t up)
 {
 	struct exchange *x = self;
-	int64_t limit = x->q->stall_s      ? x->q->stall_s
-	                : x->http->stall_s ? x->http->stall_s
-	                                   : STALL_S;
+	int64_t limit = x->q->stall_s ? x->q->stall_s : x->http->stall_s;
 	int64_t now = clock_ns();
 
 	(void)dt;

@@ -87,7 +87,7 @@ struct http {
 	struct tls *tls;
 	char *user_agent;
 	atomic_bool cancelled;
-	int stall_s; /* seconds without a byte that a request may take; 0: 60 */
+	int stall_s; /* seconds without a byte that a request may take */
 	atomic_llong requests, sent, received;
 };
 

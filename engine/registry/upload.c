@@ -10,7 +10,7 @@
 
 enum {
 	ATTEMPTS = 5,
-	COMMIT_STALL_S = 300,
+	COMMIT_PATIENCE = 5, /* times as long: a registry hashes what it got */
 	CHUNK = 8 << 20,
 	CHUNK_MIN = 256 << 10,
 	SMALL = 64 << 10, /* not worth going on with where it stopped */
@@ -339,7 +339,7 @@ static enum outcome commit(struct upload *u, int way)
 
 	strlist_add(&headers, "Content-Type: application/octet-stream");
 	c.headers = &headers;
-	c.stall_s = COMMIT_STALL_S;
+	c.stall_s = COMMIT_PATIENCE * u->r->http.stall_s;
 	c.counted = true;
 	c.body = way == UPLOAD_PUT ? blob_source_part(u->s, 0, u->s->blob->size)
 	                           : http_memory(&empty, "", 0);

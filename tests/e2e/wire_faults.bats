@@ -100,7 +100,9 @@ faults_met() {   # WHAT: how many requests had it
 	there_and_back 33 '' '1 GET /blobs/ long'
 	there_and_back 34 '' '1 GET /manifests/ short'
 	there_and_back 35 '' '- GET /blobs/ flip'
+	there_and_back 36 '1 PUT /manifests/ misname' '1 GET /manifests/ misname'
 	[ "$(faults_met flip)" -ge 3 ]
+	equal "$(faults_met misname)" 2
 	equal "$(faults_met short) $(faults_met long)" '2 1'
 	both_are_whole
 }
@@ -114,6 +116,9 @@ faults_met() {   # WHAT: how many requests had it
 }
 
 @test "one byte a second is slow, and no fault" {
+	: >"$REGISTRIES/proxy-open/log"
 	there_and_back 40 '1 HEAD . slow 1' '1 GET /blobs/ slow 2'
+	there_and_back 41 '1 PATCH . slow-up 2' '1 GET /manifests/ slow 2'
+	equal "$(faults_met slow) $(faults_met slow-up)" '3 1'
 	both_are_whole
 }

@@ -3,8 +3,8 @@
 
   tests/servers/fault_proxy.py --to HOST:PORT --port-file FILE --rules FILE --log FILE
 
-It listens on a free port of 127.0.0.1. Like nginx it takes a request whole before it passes it on. The rule file is read
-at each request; a line is a rule, the first that fits a request is used:
+It listens on 127.0.0.1, on a free port unless --port says which. Like nginx it takes a request whole before it passes
+it on. The rule file is read at each request; a line is a rule, the first that fits a request is used:
 
   TIMES METHOD PATH-REGEX WHAT [AT]        TIMES "-": always. Counting starts anew when the file changes.
 
@@ -15,11 +15,16 @@ at each request; a line is a rule, the first that fits a request is used:
   429 AT, 503 AT   that status; AT is the Retry-After ("date": a second from now as a date; "-": none)
   413 AT           that status for bodies of more than AT bytes; others pass
   slow AT          AT bytes of the answer come one a second, then the rest
+  slow-up AT       AT bytes of the body are taken one a second, then the rest
   pass             what it does anyway
   silence          nothing, until the client goes away
+  hang-up AT       the registry gets that part of the body, and nothing more is taken or said
+  hang-down AT     the client gets that part of the answer's body, and then nothing
+  hang-after       the registry has done it, and does not say so
   logout           the registry does not see the Authorization
   short, long      the answer's body is too short or too long, and its Content-Length agrees with that
   flip             a bit of the answer's body is wrong
+  misname          Docker-Content-Digest is one of other bytes
 
 The log has a line for each request: METHOD PATH BODY-BYTES RANGE RESULT; the last is a status or the fault.
 """
@@ -29,6 +34,7 @@ import http.client
 import http.server
 import os
 import re
+import select
 import socket
 import struct
 import threading
@@ -82,6 +88,20 @@ class Handler(http.server.BaseHTTPRequestHandler):
             pass
         self.close_connection = True
 
+    def until_tired(self):
+        """As until_gone, of a client that still has something to say."""
+        ends = select.poll()
+        ends.register(self.connection, select.POLLRDHUP)
+        ends.poll(20000)
+        self.close_connection = True
+
+    def take_slowly(self, n):
+        taken = b""
+        for _ in range(n):
+            taken += self.rfile.read(1)
+            time.sleep(1)
+        return taken
+
     def upstream(self, body, keep=None, logout=False):
         c = http.client.HTTPConnection(self.server.to, timeout=30)
         c.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
@@ -100,9 +120,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return None
         return c.getresponse()
 
-    def pass_on(self, answer, data, length=None):
+    def pass_on(self, answer, data, length=None, misname=False):
         self.send_response_only(answer.status)
         for name, value in answer.getheaders():
+            if misname and name.lower() == "docker-content-digest":
+                value = "sha256:" + "0" * 64
             if name.lower() not in ("content-length", "connection", "transfer-encoding"):
                 self.send_header(name, value)
         head = self.command == "HEAD"
@@ -141,7 +163,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def answer(self):
         size = int(self.headers.get("Content-Length", "0"))
         what, at = self.server.rules.find(self.command + " " + self.path, size)
-        body = self.rfile.read(size)
+        if what == "hang-up":
+            part = int(size * float(at))
+            self.note(size, what)
+            self.upstream(self.rfile.read(part), keep=part)
+            return self.until_tired()
+        slowly = int(at) if what == "slow-up" else 0
+        body = self.take_slowly(slowly) + self.rfile.read(size - slowly)
         if len(body) < size:  # the client is gone
             self.close_connection = True
             return self.note(len(body), "gone")
@@ -158,6 +186,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def after(self, answer, data, what, at):
         if what == "reset-after":
             return self.cut()
+        if what == "hang-after":
+            return self.until_gone()
+        if what == "hang-down":
+            self.pass_on(answer, data[:int(len(data) * float(at))], len(data))
+            return self.until_gone()
         if what == "cut-down":
             self.pass_on(answer, data[:int(len(data) * float(at))], len(data))
             return self.cut()
@@ -175,7 +208,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             data += b"x"
         if what == "flip":
             data = data[:-1] + bytes([data[-1] ^ 1])
-        return self.pass_on(answer, data)
+        return self.pass_on(answer, data, misname=what == "misname")
 
     do_GET = do_HEAD = do_POST = do_PATCH = do_PUT = do_DELETE = answer
 
@@ -190,11 +223,12 @@ class Server(http.server.ThreadingHTTPServer):
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("--to", required=True)
+    p.add_argument("--port", type=int, default=0)
     p.add_argument("--port-file", required=True)
     p.add_argument("--rules", required=True)
     p.add_argument("--log", required=True)
     o = p.parse_args()
-    server = Server(("127.0.0.1", 0), Handler)
+    server = Server(("127.0.0.1", o.port), Handler)
     server.to, server.log, server.rules = o.to, o.log, Rules(o.rules)
     server.lock = threading.Lock()
     with open(o.port_file + ".new", "w", encoding="ascii") as f:
