@@ -22,6 +22,7 @@ struct board {
 	VEC(struct job *) ready; /* a heap: the one to start next is the first */
 	size_t left;             /* neither done, failed nor skipped */
 	size_t running, idle;    /* jobs; threads that wait for one */
+	size_t starting;         /* threads that were made, and are not there yet */
 	int used[LANES];
 	size_t returning[LANES]; /* running jobs that wait for a place there */
 	size_t holders, tokens;  /* jobs that hold a token; tokens, the free one too */
@@ -232,22 +233,25 @@ static void wait_to_enter(struct board *b, enum entry why)
 		wait_for_change(b, why != NO_PLACE);
 }
 
-static void *work(void *arg);
+static void *enter(void *arg);
 
-/* Threads are made when there is something for one to do: most builds need few. */
+/* Threads are made when there is something for one to do: most builds need few. Many jobs
+ * may be over before one that was made is there. */
 static void add_thread(struct board *b)
 {
 	sigset_t all, old;
 	pthread_t id;
 
-	if (b->idle || b->threads.len >= b->threads_max)
+	if (b->idle || b->starting || b->threads.len >= b->threads_max)
 		return;
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &old);
-	if (pthread_create(&id, NULL, work, b) == 0)
+	if (pthread_create(&id, NULL, enter, b) == 0) {
 		vec_push(&b->threads, id);
-	else
+		b->starting++;
+	} else {
 		b->threads_max = b->threads.len;
+	}
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
@@ -356,14 +360,13 @@ static void keep_error(struct job *j, const struct err *e)
 	*j->err = *e;
 }
 
-static void *work(void *arg)
+/* With the lock held. */
+static void work(struct board *b)
 {
-	struct board *b = arg;
 	struct job *j;
 	struct err e;
 	int rc;
 
-	pthread_mutex_lock(&b->lock);
 	while ((j = next_job(b))) {
 		start(b, j);
 		pthread_mutex_unlock(&b->lock);
@@ -377,6 +380,15 @@ static void *work(void *arg)
 	}
 	give_back_spare_tokens(b);
 	pthread_cond_broadcast(&b->changed);
+}
+
+static void *enter(void *arg)
+{
+	struct board *b = arg;
+
+	pthread_mutex_lock(&b->lock);
+	b->starting--;
+	work(b);
 	pthread_mutex_unlock(&b->lock);
 	return NULL;
 }
@@ -479,8 +491,8 @@ static void run_all(struct board *b)
 {
 	for (int i = 0; i < LANES; i++)
 		b->threads_max += (size_t)b->o->places[i];
-	work(b);
 	pthread_mutex_lock(&b->lock);
+	work(b);
 	while (b->threads.len) {
 		pthread_t id = b->threads.at[--b->threads.len];
 
@@ -497,11 +509,16 @@ int schedule_run(struct job **jobs, size_t n, const struct schedule_options *o,
 	struct board b = { .o = o, .left = n, .tokens = 1, .wake = -1 };
 	AUTO_FREE struct job **order = mem_alloc((n + 1) * sizeof(struct job *));
 	AUTO_FREE struct job **users = link_jobs(&b, jobs, n, order);
+	pthread_mutexattr_t spins;
 
 	b.wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (b.wake < 0)
 		return err_sys(e, "make an event descriptor");
-	pthread_mutex_init(&b.lock, NULL);
+	/* Where jobs are short, so is the wait for the lock: too short to sleep. */
+	pthread_mutexattr_init(&spins);
+	pthread_mutexattr_settype(&spins, PTHREAD_MUTEX_ADAPTIVE_NP);
+	pthread_mutex_init(&b.lock, &spins);
+	pthread_mutexattr_destroy(&spins);
 	pthread_cond_init(&b.changed, NULL);
 	find_ways(jobs, n, order);
 	fill_board(&b, jobs, n);

@@ -1,3 +1,4 @@
+#include <dirent.h>
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -395,6 +396,45 @@ static void tokens_come_back_after_failures_and_moves(void **state)
 	jobserver_close(o.tokens);
 }
 
+static atomic_int most_threads;
+
+static int count_threads(struct job *j, struct err *e)
+{
+	DIR *d = opendir("/proc/self/task");
+	int n = 0;
+
+	(void)j;
+	if (!d)
+		return err_sys(e, "open /proc/self/task");
+	while (readdir(d))
+		n++;
+	closedir(d);
+	if (n > atomic_load(&most_threads))
+		atomic_store(&most_threads, n);
+	return 0;
+}
+
+static void short_jobs_make_no_more_threads_than_places(void **state)
+{
+	enum { N = 2000 };
+	struct schedule_options o = { .places = { 2, 8, 2 } };
+	AUTO_FREE struct job *jobs = mem_alloc(N * sizeof(*jobs));
+	struct job *list[N];
+	struct err e;
+	int before;
+
+	(void)state;
+	atomic_store(&most_threads, 0);
+	assert_int_equal(count_threads(NULL, &e), 0);
+	before = atomic_load(&most_threads);
+	for (int i = 0; i < N; i++) {
+		jobs[i].run = count_threads;
+		list[i] = &jobs[i];
+	}
+	assert_int_equal(schedule_run(list, N, &o, &e), 0);
+	assert_true(atomic_load(&most_threads) <= before + 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -408,6 +448,7 @@ int main(void)
 		cmocka_unit_test(a_high_load_lets_one_run_and_no_more),
 		cmocka_unit_test(jobs_take_tokens_and_give_them_back),
 		cmocka_unit_test(tokens_come_back_after_failures_and_moves),
+		cmocka_unit_test(short_jobs_make_no_more_threads_than_places),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
