@@ -12,7 +12,7 @@ void bind_record(lua_State *L, const char *what, const void *data, size_t n);
 
 /* Each adds its functions to the table on top. */
 int bind_files(lua_State *L);  /* read glob git */
-int bind_table(lua_State *L);  /* split */
+int bind_table(lua_State *L);  /* split, copies */
 int bind_text(lua_State *L);   /* json, paths, references: pure functions */
 int bind_module(lua_State *L); /* run place nearest, variables */
 

@@ -1,4 +1,6 @@
 /* What the library does with each table that a recipe gives it. */
+#include <string.h>
+
 #include "lua/bind.h"
 
 /* The value on top is what a list may hold: no list itself, as tables with the metatable
@@ -70,9 +72,78 @@ static int l_split(lua_State *L)
 	return 2;
 }
 
+/* A string, without NUL in it. */
+static bool is_text(lua_State *L, int i)
+{
+	size_t n;
+	const char *s;
+
+	if (lua_type(L, i) != LUA_TSTRING)
+		return false;
+	s = lua_tolstring(L, i, &n);
+	return !memchr(s, '\0', n);
+}
+
+/* copy_texts(t) -> a table of the same strings by name; nil if anything in it is another
+ * thing, or a name is empty. */
+static int l_copy_texts(lua_State *L)
+{
+	int n = 0;
+
+	luaL_checktype(L, 1, LUA_TTABLE);
+	lua_settop(L, 1);
+	for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1), n++)
+		if (!is_text(L, -2) || !is_text(L, -1) || !*lua_tostring(L, -2))
+			return 0;
+	state_charge(L, n);
+	lua_createtable(L, 0, n);
+	for (lua_pushnil(L); lua_next(L, 1);) {
+		lua_pushvalue(L, -2);
+		lua_insert(L, -2);
+		lua_rawset(L, 2);
+	}
+	return 1;
+}
+
+/* key_with(t, c) -> the first key, in their order, that the character is in; nil if it is
+ * in none. All keys are strings. */
+static int l_key_with(lua_State *L)
+{
+	const char *c = luaL_checkstring(L, 2), *key, *first = NULL;
+	int n = 0;
+
+	luaL_checktype(L, 1, LUA_TTABLE);
+	for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1), n++) {
+		key = lua_tostring(L, -2);
+		if (strchr(key, *c) && (!first || strcmp(key, first) < 0))
+			first = key;
+	}
+	state_charge(L, n);
+	lua_pushstring(L, first);
+	return 1;
+}
+
+/* blank(metatable) -> an empty table that has it */
+static int l_blank(lua_State *L)
+{
+	luaL_checktype(L, 1, LUA_TTABLE);
+	lua_settop(L, 1);
+	lua_newtable(L);
+	lua_insert(L, 1);
+	lua_setmetatable(L, 1);
+	return 1;
+}
+
 int bind_table(lua_State *L)
 {
-	lua_pushcfunction(L, l_split);
-	lua_setfield(L, -2, "split");
+	static const luaL_Reg own[] = {
+		{ "blank", l_blank },
+		{ "copy_texts", l_copy_texts },
+		{ "key_with", l_key_with },
+		{ "split", l_split },
+		{ NULL, NULL },
+	};
+
+	luaL_setfuncs(L, own, 0);
 	return 0;
 }

@@ -265,10 +265,13 @@ static void encode_object(lua_State *L, int t, struct buf *out, int depth)
 	lua_pushvalue(L, t);
 	lua_call(L, 1, 1);
 	buf_addc(out, '{');
+	lua_pushnil(L); /* the key before */
 	for (;;) {
-		lua_pushvalue(L, -1);
+		lua_pushvalue(L, -2);
 		lua_pushvalue(L, t);
-		lua_call(L, 1, 2);
+		lua_pushvalue(L, -3);
+		lua_call(L, 2, 2);
+		lua_remove(L, -3);
 		if (lua_isnil(L, -2))
 			break;
 		if (lua_type(L, -2) != LUA_TSTRING)
@@ -279,7 +282,7 @@ static void encode_object(lua_State *L, int t, struct buf *out, int depth)
 		encode_string(L, -2, out);
 		buf_addc(out, ':');
 		encode(L, lua_gettop(L), out, depth);
-		lua_pop(L, 2);
+		lua_pop(L, 1);
 	}
 	lua_pop(L, 3);
 	buf_addc(out, '}');

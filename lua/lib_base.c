@@ -4,11 +4,14 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/amount.h"
 #include "lua/state.h"
 
 /* tostring(v) -> string; no addresses. */
 const char *base_tostring(lua_State *L, int i)
 {
+	char text[INT_TEXT];
+
 	i = lua_absindex(L, i);
 	if (luaL_callmeta(L, i, "__tostring")) {
 		if (lua_type(L, -1) != LUA_TSTRING)
@@ -17,6 +20,9 @@ const char *base_tostring(lua_State *L, int i)
 	}
 	switch (lua_type(L, i)) {
 	case LUA_TNUMBER:
+		if (lua_isinteger(L, i))
+			return lua_pushstring(L, int_text(lua_tointeger(L, i), text));
+		return luaL_tolstring(L, i, NULL);
 	case LUA_TSTRING:
 	case LUA_TBOOLEAN:
 	case LUA_TNIL: return luaL_tolstring(L, i, NULL);
@@ -295,38 +301,6 @@ static int step_many(lua_State *L)
 	return 2;
 }
 
-static int raw_pairs(lua_State *L)
-{
-	int n;
-
-	luaL_checktype(L, 1, LUA_TTABLE);
-	lua_settop(L, 1);
-	n = count_keys(L, 1);
-	state_charge(L, n);
-	lua_pushinteger(L, 0);
-	if (n <= FEW) {
-		push_few(L, 1, n);
-		lua_pushnil(L);
-		lua_pushcclosure(L, step_few, n + 2);
-	} else {
-		push_keys(L, 1, n);
-		lua_pushcclosure(L, step_many, 2);
-	}
-	lua_insert(L, 1);
-	return 2;
-}
-
-/* pairs(t) -> iterator, t, in order of the keys. */
-static int l_pairs(lua_State *L)
-{
-	luaL_checkany(L, 1);
-	if (luaL_getmetafield(L, 1, "__pairs") == LUA_TNIL)
-		return raw_pairs(L);
-	lua_pushvalue(L, 1);
-	lua_call(L, 1, 3);
-	return 3;
-}
-
 /* next(t, key) -> key, value: the smallest key after `key`. Takes a look at every key. */
 static int l_next(lua_State *L)
 {
@@ -357,6 +331,49 @@ static int l_next(lua_State *L)
 	lua_pushvalue(L, 3);
 	lua_rawget(L, 1);
 	return 2;
+}
+
+/* Of a table that had one key or none. */
+static int step_one(lua_State *L)
+{
+	return lua_isnoneornil(L, 2) ? l_next(L) : 0;
+}
+
+static int raw_pairs(lua_State *L)
+{
+	int n;
+
+	luaL_checktype(L, 1, LUA_TTABLE);
+	lua_settop(L, 1);
+	n = count_keys(L, 1);
+	state_charge(L, n);
+	if (n <= 1) {
+		lua_pushcfunction(L, step_one);
+		lua_insert(L, 1);
+		return 2;
+	}
+	lua_pushinteger(L, 0);
+	if (n <= FEW) {
+		push_few(L, 1, n);
+		lua_pushnil(L);
+		lua_pushcclosure(L, step_few, n + 2);
+	} else {
+		push_keys(L, 1, n);
+		lua_pushcclosure(L, step_many, 2);
+	}
+	lua_insert(L, 1);
+	return 2;
+}
+
+/* pairs(t) -> iterator, t, in order of the keys. */
+static int l_pairs(lua_State *L)
+{
+	luaL_checkany(L, 1);
+	if (luaL_getmetafield(L, 1, "__pairs") == LUA_TNIL)
+		return raw_pairs(L);
+	lua_pushvalue(L, 1);
+	lua_call(L, 1, 3);
+	return 3;
 }
 
 int lib_base(lua_State *L)

@@ -10,9 +10,27 @@
 struct reader {
 	lua_State *L;
 	struct recipe *recipe;
-	int targets;      /* stack index of the table record → struct target * */
-	const char *file; /* of the last place */
+	int targets; /* stack index of the table record → struct target * */
+	struct {
+		const char *given, *copy;
+	} file; /* of the last place */
+	/* What names were found to be: by their address, which is that of no other name
+	 * while the records are there. */
+	struct known {
+		const char *name;
+		const void *among, *is;
+	} * known;
 };
+
+enum { KNOWN = 256 };
+
+static struct known *known_slot(const struct reader *r, const char *name,
+                                const void *among)
+{
+	uintptr_t mixed = (uintptr_t)name / 8 + (uintptr_t)among / 16;
+
+	return &r->known[(mixed ^ mixed / KNOWN) % KNOWN];
+}
 
 /* Shared strings become many copies, so they count against the memory cap once more. */
 static void *allot(const struct reader *r, size_t n)
@@ -26,7 +44,7 @@ static const char *copy_text(const struct reader *r)
 	size_t n;
 	const char *s = luaL_checklstring(r->L, -1, &n);
 
-	return memcpy(allot(r, n + 1), s, n + 1);
+	return n ? memcpy(allot(r, n + 1), s, n + 1) : "";
 }
 
 static void read_fields(const struct reader *r, const struct field *f, void *out);
@@ -112,11 +130,18 @@ static json_t *read_json(const struct reader *r)
 static unsigned read_word(const struct reader *r, const char *const *words)
 {
 	const char *s = luaL_checkstring(r->L, -1);
+	struct known *k = known_slot(r, s, words);
+	const char *const *w = words;
 
-	for (unsigned i = 0; words[i]; i++)
-		if (!strcmp(words[i], s))
-			return i;
-	return (unsigned)luaL_error(r->L, "unknown word '%s'", s);
+	if (k->name != s || k->among != words) {
+		while (*w && strcmp(*w, s) != 0)
+			w++;
+		if (!*w)
+			luaL_error(r->L, "unknown word '%s'", s);
+		*k = (struct known){ s, words, w };
+	}
+	w = k->is;
+	return (unsigned)(w - words);
 }
 
 static size_t read_rows(const struct reader *r, const struct rows *rows, void **out)
@@ -172,11 +197,19 @@ static void read_field(const struct reader *r, const struct field *f, char *out)
 	}
 }
 
-static const struct field *find_field(const struct field *f, const char *name)
+/* NULL: it is none of them. */
+static const struct field *find_field(const struct reader *r, const struct field *f,
+                                      const char *name)
 {
-	while (f->name && (*f->name != *name || strcmp(f->name, name) != 0))
-		f++;
-	return f->name ? f : NULL;
+	struct known *k = known_slot(r, name, f);
+
+	if (k->name != name || k->among != f) {
+		*k = (struct known){ name, f, NULL };
+		while (f->name && strcmp(f->name, name) != 0)
+			f++;
+		k->is = f->name ? f : NULL;
+	}
+	return k->is;
 }
 
 /* The table is on top of the stack. It has few of the fields that it may have, so they
@@ -185,14 +218,14 @@ static void read_fields(const struct reader *r, const struct field *f, void *out
 {
 	const struct field *found;
 	lua_State *L = r->L;
+	const char *name;
 
 	luaL_checktype(L, -1, LUA_TTABLE);
 	for (const struct field *x = f; x->name; x++)
 		set_absent(x, (char *)out + x->at);
 	for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
-		found = lua_type(L, -2) == LUA_TSTRING
-		                ? find_field(f, lua_tostring(L, -2))
-		                : NULL;
+		name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
+		found = name ? find_field(r, f, name) : NULL;
 		if (found)
 			read_field(r, found, out);
 	}
@@ -205,9 +238,11 @@ static void read_place(struct reader *r, struct place *p)
 
 	lua_getfield(r->L, -1, "file");
 	file = lua_isnil(r->L, -1) ? "" : luaL_checkstring(r->L, -1);
-	if (!r->file || strcmp(r->file, file) != 0)
-		r->file = *file ? copy_text(r) : "";
-	p->file = r->file;
+	if (file != r->file.given) {
+		r->file.given = file;
+		r->file.copy = *file ? copy_text(r) : "";
+	}
+	p->file = r->file.copy;
 	lua_pop(r->L, 1);
 	lua_getfield(r->L, -1, "line");
 	p->line = (int)luaL_optinteger(r->L, -1, 0);
@@ -277,9 +312,9 @@ static void make_targets(struct reader *r, int list)
 {
 	struct recipe *rec = r->recipe;
 
-	lua_newtable(r->L);
-	r->targets = lua_gettop(r->L);
 	rec->n_targets = lua_rawlen(r->L, list);
+	lua_createtable(r->L, 0, (int)rec->n_targets);
+	r->targets = lua_gettop(r->L);
 	rec->targets = allot(r, rec->n_targets * sizeof(*rec->targets) + 1);
 	for (size_t i = 0; i < rec->n_targets; i++) {
 		struct target *t = allot(r, sizeof(*t));
@@ -310,7 +345,8 @@ static void read_variables(struct reader *r)
 
 void model_read(lua_State *L, int model)
 {
-	struct reader r = { .L = L, .recipe = eval_of(L)->recipe };
+	struct known known[KNOWN] = { { NULL, NULL, NULL } };
+	struct reader r = { .L = L, .recipe = eval_of(L)->recipe, .known = known };
 	int list;
 
 	lua_getfield(L, model, "targets");

@@ -101,3 +101,17 @@ void amount_add_size(struct buf *out, int64_t bytes)
 	}
 	buf_addf(out, "%" PRId64 "%c", bytes, sizes[unit]);
 }
+
+const char *int_text(int64_t v, char out[INT_TEXT])
+{
+	char *p = out + INT_TEXT - 1;
+	uint64_t left = v < 0 ? -(uint64_t)v : (uint64_t)v;
+
+	*p = '\0';
+	do
+		*--p = (char)('0' + left % 10);
+	while (left /= 10);
+	if (v < 0)
+		*--p = '-';
+	return p;
+}

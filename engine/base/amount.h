@@ -18,4 +18,10 @@ MUST_CHECK int amount_size(const char *text, int64_t *bytes, struct err *e);
 void amount_add_duration(struct buf *out, int64_t seconds);
 void amount_add_size(struct buf *out, int64_t bytes);
 
+enum { INT_TEXT = 21 };
+
+/* A number's digits, without what printf costs for each of many thousand. Into `out`, not
+ * always from its first byte. */
+const char *int_text(int64_t v, char out[INT_TEXT]);
+
 #endif

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/amount.h"
+
 enum { PENDING_MAX = 8 * 1024 };
 
 bool component_same(const struct component *a, const struct component *b)
@@ -103,16 +105,9 @@ void key_str(struct key *k, const char *name, const char *value)
 
 void key_int(struct key *k, const char *name, int64_t value)
 {
-	char space[24], *p = space + sizeof(space) - 1;
-	uint64_t left = value < 0 ? -(uint64_t)value : (uint64_t)value;
+	char text[INT_TEXT];
 
-	*p = '\0';
-	do
-		*--p = (char)('0' + left % 10);
-	while (left /= 10);
-	if (value < 0)
-		*--p = '-';
-	key_str(k, name, p);
+	key_str(k, name, int_text(value, text));
 }
 
 void key_strings(struct key *k, const char *name, const char *const *at, size_t n)

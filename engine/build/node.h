@@ -17,11 +17,11 @@
 
 /* What planning a step found out, for making it. */
 struct step_plan {
-	struct digest plan_key;  /* of everything up to and with this step */
-	struct fileset *files;   /* of a copy from the project, else NULL */
-	struct digest source;    /* of an archive or a download, else zero */
-	struct digest *mounted;  /* of a run step: one a mount */
-	struct fileset **bound;  /* the same; NULL: nothing of the project */
+	struct digest plan_key; /* of all up to and with this step, if it is to be made */
+	struct fileset *files;  /* of a copy from the project, else NULL */
+	struct digest source;   /* of an archive or a download, else zero */
+	struct digest *mounted; /* of a run step: one a mount */
+	struct fileset **bound; /* the same; NULL: nothing of the project */
 	struct step_plan *inner; /* of the steps of a `layer`, else NULL */
 	int64_t later_layers;    /* of a copy: room to leave for the steps after it */
 };

@@ -2,6 +2,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/amount.h"
 #include "build/fileset.h"
 #include "build/node.h"
 #include "build/run.h"
@@ -203,19 +204,17 @@ static void key_text(struct key *k, const struct step_write *w)
 static int key_step(struct node *n, const struct step *s, struct step_plan *p,
                     struct err *e);
 
-/* "step 3 (copy): ", without what printf costs for each of many thousand. */
+/* "step 3 (copy): " */
 static const char *step_scope(struct arena *a, const char *before, size_t number,
                               const char *what)
 {
+	char space[INT_TEXT], *out, *p;
+	const char *digits = int_text((int64_t)number, space);
 	size_t len = strlen(before), kind = strlen(what);
-	char digits[24], *d = digits + sizeof(digits), *out, *p;
 
-	do
-		*--d = (char)('0' + number % 10);
-	while (number /= 10);
-	p = out = arena_alloc(a, len + sizeof(digits) + kind + 6);
+	p = out = arena_alloc(a, len + sizeof(space) + kind + 6);
 	p = mempcpy(p, before, len);
-	p = mempcpy(p, d, (size_t)(digits + sizeof(digits) - d));
+	p = stpcpy(p, digits);
 	p = mempcpy(p, " (", 2);
 	p = mempcpy(p, what, kind);
 	memcpy(p, "): ", 4);
@@ -312,7 +311,9 @@ static int key_step(struct node *n, const struct step *s, struct step_plan *p,
 	key_int(&n->key, "version", op_version[s->kind]);
 	if (key_arguments(n, s, p, e) < 0)
 		return -1;
-	key_value(&n->key, &p->plan_key);
+	/* It is for making the step, and who configures only is not looked up by it. */
+	if (step_changes_files(s) && !n->build->o.dry_run)
+		key_value(&n->key, &p->plan_key);
 	return 0;
 }
 

@@ -132,13 +132,13 @@ end
 local function declare(f, record, name)
   record.name, record.dir, record.of_dockerfile, record.ignore_file =
     f.context.prefix .. name, f.dir, true, f.ignore
-  local first = f.context.names[name]
+  local first = object.record(f.context.names[name])
   if first then
     engine.raise(("stage '%s': the name is taken by the %s of %s:%d%s"):format(name, first.kind, first.file,
       first.line, f.main and "" or " (prefix = … gives the stages other names)"), record.file, record.line)
   end
   local handle = object.new(record, name)
-  f.context.names[name] = record
+  f.context.names[name] = handle
   target.all[#target.all + 1] = record
   return handle
 end

@@ -79,10 +79,14 @@ end
 
 --- A table of strings by name; whole numbers are written as text.
 function types.map(v)
-  local out = {}
   if type(v) ~= "table" or object.record(v) then
     return nil, "a table of strings by name"
   end
+  local out = engine.copy_texts(v)
+  if out then
+    return out
+  end
+  out = {}
   for k, s in rawpairs(v) do
     if type(k) ~= "string" then
       return nil, "a table of strings by name (it has a value without name)"

@@ -75,7 +75,7 @@ end
 --- A stage that a call declares, named after its `name` option: "npm" → "npm-modules".
 function language.stage(context, who, name, what, body)
   local whole = name .. "-" .. what
-  local taken = context.names[whole]
+  local taken = object.record(context.names[whole])
   if taken then
     error(("%s: there is a %s '%s' already, at %s:%d; say name = \"…\" for stages of another name"):format(who,
       taken.kind, whole, taken.file, taken.line))

@@ -1,5 +1,6 @@
 --- Targets and steps as recipes hold them: handles that cannot be forged or changed. What they stand
 --- for is a record that only the library sees.
+local engine = require "imgmake.engine"
 local object = {}
 local records = {}
 
@@ -43,7 +44,7 @@ object.meta = {
 
 ---Of a target, `shown` is the name under which recipes see it.
 function object.new(record, shown)
-  local handle = setmetatable({}, object.meta)
+  local handle = engine.blank(object.meta)
   record.shown = shown
   records[handle] = record
   return handle

@@ -1,6 +1,7 @@
 --- Imagefiles: the environment that each one sees, imports between them, and modules of the project.
 local check = require "imgmake.check"
 local engine = require "imgmake.engine"
+local object = require "imgmake.object"
 local step = require "imgmake.step"
 local settings = require "imgmake.settings"
 local target = require "imgmake.target"
@@ -98,6 +99,17 @@ end
 
 local evaluate
 
+--- The targets of an Imagefile by name. A Dockerfile's stages are its own.
+local function exported(context)
+  local out = {}
+  for name, handle in rawpairs(context.names) do
+    if not object.record(handle).of_dockerfile then
+      out[name] = handle
+    end
+  end
+  return out
+end
+
 --- import "dir": "../x" from the importing file, "//x" from the root.
 local function import(context, dir)
   check.value("import", "the directory", dir, "name")
@@ -112,7 +124,7 @@ local function import(context, dir)
     error(("import: '%s' is above the project's root"):format(dir))
   end
   at = at == "." and "" or at
-  return copy_of(evaluate(at, in_root(at, "Imagefile"), false).exports)
+  return exported(evaluate(at, in_root(at, "Imagefile"), false))
 end
 
 --- What is compiled only when a recipe first names it: most name few of them.
@@ -229,7 +241,7 @@ end
 function evaluate(dir, file, main)
   if not contexts[file] then
     local context = {
-      dir = dir, path = file, prefix = prefix_of(dir), names = {}, exports = {}, variables = {},
+      dir = dir, path = file, prefix = prefix_of(dir), names = {}, variables = {},
       main = main,
     }
     if main and project.reserved then

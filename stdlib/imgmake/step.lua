@@ -205,10 +205,8 @@ end
 ---@return imgmake.Step
 function step.env(body)
   local env = check.value("env", "the argument", body, "map")
-  for name in rawpairs(env) do
-    if name:find("=", 1, true) then
-      error(("env: '%s' is no name of a variable"):format(name))
-    end
+  if engine.key_with(env, "=") then
+    error(("env: '%s' is no name of a variable"):format(engine.key_with(env, "=")))
   end
   return make("env", { env = env, kind = nil, file = nil, line = nil })
 end
@@ -248,9 +246,9 @@ end
 
 local configures = { env = true, workdir = true, user = true, config = true }
 
---- The records of a list of steps; anything else in it is an error.
+--- Puts the records of steps in the place of the steps of a list, which is the caller's own; anything else in
+--- it is an error.
 function step.records(who, items)
-  local out = {}
   for i, v in ipairs(items) do
     local record = object.step(v)
     if not record then
@@ -260,9 +258,9 @@ function step.records(who, items)
       end
       error(("%s: entry %d is no step but %s%s"):format(who, i, object.describe(v), why))
     end
-    out[i] = record
+    items[i] = record
   end
-  return out
+  return items
 end
 
 ---One layer of several steps, each of which sees what those before it did. What one of them makes and a

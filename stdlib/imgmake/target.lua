@@ -10,8 +10,7 @@ local target = {}
 ---@field dir string       its directory, relative to the project's root; "" is the root
 ---@field path string      of the file itself
 ---@field prefix string    of its targets' names: "services/api/"
----@field names table<string, imgmake.Record>
----@field exports table<string, imgmake.Target>
+---@field names table<string, imgmake.Target>
 ---@field main boolean
 
 --- All targets of all Imagefiles, in order of declaration.
@@ -24,7 +23,7 @@ local bases = {}
 local scratch = object.new({ kind = "scratch", name = "scratch" }, "scratch")
 
 local function declare(context, record, name)
-  local first = context.names[name]
+  local first = object.record(context.names[name])
   if first then
     error(("%s '%s': the name is taken by the %s of %s:%d"):format(record.kind, name, first.kind,
       first.file, first.line))
@@ -32,8 +31,7 @@ local function declare(context, record, name)
   record.name = context.prefix .. name
   record.dir = context.dir
   local handle = object.new(record, name)
-  context.names[name] = record
-  context.exports[name] = handle
+  context.names[name] = handle
   target.all[#target.all + 1] = record
   return handle
 end
@@ -49,13 +47,15 @@ local function curried(context, kind, check_name, build)
     local waiting = { kind = kind, name = name, file = file, line = line }
     pending[#pending + 1] = waiting
     return function(body)
-      waiting.done = true
       if pending[#pending] == waiting then
         pending[#pending] = nil
+      else
+        waiting.done = true
       end
-      local record = build(kind .. " '" .. name .. "'", body, name, context)
-      record.kind, record.file, record.line = kind, file, line
-      return declare(context, record, name)
+      local given = waiting.name
+      local record = build(kind .. " '" .. given .. "'", body, given, context)
+      record.kind, record.file, record.line = kind, waiting.file, waiting.line
+      return declare(context, record, given)
     end
   end
 end
@@ -123,7 +123,7 @@ local function file_system(who, body, spec)
     o.from = nil
   end
   o.steps = step.records(who, items)
-  o.on_build_platform = o.platform == "build"
+  o.on_build_platform = o.platform == "build" or nil
   return o
 end
 

@@ -52,6 +52,19 @@ fails(function() pairs { [{}] = 1, [print] = 2 } end,
   "pairs: several keys are tables or functions, which have no order; use a list")
 fails(function() pairs(nil) end, "bad argument #1 to 'pairs' (table expected, got nil)")
 local proxied = {}
+local step, other = pairs { only = 1 }
+assert(select("#", step(other, "only")) == 0 and step(other, nil) == "only")
+other.before = 2
+assert(step(other, nil) == "before" and step({ z = 1, a = 2, k = 3 }, nil) == "a")
+other.before, other.only = nil, nil
+assert(step(other, nil) == nil and pairs({})({}, nil) == nil)
+seen = {}
+local growing = { first = 1 }
+for k in pairs(growing) do
+  growing[k .. "+"] = 1
+  seen[#seen + 1] = k
+end
+assert(table.concat(seen, " ") == "first")
 for k, v in pairs(setmetatable({}, { __pairs = function() return next, { x = 1 }, nil end })) do
   proxied[k] = v
 end
@@ -60,6 +73,7 @@ assert(proxied.x == 1)
 -- No addresses.
 assert(tostring({}) == "table" and tostring(print) == "function" and ("%s"):format({}) == "table")
 assert(tostring(setmetatable({}, { __tostring = function() return "me" end })) == "me")
+assert(tostring(math.mininteger) == "-9223372036854775808" and tostring(-0) == "0" and tostring(-0.0) == "-0.0")
 assert(tostring(1) == "1" and tostring(1.5) == "1.5" and tostring(nil) == "nil" and tostring("x") == "x")
 fails(function() return ("%p"):format({}) end, "string.format: '%p' is not available in recipes")
 fails(function() return ("%10.3p"):format({}) end, "string.format: '%p' is not available in recipes")

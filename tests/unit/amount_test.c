@@ -80,6 +80,23 @@ static void what_is_no_size_is_refused(void **state)
 	}
 }
 
+static void is_number(int64_t v, const char *expected)
+{
+	char space[INT_TEXT];
+
+	assert_string_equal(int_text(v, space), expected);
+}
+
+static void numbers_are_written_to_the_last_digit(void **state)
+{
+	(void)state;
+	is_number(0, "0");
+	is_number(7, "7");
+	is_number(-10, "-10");
+	is_number(INT64_MAX, "9223372036854775807");
+	is_number(INT64_MIN, "-9223372036854775808");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -87,6 +104,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_time_is_refused),
 		cmocka_unit_test(sizes_are_read_and_written),
 		cmocka_unit_test(what_is_no_size_is_refused),
+		cmocka_unit_test(numbers_are_written_to_the_last_digit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
