@@ -14,10 +14,10 @@
 
 const char *const model_target_words[] = { "base", "stage", "image", "check",
 	                                   "file", "task",  NULL };
-const char *const model_step_words[] = { "copy",   "write",  "mkdir", "symlink",
-	                                 "remove", "unpack", "add",   "account",
-	                                 "layer",  "run",    "env",   "workdir",
-	                                 "user",   "config", NULL };
+const char *const model_step_words[] = { "copy",    "write",  "mkdir",  "symlink",
+	                                 "remove",  "unpack", "add",    "git",
+	                                 "account", "layer",  "run",    "env",
+	                                 "workdir", "user",   "config", NULL };
 static const char *const mtime_words[] = { "", "content", "keep", "number", NULL };
 static const char *const sharing_words[] = { "shared", "private", "locked", NULL };
 static const char *const mount_words[] = { "bind", "tmpfs", NULL };
@@ -89,6 +89,20 @@ static const struct field add_fields[] = {
 	F(struct step, MODE, "mode", add.mode),
 	F(struct step, TEXT, "owner", add.owner),
 	F(struct step, BOOL, "unpack", add.unpack),
+	END,
+};
+
+static const struct field git_fields[] = {
+	F(struct step, TEXT, "url", git.url),
+	F(struct step, TEXT, "ref", git.ref),
+	F(struct step, TEXT, "commit", git.commit),
+	F(struct step, TEXT, "subdir", git.subdir),
+	F(struct step, TEXT, "to", git.to),
+	F(struct step, TEXTS, "exclude", git.exclude),
+	F(struct step, MODE, "mode", git.mode),
+	F(struct step, TEXT, "owner", git.owner),
+	F(struct step, BOOL, "keep_dir", git.keep_dir),
+	F(struct step, BOOL, "no_submodules", git.no_submodules),
 	END,
 };
 
@@ -178,10 +192,10 @@ const struct field *const model_step_fields[] = {
 	[STEP_COPY] = copy_fields,       [STEP_WRITE] = write_fields,
 	[STEP_MKDIR] = mkdir_fields,     [STEP_SYMLINK] = symlink_fields,
 	[STEP_REMOVE] = remove_fields,   [STEP_UNPACK] = unpack_fields,
-	[STEP_ADD] = add_fields,         [STEP_ACCOUNT] = account_fields,
-	[STEP_RUN] = run_fields,         [STEP_ENV] = env_fields,
-	[STEP_WORKDIR] = workdir_fields, [STEP_USER] = user_fields,
-	[STEP_CONFIG] = config_fields,
+	[STEP_ADD] = add_fields,         [STEP_GIT] = git_fields,
+	[STEP_ACCOUNT] = account_fields, [STEP_RUN] = run_fields,
+	[STEP_ENV] = env_fields,         [STEP_WORKDIR] = workdir_fields,
+	[STEP_USER] = user_fields,       [STEP_CONFIG] = config_fields,
 };
 
 const struct field model_publish_fields[] = {

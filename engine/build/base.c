@@ -38,14 +38,14 @@ static int where_read(struct where *w, const struct node *n, struct err *e)
 }
 
 /* With --lock=update, only what this very build has locked counts. */
-static int look_in_lock(struct build *b, const char *name, struct digest *out,
-                        struct err *e)
+int locked_digest(struct build *b, enum lock_section section, const char *name,
+                  struct digest *out, struct err *e)
 {
 	int locked = 0;
 
 	pthread_mutex_lock(&b->lock);
 	if (!b->o.lock_update || map_get(&b->resolved, name))
-		locked = lockfile_get(b->o.lock, LOCK_BASES, name, out, e);
+		locked = lockfile_get(b->o.lock, section, name, out, e);
 	pthread_mutex_unlock(&b->lock);
 	return locked;
 }
@@ -80,7 +80,7 @@ static int resolve_digest(struct build *b, struct reference *ref, struct err *e)
 	if (ref->has_digest)
 		return 0;
 	name = reference_text(ref);
-	locked = look_in_lock(b, name, &ref->digest, e);
+	locked = locked_digest(b, LOCK_BASES, name, &ref->digest, e);
 	if (locked < 0)
 		return -1;
 	if (!locked && b->o.lock_strict)

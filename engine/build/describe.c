@@ -81,6 +81,14 @@ void step_describe(const struct step *s, struct buf *out)
 		word(out, " ", s->add.url);
 		word(out, " to ", s->add.to);
 		break;
+	case STEP_GIT:
+		word(out, " ", s->git.url);
+		if (*s->git.ref)
+			word(out, "#", s->git.ref);
+		if (*s->git.subdir)
+			word(out, ":", s->git.subdir);
+		word(out, " to ", s->git.to);
+		break;
 	case STEP_ACCOUNT:
 		word(out, " ", *s->account.user ? s->account.user : s->account.group);
 		break;

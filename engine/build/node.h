@@ -20,6 +20,7 @@ struct step_plan {
 	struct digest plan_key; /* of all up to and with this step, if it is to be made */
 	struct fileset *files;  /* of a copy from the project, else NULL */
 	struct digest source;   /* of an archive or a download, else zero */
+	struct git_commit *git; /* of a repository, else NULL */
 	struct digest *mounted; /* of a run step: one a mount */
 	struct fileset **bound; /* the same; NULL: nothing of the project */
 	struct step_plan *inner; /* of the steps of a `layer`, else NULL */
@@ -153,6 +154,9 @@ MUST_CHECK int node_plan(struct node *n, struct err *e);
 /* base.c: resolves a base to a manifest of the node's platform and fills key, result,
  * base_name. */
 MUST_CHECK int base_plan(struct node *n, struct err *e);
+/* What the lock file says, unless --lock=update wants it anew: 1, 0 or -1. */
+MUST_CHECK int locked_digest(struct build *b, enum lock_section section, const char *name,
+                             struct digest *out, struct err *e);
 /* A URL's content into the store. */
 MUST_CHECK int download(struct build *b, const char *url, struct digest *out,
                         struct err *e);

@@ -4,6 +4,7 @@
 
 #include "base/amount.h"
 #include "build/fileset.h"
+#include "build/git.h"
 #include "build/node.h"
 #include "build/run.h"
 #include "store/gc.h"
@@ -13,10 +14,10 @@
 enum { PLAN_VERSION = 2, JOIN_VERSION = 1 };
 
 static const int op_version[] = {
-	[STEP_COPY] = 2,    [STEP_WRITE] = 1,  [STEP_MKDIR] = 1, [STEP_SYMLINK] = 1,
-	[STEP_REMOVE] = 1,  [STEP_UNPACK] = 1, [STEP_ADD] = 1,   [STEP_LAYER] = 1,
-	[STEP_ACCOUNT] = 1, [STEP_RUN] = 1,    [STEP_ENV] = 1,   [STEP_WORKDIR] = 1,
-	[STEP_USER] = 1,    [STEP_CONFIG] = 1,
+	[STEP_COPY] = 2,    [STEP_WRITE] = 1,   [STEP_MKDIR] = 1,  [STEP_SYMLINK] = 1,
+	[STEP_REMOVE] = 1,  [STEP_UNPACK] = 1,  [STEP_ADD] = 1,    [STEP_GIT] = 1,
+	[STEP_LAYER] = 1,   [STEP_ACCOUNT] = 1, [STEP_RUN] = 1,    [STEP_ENV] = 1,
+	[STEP_WORKDIR] = 1, [STEP_USER] = 1,    [STEP_CONFIG] = 1,
 };
 
 bool node_touched(const struct node *n, const char *path)
@@ -127,10 +128,7 @@ static int key_add(struct node *n, const struct step_add *a, struct step_plan *p
 		                 arena_printf(&n->arena, "sha256:%s", a->sha256), e) < 0)
 			return -1;
 	} else {
-		pthread_mutex_lock(&n->build->lock);
-		known = lockfile_get(n->build->o.lock, LOCK_DOWNLOADS, a->url, &p->source,
-		                     e);
-		pthread_mutex_unlock(&n->build->lock);
+		known = locked_digest(n->build, LOCK_DOWNLOADS, a->url, &p->source, e);
 	}
 	if (known < 0)
 		return -1;
@@ -146,6 +144,33 @@ static int key_add(struct node *n, const struct step_add *a, struct step_plan *p
 		return -1;
 	key_digest(&n->key, arena_printf(n->key.arena, "content of %s", a->url),
 	           &p->source);
+	return 0;
+}
+
+/* The commit, which says what the files are wherever they come from. */
+static int key_git(struct node *n, const struct step_git *s, struct step_plan *p,
+                   struct err *e)
+{
+	struct key *k = &n->key;
+	struct git_commit *c = arena_alloc(&n->arena, sizeof(*c));
+
+	if (git_plan(n, s, c, e) < 0)
+		return -1;
+	p->git = c;
+	key_str(k,
+	        arena_printf(k->arena, "commit of %s%s%s", s->url, *s->ref ? "#" : "",
+	                     s->ref),
+	        c->hash);
+	key_str(k, "subdir", s->subdir);
+	key_str(k, "to", s->to);
+	key_int(k, "mode", s->mode);
+	key_str(k, "owner", s->owner);
+	key_strings(k, "exclude", s->exclude.at, s->exclude.n);
+	key_int(k, "no_submodules", s->no_submodules);
+	if (s->keep_dir) {
+		key_str(k, "name", c->name);
+		key_str(k, "tag", c->tag);
+	}
 	return 0;
 }
 
@@ -266,6 +291,7 @@ static int key_arguments(struct node *n, const struct step *s, struct step_plan 
 	case STEP_COPY: return key_copy(n, &s->copy, p, e);
 	case STEP_UNPACK: return key_unpack(n, &s->unpack, p, e);
 	case STEP_ADD: return key_add(n, &s->add, p, e);
+	case STEP_GIT: return key_git(n, &s->git, p, e);
 	case STEP_LAYER: return key_layer(n, s, p, e);
 	case STEP_WRITE:
 		key_str(k, "path", s->write.path);

@@ -312,6 +312,7 @@ int work_step(struct work *w, const struct step *s, const struct step_plan *p,
 	case STEP_REMOVE: return do_remove(w, &s->remove, e);
 	case STEP_UNPACK: return work_unpack(w, &s->unpack, p, e);
 	case STEP_ADD: return work_add(w, &s->add, p, e);
+	case STEP_GIT: return work_git(w, &s->git, p, e);
 	case STEP_ACCOUNT: return work_account(w, &s->account, e);
 	case STEP_RUN: return work_run(w, &s->run, p, e);
 	default:

@@ -73,6 +73,10 @@ MUST_CHECK int work_unpack(struct work *w, const struct step_unpack *u,
 MUST_CHECK int work_add(struct work *w, const struct step_add *a,
                         const struct step_plan *p, struct err *e);
 
+/* step_git.c */
+MUST_CHECK int work_git(struct work *w, const struct step_git *s,
+                        const struct step_plan *p, struct err *e);
+
 /* work_account.c: entries in the lists of accounts, and the home. */
 MUST_CHECK int work_account(struct work *w, const struct step_account *a, struct err *e);
 

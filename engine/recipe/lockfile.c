@@ -8,7 +8,7 @@
 enum { SIZE_MAX_READ = 16 << 20, VERSION = 1 };
 
 static const char *const sections[] = {
-	[LOCK_BASES] = "bases", [LOCK_DOWNLOADS] = "downloads"
+	[LOCK_BASES] = "bases", [LOCK_DOWNLOADS] = "downloads", [LOCK_GIT] = "git"
 };
 
 static int check_root(json_t *root, struct err *e)
@@ -72,57 +72,77 @@ void lockfile_fini(struct lockfile *l)
 	l->root = NULL;
 }
 
-static int wrap_entry(struct err *e, const char *name)
+int lockfile_get_text(const struct lockfile *l, enum lock_section s, const char *name,
+                      const char *member, const char **out, struct err *e)
 {
+	const json_t *entry =
+		json_object_get(json_object_get(l->root, sections[s]), name);
+
+	if (!entry)
+		return 0;
+	if (!json_is_object(entry))
+		err_set(e, ERR_INVALID, "not an object");
+	else if (json_member_str(entry, member, false, out, e) == 0)
+		return 1;
 	return err_wrap(e, NAME ": '%s'", name);
+}
+
+static const char *digest_member(enum lock_section s)
+{
+	return s == LOCK_BASES ? "digest" : "sha256";
 }
 
 int lockfile_get(const struct lockfile *l, enum lock_section s, const char *name,
                  struct digest *out, struct err *e)
 {
-	const json_t *entry =
-		json_object_get(json_object_get(l->root, sections[s]), name);
+	const char *member = digest_member(s), *digest = NULL;
+	int found = lockfile_get_text(l, s, name, member, &digest, e);
 	AUTO_BUF text = BUF_INIT;
-	const char *digest = NULL;
 
-	if (!entry)
-		return 0;
-	if (!json_is_object(entry)) {
-		err_set(e, ERR_INVALID, "not an object");
-		return wrap_entry(e, name);
-	}
+	if (found <= 0)
+		return found;
 	if (s == LOCK_DOWNLOADS)
 		buf_adds(&text, "sha256:");
-	if (json_member_str(entry, s == LOCK_BASES ? "digest" : "sha256", true, &digest,
-	                    e) < 0)
-		return wrap_entry(e, name);
-	buf_adds(&text, digest);
-	if (digest_parse(out, text.s, e) < 0)
-		return wrap_entry(e, name);
-	return 1;
+	buf_adds(&text, digest ? digest : "");
+	if (!digest)
+		err_set(e, ERR_INVALID, "'%s' is missing", member);
+	else if (digest_parse(out, text.s, e) == 0)
+		return 1;
+	return err_wrap(e, NAME ": '%s'", name);
+}
+
+/* Made where it is missing. Borrowed. */
+static json_t *member_object(json_t *in, const char *name)
+{
+	json_t *x = json_object_get(in, name);
+
+	if (!json_is_object(x)) {
+		x = json_object();
+		json_object_set_new(in, name, x);
+	}
+	return x;
+}
+
+void lockfile_set_text(struct lockfile *l, enum lock_section s, const char *name,
+                       const char *member, const char *value)
+{
+	json_t *entry = member_object(member_object(l->root, sections[s]), name);
+	const char *old = json_string_value(json_object_get(entry, member));
+
+	if (value ? old && !strcmp(old, value) : !old)
+		return;
+	if (value)
+		json_object_set_new(entry, member, json_string(value));
+	else
+		json_object_del(entry, member);
+	l->changed = true;
 }
 
 void lockfile_set(struct lockfile *l, enum lock_section s, const char *name,
                   const struct digest *d)
 {
-	json_t *section = json_object_get(l->root, sections[s]), *entry;
-	const char *key = s == LOCK_BASES ? "digest" : "sha256";
 	char text[DIGEST_TEXT];
-	const char *value, *old;
 
-	if (!json_is_object(section)) {
-		section = json_object();
-		json_object_set_new(l->root, sections[s], section);
-	}
-	entry = json_object_get(section, name);
-	if (!json_is_object(entry)) {
-		entry = json_object();
-		json_object_set_new(section, name, entry);
-	}
-	value = s == LOCK_BASES ? digest_text(d, text) : digest_hex(d, text);
-	old = json_string_value(json_object_get(entry, key));
-	if (old && !strcmp(old, value))
-		return;
-	json_object_set_new(entry, key, json_string(value));
-	l->changed = true;
+	lockfile_set_text(l, s, name, digest_member(s),
+	                  s == LOCK_BASES ? digest_text(d, text) : digest_hex(d, text));
 }

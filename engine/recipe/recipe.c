@@ -96,13 +96,14 @@ const char *target_kind_text(enum target_kind k)
 const char *step_kind_text(enum step_kind k)
 {
 	static const char *const names[] = {
-		[STEP_COPY] = "copy",     [STEP_WRITE] = "write",
-		[STEP_MKDIR] = "mkdir",   [STEP_SYMLINK] = "symlink",
-		[STEP_REMOVE] = "remove", [STEP_UNPACK] = "unpack",
-		[STEP_ADD] = "add",       [STEP_ACCOUNT] = "account",
-		[STEP_LAYER] = "layer",   [STEP_RUN] = "run",
-		[STEP_ENV] = "env",       [STEP_WORKDIR] = "workdir",
-		[STEP_USER] = "user",     [STEP_CONFIG] = "config",
+		[STEP_COPY] = "copy",       [STEP_WRITE] = "write",
+		[STEP_MKDIR] = "mkdir",     [STEP_SYMLINK] = "symlink",
+		[STEP_REMOVE] = "remove",   [STEP_UNPACK] = "unpack",
+		[STEP_ADD] = "add",         [STEP_GIT] = "add",
+		[STEP_ACCOUNT] = "account", [STEP_LAYER] = "layer",
+		[STEP_RUN] = "run",         [STEP_ENV] = "env",
+		[STEP_WORKDIR] = "workdir", [STEP_USER] = "user",
+		[STEP_CONFIG] = "config",
 	};
 
 	return names[k];

@@ -35,6 +35,7 @@ enum step_kind {
 	STEP_REMOVE,
 	STEP_UNPACK,
 	STEP_ADD,
+	STEP_GIT,
 	STEP_ACCOUNT,
 	STEP_LAYER,
 	STEP_RUN, /* change files */
@@ -107,6 +108,20 @@ struct step_add {
 	int mode;
 	const char *owner;
 	bool unpack;
+};
+
+/* Files of a repository of git. */
+struct step_git {
+	const char *url;    /* without ref */
+	const char *ref;    /* branch, tag, "refs/…" or a full hash; "": its HEAD */
+	const char *commit; /* its full hash, or "": locked on first use */
+	const char *subdir; /* whose content it is, or "" */
+	const char *to;
+	struct strings exclude;
+	int mode;
+	const char *owner;
+	bool keep_dir;      /* .git as well, where there is no subdir */
+	bool no_submodules; /* they are empty directories; else an error */
 };
 
 /* A user with its group, or a group alone. */
@@ -196,6 +211,7 @@ struct step {
 		struct step_remove remove;
 		struct step_unpack unpack;
 		struct step_add add;
+		struct step_git git;
 		struct step_account account;
 		struct step_run run;
 		struct pairs env;

@@ -434,11 +434,5 @@ function read.ports(c, text)
   return out
 end
 
---- Whether an ADD means a repository of git.
-function read.is_git(text)
-  return text:find("^git@") or text:find("^git://") or text:find("^ssh://") or text:find("^https?://.*%.git$")
-    or text:find("^https?://.*%.git[#?]") or text:find("^github%.com/")
-end
-
 read.expand = expand
 return read

@@ -261,6 +261,14 @@ function does.add(self, step)
     text_field(self, "owner", step.owner), flag("unpack", step.unpack)))
 end
 
+function does.git(self, step)
+  return source.table("add", { self:value(step.url) }, fields(10, flag("git", true),
+    text_field(self, "ref", step.ref), text_field(self, "commit", step.commit),
+    text_field(self, "subdir", step.subdir), field("to", self:value(step.to)),
+    list_field(self, "exclude", step.exclude), mode_field("mode", step.mode), text_field(self, "owner", step.owner),
+    flag("keep_git_dir", step.keep_dir), step.no_submodules and field("submodules", source.code("false")) or nil))
+end
+
 function does.layer(self, step, notes)
   local items = {}
   for i, inner in ipairs(step.steps) do

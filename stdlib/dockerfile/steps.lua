@@ -1,8 +1,10 @@
 --- What each instruction does to a stage: the steps that it becomes.
 local engine = require "imgmake.engine"
 local expand = require "dockerfile.expand"
+local git_ref = require "dockerfile.git_ref"
 local parse = require "dockerfile.parse"
 local read = require "dockerfile.read"
+local repository = require "imgmake.repository"
 local steps = {}
 
 local fail = read.fail
@@ -259,7 +261,7 @@ end
 function steps.COPY(f, stage, c)
   local o, sources, out = options(f, stage, c), {}, {}
   for i, text in ipairs(words(f, stage, c, c.sources)) do
-    if read.is_git(text) then
+    if git_ref.is(text) then
       fail(c, "COPY: the source can't be a git ref; ADD takes them")
     elseif is_url(text) then
       fail(c, "COPY: the source can't be a URL; ADD takes them")
@@ -274,6 +276,7 @@ function steps.COPY(f, stage, c)
   add_layer(stage, c, out)
 end
 
+--- --checksum: of one file, or the commit of one repository.
 local function checksum(f, stage, c, n_sources)
   local text = c.flags.checksum and word(f, stage, c, c.flags.checksum)
   if not text or text == "" then
@@ -281,8 +284,12 @@ local function checksum(f, stage, c, n_sources)
   elseif n_sources ~= 1 or #c.files > 0 then
     fail(c, "ADD: --checksum can't be specified for multiple sources")
   end
-  local hex = text:match("^sha256:(%x+)$")
-  if not hex or #hex ~= 64 or hex:find("%u") then
+  return text
+end
+
+local function sha256(c, text)
+  local hex = text and text:match("^sha256:(%x+)$")
+  if text and (not hex or #hex ~= 64 or hex:find("%u")) then
     fail(c, "ADD: --checksum=%s: expected sha256: and 64 hexadecimal digits", text)
   end
   return hex
@@ -315,20 +322,35 @@ local function add_local(f, c, o, sources, out)
   end
 end
 
+local function add_git(c, o, text, sum)
+  local g, why = git_ref.read(text, read.hint)
+  if why then
+    fail(c, "ADD: %s: %s", (text:gsub("^(https?://)[^/@]*@", "%1")), why)
+  end
+  local commit = g.commit or sum
+  if sum and sum ~= commit then
+    fail(c, "ADD: --checksum=%s: %s says %s", sum, text, commit)
+  elseif commit and not repository.is_hash(commit) then
+    fail(c, "ADD: --checksum=%s: expected all the hexadecimal digits of a commit's hash", commit)
+  elseif c.flags["keep-git-dir"] ~= nil then
+    g.keep_dir = c.flags["keep-git-dir"]
+  end
+  local dir = below(g.subdir)
+  return { kind = "git", url = g.url, ref = g.ref, commit = commit, subdir = dir ~= "." and dir or nil, to = o.to,
+    exclude = o.exclude, mode = o.mode, owner = o.owner, keep_dir = g.keep_dir, no_submodules = g.submodules == false }
+end
+
 function steps.ADD(f, stage, c)
   local o, out, files = options(f, stage, c), {}, {}
-  local hex = checksum(f, stage, c, #c.sources)
-  if c.flags["keep-git-dir"] ~= nil then
-    fail(c, "ADD: --keep-git-dir: repositories of git are not supported; fetch them in a RUN, or copy a checkout")
-  end
+  local sum = checksum(f, stage, c, #c.sources)
   for _, text in ipairs(words(f, stage, c, c.sources)) do
-    if read.is_git(text) then
-      fail(c, "ADD: %s: repositories of git are not supported; fetch it in a RUN, or copy a checkout", text)
+    if git_ref.is(text) then
+      out[#out + 1] = add_git(c, o, text, sum)
     elseif is_url(text) then
-      out[#out + 1] = { kind = "add", url = text, sha256 = hex, to = o.to, mode = o.mode or 384, owner = o.owner,
-        unpack = c.flags.unpack }
-    elseif hex then
-      fail(c, "ADD: --checksum requires an HTTP(S) source")
+      out[#out + 1] = { kind = "add", url = text, sha256 = sha256(c, sum), to = o.to, mode = o.mode or 384,
+        owner = o.owner, unpack = c.flags.unpack }
+    elseif sum then
+      fail(c, "ADD: --checksum requires an HTTP(S) or git source")
     else
       files[#files + 1] = below(text)
     end

@@ -3,6 +3,7 @@ local check = require "imgmake.check"
 local config = require "imgmake.config"
 local engine = require "imgmake.engine"
 local object = require "imgmake.object"
+local repository = require "imgmake.repository"
 local run = require "imgmake.run"
 local step = {}
 
@@ -176,27 +177,74 @@ local function sha256(v)
   return nil, "64 hexadecimal digits"
 end
 
+local function commit(v)
+  if type(v) == "string" and repository.is_hash(v) then
+    return v
+  end
+  return nil, "all the hexadecimal digits of a commit's hash"
+end
+
+local git_options = { ref = "name", commit = commit, subdir = "name", exclude = "names", keep_git_dir = "boolean",
+  submodules = "boolean" }
+local file_options = { sha256 = sha256, unpack = "boolean" }
+
+--- Options for files alone, or for repositories alone.
+local function add_options(is_git)
+  local out = { git = "boolean", to = "name", mode = "mode", owner = "owner" }
+  for name, kind in pairs(is_git and git_options or file_options) do
+    out[name] = kind
+  end
+  return out
+end
+
+--- Where a repository's files are taken from, without anything that leads above it.
+local function subdir(text)
+  local clean = engine.path_clean("/" .. (text or "")):sub(2)
+  return clean ~= "" and clean or nil
+end
+
+local function add_git(o, url)
+  local why = repository.refuse(url)
+  if why then
+    error("add: " .. why)
+  elseif o.ref and not repository.is_ref(o.ref) then
+    error(("add: ref: '%s' is no name of a branch, tag or commit"):format(o.ref))
+  end
+  o.url, o.subdir, o.git = url, subdir(o.subdir), nil
+  o.keep_dir, o.no_submodules = o.keep_git_dir, o.submodules == false
+  o.keep_git_dir, o.submodules = nil, nil
+  return make("git", o)
+end
+
 ---@class imgmake.Add
----@field [1] string            URL
+---@field [1] string              URL
 ---@field to string
----@field sha256? string        of the file; without it the lock remembers it
----@field unpack? boolean       it is an archive to be unpacked in `to`
+---@field sha256? string          of the file; without it the lock remembers it
+---@field unpack? boolean         it is an archive to be unpacked in `to`
 ---@field mode? string
 ---@field owner? string|integer
+---@field git? boolean            it is a repository of git, whose files go into `to`
+---@field ref? string             branch, tag or commit of the repository; without it its HEAD
+---@field commit? string          full hash of the commit; without it the lock remembers it
+---@field subdir? string          the directory of the repository whose files they are
+---@field exclude? string|string[]  patterns of the repository's files to leave out
+---@field keep_git_dir? boolean   take its .git as well
+---@field submodules? false       leave directories of submodules empty, which else is an error
 
----Adds a file from the network.
+---Adds a file from the network, or the files of a repository of git.
 ---@param body imgmake.Add
 ---@return imgmake.Step
 function step.add(body)
-  local o, items = check.options("add", body, {
-    to = "name", sha256 = sha256, unpack = "boolean", mode = "mode", owner = "owner",
-  })
+  local is_git = type(body) == "table" and not object.record(body) and body.git == true
+  local o, items = check.options("add", body, add_options(is_git))
   local url = check.strings("add", items, "URLs")[1]
-  if #items ~= 1 or not url:find("^https?://[^/%s]+/%S+$") then
+  check.need("add", o, "to")
+  if is_git and #items == 1 then
+    return add_git(o, url)
+  elseif #items ~= 1 or not url:find("^https?://[^/%s]+/%S+$") then
     error("add: expected one URL, as \"https://example.com/tool\"; files of the project are copied")
   end
-  check.need("add", o, "to")
-  o.url = url
+  o.url, o.git = url, nil
   return make("add", o)
 end
 

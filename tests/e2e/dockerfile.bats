@@ -529,7 +529,7 @@ bad() {
 	bad 2 "${F}STOPSIGNAL SIGTREM\n" "STOPSIGNAL: invalid signal: SIGTREM, did you mean 'TERM'\?"
 	bad 2 "${F}ONBUILD FROM x\n" "FROM isn't allowed as an ONBUILD trigger"
 	bad 2 "${F}ONBUILD COPY x\n" 'COPY requires at least two arguments'
-	bad 2 "${F}ADD https://github.com/a/b.git /\n" 'ADD: https://github.com/a/b.git: repositories of git are not supported'
+	bad 2 "${F}ADD git://github.com/a/b.git /\\n" "ADD: git://github.com/a/b.git: .* by https or ssh"
 	bad 2 "${F}ADD --checksum=sha256:12 https://x.invalid/y /\n" 'ADD: --checksum=sha256:12: expected sha256: and 64'
 	bad 2 "${F}CMD [\"a\", 1]\n" 'CMD: when using JSON array syntax, arrays must be comprised of strings only'
 	bad 2 "${F}RUN echo fine; exit 3\n" '.*its command failed with status 3'

@@ -128,6 +128,33 @@ static void members_of_others_survive(void **state)
 	assert_non_null(strstr(text.s, "\"keep\""));
 }
 
+static void entries_of_text_have_members_that_come_and_go(void **state)
+{
+	const char *commit = "", *tag = "none";
+	struct lockfile l = load();
+	struct err e;
+
+	(void)state;
+	assert_int_equal(lockfile_get_text(&l, LOCK_GIT, "r#v1", "commit", &commit, &e),
+	                 0);
+	lockfile_set_text(&l, LOCK_GIT, "r#v1", "tag", NULL);
+	assert_false(l.changed);
+	lockfile_set_text(&l, LOCK_GIT, "r#v1", "commit", "abc");
+	lockfile_set_text(&l, LOCK_GIT, "r#v1", "tag", "def");
+	assert_true(l.changed);
+	assert_int_equal(lockfile_save(&l, &e), 0);
+	lockfile_set_text(&l, LOCK_GIT, "r#v1", "commit", "abc");
+	assert_false(l.changed);
+	assert_int_equal(lockfile_get_text(&l, LOCK_GIT, "r#v1", "commit", &commit, &e),
+	                 1);
+	assert_string_equal(commit, "abc");
+	lockfile_set_text(&l, LOCK_GIT, "r#v1", "tag", NULL);
+	assert_true(l.changed);
+	assert_int_equal(lockfile_get_text(&l, LOCK_GIT, "r#v1", "tag", &tag, &e), 1);
+	assert_string_equal(tag, "none");
+	lockfile_fini(&l);
+}
+
 static void damage_is_said_with_the_name_of_the_file(void **state)
 {
 	struct lockfile l;
@@ -157,6 +184,7 @@ int main(void)
 		EACH(a_missing_lock_is_empty_and_saving_it_unchanged_writes_nothing),
 		EACH(what_is_set_is_found_again_and_written_sorted),
 		EACH(members_of_others_survive),
+		EACH(entries_of_text_have_members_that_come_and_go),
 		EACH(damage_is_said_with_the_name_of_the_file),
 	};
 

@@ -1,0 +1,81 @@
+#!/usr/bin/env python3
+"""Repositories below a directory by http(s), through `git http-backend`.
+
+git_server.py --root DIR --port-file FILE [--cert FILE --key FILE] [--auth HEADER] [--dumb]
+
+With --auth, requests without that Authorization header are refused; with --dumb, repositories are plain files. The log on
+standard output has one request a line.
+"""
+import argparse
+import http.server
+import os
+import ssl
+import subprocess
+import urllib.parse
+
+
+class Handler(http.server.SimpleHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, form, *args):
+        print(f"{self.command} {self.path}", flush=True)
+
+    def refused(self):
+        if not options.auth or self.headers.get("Authorization") == options.auth:
+            return False
+        self.send_response(401)
+        self.send_header("WWW-Authenticate", 'Basic realm="git"')
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+        return True
+
+    def backend(self):
+        path, _, query = self.path.partition("?")
+        length = int(self.headers.get("Content-Length", 0))
+        env = dict(os.environ, GIT_PROJECT_ROOT=options.root, GIT_HTTP_EXPORT_ALL="1", REQUEST_METHOD=self.command,
+                   PATH_INFO=urllib.parse.unquote(path), QUERY_STRING=query, REMOTE_ADDR="127.0.0.1",
+                   CONTENT_TYPE=self.headers.get("Content-Type", ""), CONTENT_LENGTH=str(length),
+                   HTTP_CONTENT_ENCODING=self.headers.get("Content-Encoding", ""),
+                   GIT_PROTOCOL=self.headers.get("Git-Protocol", ""))
+        done = subprocess.run(["git", "http-backend"], input=self.rfile.read(length), env=env, stdout=subprocess.PIPE,
+                              check=False).stdout
+        head, _, body = done.partition(b"\r\n\r\n")
+        fields = dict(line.split(": ", 1) for line in head.decode().split("\r\n") if ": " in line)
+        self.send_response(int(fields.pop("Status", "200").split()[0]))
+        for name, value in fields.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self):
+        if self.refused():
+            return
+        if options.dumb:
+            super().do_GET()
+        else:
+            self.backend()
+
+    def do_POST(self):
+        if not self.refused():
+            self.backend()
+
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--root", required=True)
+parser.add_argument("--port-file", required=True)
+parser.add_argument("--cert")
+parser.add_argument("--key")
+parser.add_argument("--auth")
+parser.add_argument("--dumb", action="store_true")
+options = parser.parse_args()
+os.chdir(options.root)
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+if options.cert:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(options.cert, options.key)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+with open(options.port_file + ".new", "w") as f:
+    f.write(str(server.server_port))
+os.rename(options.port_file + ".new", options.port_file)
+server.serve_forever()
