@@ -1,5 +1,7 @@
 /* Archives: read once into the spool, which also gives every file's digest. */
+#include <ctype.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -227,15 +229,28 @@ static int fetch(struct work *w, const struct step_add *a, const struct digest *
 	               DIGEST_STR(want));
 }
 
-/* The last part of a URL's path. */
-static char *url_base(struct arena *a, const char *url)
+/* The last part of a URL's path, as browsers and Docker call it: %20 is a blank. */
+static const char *url_base(struct arena *a, const char *url)
 {
 	const char *path = strstr(url, "://");
 	size_t n = strcspn(path ? path + 3 : url, "?#") +
 	           (path ? (size_t)(path + 3 - url) : 0);
-	char *whole = arena_strndup(a, url, n);
+	char *whole = arena_strndup(a, url, n), *to = whole;
+	const char *name;
 
-	return (char *)path_base(whole);
+	for (const char *from = whole; *from; to++) {
+		unsigned byte;
+		bool coded = *from == '%' && isxdigit((unsigned char)from[1]) &&
+		             isxdigit((unsigned char)from[2]) &&
+		             sscanf(from + 1, "%2x", &byte) == 1 && byte;
+
+		*to = coded ? (char)byte : *from;
+		from += coded ? 3 : 1;
+	}
+	*to = '\0';
+	name = path_base(whole);
+	return *name && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 ? name
+	                                                                  : "download";
 }
 
 static int place_download(struct work *w, const struct step_add *a,
@@ -254,8 +269,6 @@ static int place_download(struct work *w, const struct step_add *a,
 
 	vec_push(&w->sets, set);
 	x.path = x.dest = url_base(&set->arena, a->url);
-	if (!*x.dest)
-		x.path = x.dest = "download";
 	*entry = (struct toc_entry){
 		.path = x.path, .type = TOC_FILE, .mode = 0644, .size = size
 	};

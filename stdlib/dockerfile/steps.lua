@@ -340,6 +340,15 @@ local function add_git(c, o, text, sum)
     exclude = o.exclude, mode = o.mode, owner = o.owner, keep_dir = g.keep_dir, no_submodules = g.submodules == false }
 end
 
+local function add_url(c, o, url, sum)
+  local to, path = o.to, url:gsub("[?#].*$", ""):match("^%a+://[^/]*(.*)$")
+  if to:sub(-1) == "/" and not c.flags.unpack and path:match("[^/]*$") == "" then
+    to = to .. "__unnamed__" -- as BuildKit calls it
+  end
+  return { kind = "add", url = url, sha256 = sha256(c, sum), to = to, mode = o.mode or 384, owner = o.owner,
+    unpack = c.flags.unpack }
+end
+
 function steps.ADD(f, stage, c)
   local o, out, files = options(f, stage, c), {}, {}
   local sum = checksum(f, stage, c, #c.sources)
@@ -347,8 +356,7 @@ function steps.ADD(f, stage, c)
     if git_ref.is(text) then
       out[#out + 1] = add_git(c, o, text, sum)
     elseif is_url(text) then
-      out[#out + 1] = { kind = "add", url = text, sha256 = sha256(c, sum), to = o.to, mode = o.mode or 384,
-        owner = o.owner, unpack = c.flags.unpack }
+      out[#out + 1] = add_url(c, o, text, sum)
     elseif sum then
       fail(c, "ADD: --checksum requires an HTTP(S) or git source")
     else

@@ -3,8 +3,8 @@
 
 git_server.py --root DIR --port-file FILE [--cert FILE --key FILE] [--auth HEADER] [--dumb]
 
-With --auth, requests without that Authorization header are refused; with --dumb, repositories are plain files. The log on
-standard output has one request a line.
+With --auth, requests without that Authorization header are refused; with --dumb, all is plain files, and what is asked for
+below /moved is said to be elsewhere. The log on standard output has one request a line.
 """
 import argparse
 import http.server
@@ -51,7 +51,12 @@ class Handler(http.server.SimpleHTTPRequestHandler):
     def do_GET(self):
         if self.refused():
             return
-        if options.dumb:
+        if options.dumb and self.path.startswith("/moved/"):
+            self.send_response(302)
+            self.send_header("Location", self.path[len("/moved"):])
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+        elif options.dumb:
             super().do_GET()
         else:
             self.backend()
