@@ -36,7 +36,7 @@ packages() {
 			liblmdb-dev libisal-dev libseccomp-dev ca-certificates"
 		test="bats libcmocka-dev docker-registry skopeo umoci buildah podman crun mmdebstrap
 			busybox-static clang-format clang-tidy apache2-utils libcap2-bin attr jq curl python3
-			openssl git mandoc shellcheck zstd golang-github-containers-common containerd fakeroot
+			openssl git mandoc shellcheck zstd golang-github-containers-common containerd docker.io fakeroot
 			fakechroot util-linux passwd uidmap passt
 			fuse-overlayfs apparmor runc
 			qemu-user-static ninja-build strace valgrind"
@@ -47,7 +47,7 @@ packages() {
 			isa-l-devel libseccomp-devel ca-certificates"
 		test="bats libcmocka-devel docker-distribution skopeo umoci buildah podman crun mmdebstrap
 			busybox libasan libubsan clang-tools-extra httpd-tools libcap attr jq curl python3
-			openssl git mandoc ShellCheck zstd containers-common util-linux shadow-utils strace
+			openssl git mandoc ShellCheck zstd containers-common moby-engine util-linux shadow-utils strace
 			valgrind"
 		;;
 	apk)
@@ -56,14 +56,14 @@ packages() {
 			ca-certificates"
 		test="bash bats cmocka-dev docker-registry skopeo umoci buildah podman crun mmdebstrap
 			busybox-static clang-extra-tools apache2-utils libcap attr jq python3 openssl git
-			mandoc shellcheck zstd containers-common util-linux shadow coreutils findutils curl
+			mandoc shellcheck zstd containers-common docker util-linux shadow coreutils findutils curl
 			strace valgrind"
 		;;
 	pacman)
 		build="gcc make pkgconf lua54 libarchive openssl curl zlib libdeflate zstd jansson lmdb isa-l
 			libseccomp ca-certificates"
 		test="bats cmocka skopeo umoci buildah podman crun mmdebstrap busybox clang apache libcap
-			attr jq python openssl git mandoc shellcheck zstd containers-common util-linux shadow
+			attr jq python openssl git mandoc shellcheck zstd containers-common docker util-linux shadow
 			strace valgrind"
 		;;
 	esac

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cmd/session.h"
+#include "cmd/shipped.h"
 #include "image/image.h"
 #include "image/layout.h"
 #include "publish/copy.h"
@@ -27,15 +28,32 @@ static int image_of_target(struct session *s, struct target *t, bool layers,
 static int image_of_reference(struct session *s, const char *name, bool layers,
                               struct descriptor *root, struct err *e)
 {
-	struct ship_options o = { .store = &s->store,
-		                  .registry = s->registry,
-		                  .progress = terminal_progress(s->terminal) };
+	struct reference ref;
+	struct ship_options o;
 	int known = image_name_get(&s->store, name, root, e);
 
-	if (known)
-		return known < 0 ? -1 : 0;
-	return layers ? image_pull(root, name, NULL, &o, e)
-	              : image_pull_documents(root, name, &o, e);
+	ship_options_of(s, false, &o);
+	if (known < 0)
+		return -1;
+	if (!known)
+		return layers ? image_pull(root, name, NULL, &o, e)
+		              : image_pull_documents(root, name, &o, e);
+	if (!layers)
+		return 0;
+	return reference_parse(&ref, name, e) < 0 ? -1
+	                                          : image_complete(root, &ref, &o, e);
+}
+
+static int image_of_digest(struct session *s, const char *text, bool layers,
+                           struct descriptor *root, struct err *e)
+{
+	struct ship_options o;
+	struct digest d;
+
+	ship_options_of(s, false, &o);
+	if (digest_parse(&d, text, e) < 0 || image_peek(s->store.blobs, &d, root, e) < 0)
+		return -1;
+	return layers ? image_complete(root, NULL, &o, e) : 0;
 }
 
 int session_image(struct session *s, const char *name, bool layers,
@@ -45,12 +63,9 @@ int session_image(struct session *s, const char *name, bool layers,
 	enum layout_kind kind;
 	struct target *t;
 	struct err no_target;
-	struct digest d;
 
 	if (!strncmp(name, "sha256:", 7))
-		return digest_parse(&d, name, e) < 0
-		               ? -1
-		               : image_peek(s->store.blobs, &d, root, e);
+		return image_of_digest(s, name, layers, root, e);
 	/* A base is the image that its name refers to. */
 	if (s->recipe && session_find_target(s, name, &t, &no_target) == 0 &&
 	    t->kind != TARGET_BASE)

@@ -184,6 +184,57 @@ int image_pull_documents(struct descriptor *root, const char *from,
 	return fetch_image(root, from, false, NULL, o, e);
 }
 
+/* From the first of the repositories that has it. */
+static int fetch_known(const struct descriptor *d, const struct strlist *repos,
+                       const struct ship_options *o, struct err *e)
+{
+	struct reference r;
+
+	err_set(e, ERR_NOT_FOUND,
+	        "%s is not in the store, and no registry is known to have it; pull the "
+	        "image, or build it again",
+	        DIGEST_STR(&d->digest));
+	for (size_t i = 0; i < repos->len && e->code != ERR_CANCELLED; i++)
+		if (reference_parse_repo(&r, repos->at[i], e) == 0 &&
+		    registry_fetch_blob(o->registry, &r, d, o->store->blobs, e) == 0)
+			return 0;
+	return -1;
+}
+
+static int fetch_missing(const struct descriptor *d, const struct reference *from,
+                         const struct ship_options *o, struct err *e)
+{
+	AUTO_FREE char *repo = from ? reference_repo_text(from) : NULL;
+	AUTO_STRLIST repos = STRLIST_INIT;
+
+	if (blobs_has(o->store->blobs, &d->digest, NULL))
+		return 0;
+	if (blob_sources_get(o->store->state, &d->digest, &repos, e) < 0)
+		return -1;
+	for (size_t i = 0; o->others && i < o->others->len; i++)
+		strlist_add(&repos, o->others->at[i]);
+	if (repo)
+		strlist_add(&repos, repo);
+	return fetch_known(d, &repos, o, e);
+}
+
+int image_complete(const struct descriptor *root, const struct reference *from,
+                   const struct ship_options *o, struct err *e)
+{
+	struct content content = { .store = o->store->blobs };
+	struct closure c;
+	int rc = closure_load(&c, &content, root, NULL, e);
+
+	if (rc < 0)
+		return -1;
+	for (size_t i = 0; rc == 0 && i < c.layers.len; i++)
+		rc = fetch_missing(&c.layers.at[i], from, o, e);
+	for (size_t i = 0; rc == 0 && i < c.configs.len; i++)
+		rc = fetch_missing(&c.configs.at[i], from, o, e);
+	closure_fini(&c);
+	return rc;
+}
+
 static int name_key(const char *name, char **key, struct err *e)
 {
 	struct reference ref;

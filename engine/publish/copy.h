@@ -24,6 +24,12 @@ MUST_CHECK int image_pull(struct descriptor *root, const char *from,
 MUST_CHECK int image_pull_documents(struct descriptor *root, const char *from,
                                     const struct ship_options *o, struct err *e);
 
+/* Fetches what an image's manifests in the store refer to and the store lacks: a base's
+ * layers, that nobody needed so far, or what was put aside. It comes from where it is
+ * known to be, or from `from` (or NULL). */
+MUST_CHECK int image_complete(const struct descriptor *root, const struct reference *from,
+                              const struct ship_options *o, struct err *e);
+
 /* Names of pulled and imported images (STATE_IMAGES), by reference: "app" and
  * "docker.io/library/app:latest" are one. */
 MUST_CHECK int image_name_put(struct store *s, const char *name,
