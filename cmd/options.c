@@ -80,6 +80,9 @@ static const struct opt common[] = {
 	  PAIRS(mirrors), TAKES_NETWORK },
 	{ 0, "insecure-registry", "HOST", "speak plain HTTP with HOST (may be repeated)",
 	  LIST(insecure), TAKES_NETWORK },
+	{ 0, "limit", "NAME=AMOUNT",
+	  "read that much of what others made, as manifest=8m (may be repeated)",
+	  PAIRS(limits), TAKES_NETWORK | TAKES_STORE },
 	{ 0, "store", "DIR", "keep images and results in DIR", TEXT(store), TAKES_STORE },
 	{ 0, "cache", "REPO",
 	  "take results of other machines from REPO, and bring ours there; or none",
@@ -477,6 +480,7 @@ void options_fini(struct options *o)
 	strlist_fini(&o->secrets);
 	strlist_fini(&o->mirrors);
 	strlist_fini(&o->insecure);
+	strlist_fini(&o->limits);
 	strlist_fini(&o->platforms);
 	strlist_fini(&o->contexts);
 	strlist_fini(&o->tag_aliases);

@@ -42,6 +42,7 @@ struct options {
 	const char *store;
 	const char *cache, *cache_key;
 	struct strlist cache_read;
+	struct strlist limits;  /* NAME=AMOUNT, of what is read from strangers */
 	struct strlist mirrors; /* HOST=MIRROR */
 	struct strlist insecure;
 	struct strlist platforms;

@@ -8,6 +8,7 @@
 
 #include "base/nearest.h"
 #include "base/path.h"
+#include "image/limits.h"
 #include "lua/eval.h"
 #include "os/jobserver.h"
 #include "os/process.h"
@@ -322,6 +323,9 @@ int session_open(struct session *s, const struct options *o, struct terminal *t,
 		               .convert = (parts & SESSION_CONVERT) != 0,
 		               .lint = (parts & SESSION_LINT) != 0 };
 	s->store.dir = s->store.lease = -1;
+	for (size_t i = 0; i < o->limits.len; i++)
+		if (image_limits_say(o->limits.at[i], e) < 0)
+			return -1;
 	if ((parts & SESSION_RECIPE ||
 	     (parts & SESSION_RECIPE_IF_ANY && has_imagefile(o))) &&
 	    read_recipe(s, e) < 0)

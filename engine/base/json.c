@@ -1,10 +1,18 @@
 #include "base/json.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 /* jansson recurses to its own limit of 2048; ours is smaller, so it is checked on the
  * text first: brackets outside strings. */
-static bool too_deep(const char *text, size_t n)
+static atomic_int depth_limit = JSON_DEPTH_MAX;
+
+void json_limit_depth(int depth)
+{
+	atomic_store(&depth_limit, depth < JSON_DEPTH_MOST ? depth : JSON_DEPTH_MOST);
+}
+
+static bool too_deep(const char *text, size_t n, int most)
 {
 	bool in_string = false;
 	int depth = 0;
@@ -20,7 +28,7 @@ static bool too_deep(const char *text, size_t n)
 		} else if (c == '"') {
 			in_string = true;
 		} else if (c == '{' || c == '[') {
-			if (++depth > JSON_DEPTH_MAX)
+			if (++depth > most)
 				return true;
 		} else if (c == '}' || c == ']') {
 			depth--;
@@ -31,11 +39,11 @@ static bool too_deep(const char *text, size_t n)
 
 int json_read(json_t **out, const char *text, size_t n, struct err *e)
 {
+	int most = atomic_load(&depth_limit);
 	json_error_t why;
 
-	if (too_deep(text, n))
-		return err_set(e, ERR_LIMIT, "JSON nested deeper than %d",
-		               JSON_DEPTH_MAX);
+	if (too_deep(text, n, most))
+		return err_set(e, ERR_LIMIT, "JSON nested deeper than %d", most);
 	*out = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
 	if (!*out)
 		return err_set(e, ERR_INVALID, "not valid JSON: line %d, column %d: %s",

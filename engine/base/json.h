@@ -10,7 +10,10 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-enum { JSON_DEPTH_MAX = 64 };
+enum { JSON_DEPTH_MAX = 64, JSON_DEPTH_MOST = 2000 };
+/* How deep what json_read takes may be, from now on, for all threads: JSON_DEPTH_MAX, if
+ * nobody says otherwise; JSON_DEPTH_MOST at most. */
+void json_limit_depth(int depth);
 
 static inline void json_unref_ptr(json_t **j)
 {

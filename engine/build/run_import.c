@@ -46,7 +46,7 @@ static int read_entry(const struct buf *text, struct cache_entry *out, struct er
 	    descriptor_read(&out->times, times, e) < 0)
 		return -1;
 	if (strcmp(out->tree.media_type, MEDIA_CACHE_TREE) != 0 ||
-	    out->tree.size > image_limits_default.unpacked ||
+	    out->tree.size > image_limits()->unpacked ||
 	    out->times.size > CACHE_TIMES_MAX)
 		return err_set(e, ERR_INVALID, "it is none that imgmake writes");
 	return 0;

@@ -96,10 +96,12 @@ static int check_rootfs(json_t *root, struct err *e)
 		return err_set(e, ERR_INVALID, "rootfs: type '%.40s' is not known", type);
 	if (!ids)
 		json_object_set_new(rootfs, "diff_ids", json_array());
-	if ((int64_t)json_array_size(ids) > image_limits_default.layers)
-		return err_set(e, ERR_LIMIT, "it has %zu layers; at most %lld are read",
-		               json_array_size(ids),
-		               (long long)image_limits_default.layers);
+	if ((int64_t)json_array_size(ids) > image_limits()->layers)
+		return err_set(
+			e, ERR_LIMIT,
+			"it has %zu layers; at most %lld are read" IMAGE_LIMIT_HINT(
+				"layers"),
+			json_array_size(ids), (long long)image_limits()->layers);
 	for (size_t i = 0; i < json_array_size(ids); i++) {
 		const char *text = json_string_value(json_array_get(ids, i));
 
@@ -161,10 +163,12 @@ int config_read(struct image_config *c, const void *body, size_t n, struct err *
 	json_t *root = NULL;
 
 	c->root = NULL;
-	if ((int64_t)n > image_limits_default.config)
-		return err_set(e, ERR_LIMIT,
-		               "image configuration: it is larger than %lld bytes",
-		               (long long)image_limits_default.config);
+	if ((int64_t)n > image_limits()->config)
+		return err_set(
+			e, ERR_LIMIT,
+			"image configuration: it is larger than %lld bytes" IMAGE_LIMIT_HINT(
+				"config"),
+			(long long)image_limits()->config);
 	if (json_read(&root, body, n, e) < 0)
 		return err_wrap(e, "image configuration");
 	return config_take(c, root, e);

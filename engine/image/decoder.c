@@ -44,8 +44,10 @@ static enum step_result zstd_step(ZSTD_DCtx *z, struct step_io *io)
 static int failed(enum step_result r, struct err *e)
 {
 	if (r == STEP_LIMIT)
-		return err_set(e, ERR_LIMIT,
-		               "a zstd frame wants a larger window than we allow");
+		return err_set(
+			e, ERR_LIMIT,
+			"a zstd frame wants a larger window than we allow" IMAGE_LIMIT_HINT(
+				"zstd-window"));
 	if (r == STEP_NO_MEMORY) {
 		errno = ENOMEM;
 		return err_sys(e, "decompress");
@@ -144,8 +146,10 @@ static ssize_t decoder_read(struct source *self, void *data, size_t n, struct er
 		return -1;
 	d->left -= got;
 	if (d->left < 0)
-		return err_set(e, ERR_LIMIT,
-		               "it unpacks to more bytes than we are willing to read");
+		return err_set(
+			e, ERR_LIMIT,
+			"it unpacks to more bytes than we are willing to read" IMAGE_LIMIT_HINT(
+				"unpacked"));
 	return got;
 }
 
@@ -164,7 +168,7 @@ struct decoder *decoder_new(enum codec codec, struct source *in,
 	struct decoder *d = mem_alloc(sizeof(*d));
 
 	if (!l)
-		l = &image_limits_default;
+		l = image_limits();
 	d->source.read = decoder_read;
 	d->in = in;
 	d->codec = codec;

@@ -9,8 +9,7 @@ enum { NESTING_MAX = 4 };
 static int read_document(struct blobs *store, const struct descriptor *d, struct buf *out,
                          struct err *e)
 {
-	if (blobs_read(store, &d->digest, (size_t)image_limits_default.manifest, out, e) <
-	    0)
+	if (blobs_read(store, &d->digest, (size_t)image_limits()->manifest, out, e) < 0)
 		return -1;
 	if ((int64_t)out->len != d->size)
 		return err_set(e, ERR_CORRUPT,
@@ -48,8 +47,7 @@ static int load_config(struct blobs *store, const struct descriptor *d,
 		return err_set(e, ERR_INVALID,
 		               "it is no image, but an artifact of type %s",
 		               d->media_type);
-	if (blobs_read(store, &d->digest, (size_t)image_limits_default.config, &body, e) <
-	    0)
+	if (blobs_read(store, &d->digest, (size_t)image_limits()->config, &body, e) < 0)
 		return -1;
 	if ((int64_t)body.len != d->size)
 		return err_set(
@@ -67,7 +65,7 @@ int image_peek(struct blobs *store, const struct digest *d, struct descriptor *o
 	const char *type = NULL;
 
 	memset(out, 0, sizeof(*out));
-	if (blobs_read(store, d, (size_t)image_limits_default.manifest, &body, e) < 0 ||
+	if (blobs_read(store, d, (size_t)image_limits()->manifest, &body, e) < 0 ||
 	    json_read(&j, body.s, body.len, e) < 0 ||
 	    json_member_str(j, "mediaType", false, &type, e) < 0)
 		return -1;

@@ -70,7 +70,7 @@ static int scan_layer(const struct scanning *s, struct toc *out, struct digest *
 int layer_scan(struct source *in, enum codec codec, const struct image_limits *l,
                struct toc *out, struct digest *diff_id, struct err *e)
 {
-	struct scanning s = { in, codec, l ? l : &image_limits_default, NULL };
+	struct scanning s = { in, codec, l ? l : image_limits(), NULL };
 
 	return scan_layer(&s, out, diff_id, e);
 }
@@ -78,7 +78,7 @@ int layer_scan(struct source *in, enum codec codec, const struct image_limits *l
 int layer_scan_files(struct source *in, enum codec codec, const struct layer_files *files,
                      struct toc *out, struct digest *diff_id, struct err *e)
 {
-	struct scanning s = { in, codec, &image_limits_default, files };
+	struct scanning s = { in, codec, image_limits(), files };
 
 	return scan_layer(&s, out, diff_id, e);
 }

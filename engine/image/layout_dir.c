@@ -171,8 +171,8 @@ static int read_index(int layout, json_t **out, struct err *e)
 		*out = layout_index_new();
 		return 0;
 	}
-	if (file_read(layout, "index.json", &text, (size_t)image_limits_default.manifest,
-	              e) < 0)
+	if (file_read(layout, "index.json", &text, (size_t)image_limits()->manifest, e) <
+	    0)
 		return -1;
 	if (index_read(&ix, "", text.s, text.len, e) < 0)
 		return err_wrap(e, "index.json");

@@ -93,8 +93,8 @@ static int read_config(struct saved *s, struct err *e)
 	struct digest said;
 
 	if (json_member_str(s->entry, "Config", true, &name, e) < 0 ||
-	    layout_files_read(s->files, name, image_limits_default.config,
-	                      &s->config_body, e) < 0)
+	    layout_files_read(s->files, name, image_limits()->config, &s->config_body,
+	                      e) < 0)
 		return -1;
 	strcpy(d->media_type, MEDIA_OCI_CONFIG);
 	digest_of(&d->digest, s->config_body.s, s->config_body.len);
@@ -182,15 +182,17 @@ static int hash_unpacked(int fd, enum codec codec, struct digest *out, struct er
 	ssize_t n;
 
 	fd_source_init(&in, fd, "a layer");
-	decoder = decoder_new(codec, &in.source, &image_limits_default);
+	decoder = decoder_new(codec, &in.source, image_limits());
 	src = decoder_source(decoder);
 	hasher_init(&h);
 	while ((n = src->read(src, chunk, CHUNK, e)) > 0) {
 		hasher_add(&h, chunk, (size_t)n);
 		total += n;
-		if (total > image_limits_default.unpacked) {
-			n = err_set(e, ERR_LIMIT, "it unpacks to more than %lld bytes",
-			            (long long)image_limits_default.unpacked);
+		if (total > image_limits()->unpacked) {
+			n = err_set(e, ERR_LIMIT,
+			            "it unpacks to more than %lld bytes" IMAGE_LIMIT_HINT(
+					    "unpacked"),
+			            (long long)image_limits()->unpacked);
 			break;
 		}
 	}
@@ -249,8 +251,8 @@ int layout_docker_import(struct layout_files *f, struct blobs *store, const char
 	AUTO_BUF text = BUF_INIT;
 	AUTO_JSON *list = NULL;
 
-	if (layout_files_read(f, "manifest.json", image_limits_default.manifest, &text,
-	                      e) < 0) {
+	if (layout_files_read(f, "manifest.json", image_limits()->manifest, &text, e) <
+	    0) {
 		if (e->code == ERR_NOT_FOUND)
 			return err_set(e, ERR_INVALID,
 			               "%s is not an archive of docker save: it has no "

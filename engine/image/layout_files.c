@@ -64,7 +64,7 @@ static int add_entry(struct layout_files *f, const struct toc_entry *entry, stru
 
 static int list_archive(struct layout_files *f, struct err *e)
 {
-	struct image_limits limits = image_limits_default;
+	struct image_limits limits = *image_limits();
 	struct toc_entry entry;
 	struct tar_reader *tar;
 	struct fd_source in;

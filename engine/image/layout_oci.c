@@ -114,8 +114,7 @@ static int read_index(struct layout_files *f, const char *tag, struct descriptor
 	int rc;
 
 	if (check_version(f, e) < 0 ||
-	    layout_files_read(f, "index.json", image_limits_default.manifest, &body, e) <
-	            0)
+	    layout_files_read(f, "index.json", image_limits()->manifest, &body, e) < 0)
 		return -1;
 	if (index_read(&ix, "", body.s, body.len, e) < 0)
 		return err_wrap(e, "%s: index.json", f->what);
@@ -153,8 +152,7 @@ static int read_document(struct importing *im, const struct descriptor *d,
 	char name[100];
 
 	blob_name(d, name);
-	if (layout_files_read(im->files, name, image_limits_default.manifest, body, e) <
-	    0)
+	if (layout_files_read(im->files, name, image_limits()->manifest, body, e) < 0)
 		return -1;
 	digest_of(&got, body->s, body->len);
 	if (!digest_equal(&got, &d->digest) || (int64_t)body->len != d->size)

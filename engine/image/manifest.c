@@ -105,9 +105,11 @@ static int open_document(json_t **out, const char *declared, enum media_class wa
 {
 	AUTO_JSON *j = NULL;
 
-	if ((int64_t)n > image_limits_default.manifest)
-		return err_set(e, ERR_LIMIT, "it is larger than %lld bytes",
-		               (long long)image_limits_default.manifest);
+	if ((int64_t)n > image_limits()->manifest)
+		return err_set(
+			e, ERR_LIMIT,
+			"it is larger than %lld bytes" IMAGE_LIMIT_HINT("manifest"),
+			(long long)image_limits()->manifest);
 	if (json_read(&j, body, n, e) < 0)
 		return -1;
 	if (!json_is_object(j))
@@ -159,10 +161,12 @@ static int fill_manifest(struct manifest *m, const json_t *j, struct err *e)
 	if (json_member_object(j, "config", true, &config, e) < 0 ||
 	    json_member_array(j, "layers", true, &layers, e) < 0)
 		return -1;
-	if ((int64_t)json_array_size(layers) > image_limits_default.layers)
-		return err_set(e, ERR_LIMIT, "it has %zu layers; at most %lld are read",
-		               json_array_size(layers),
-		               (long long)image_limits_default.layers);
+	if ((int64_t)json_array_size(layers) > image_limits()->layers)
+		return err_set(
+			e, ERR_LIMIT,
+			"it has %zu layers; at most %lld are read" IMAGE_LIMIT_HINT(
+				"layers"),
+			json_array_size(layers), (long long)image_limits()->layers);
 	if (descriptor_read(&m->config, config, e) < 0)
 		return err_wrap(e, "config");
 	if (read_list(&m->arena, layers, "layer", &m->layers, &m->layer_annotations,

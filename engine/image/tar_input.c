@@ -29,8 +29,10 @@ ssize_t tar_input_fill(struct tar_input *in, struct err *e)
 	in->pos = 0;
 	in->len = (size_t)n;
 	if (in->offset > in->limit - in->expanded - n)
-		return err_set(e, ERR_LIMIT, "unpacks to more than %lld bytes",
-		               (long long)in->limit);
+		return err_set(
+			e, ERR_LIMIT,
+			"unpacks to more than %lld bytes" IMAGE_LIMIT_HINT("unpacked"),
+			(long long)in->limit);
 	return n;
 }
 

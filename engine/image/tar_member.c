@@ -72,8 +72,10 @@ static int read_pax(struct buf *out, struct tar_input *in, const struct tar_head
                     int64_t limit, struct err *e)
 {
 	if (h->size > limit)
-		return err_set(e, ERR_LIMIT, "a pax header of %lld bytes",
-		               (long long)h->size);
+		return err_set(
+			e, ERR_LIMIT,
+			"a pax header of %lld bytes" IMAGE_LIMIT_HINT("pax-header"),
+			(long long)h->size);
 	return tar_input_body(in, h->size, out, e);
 }
 
@@ -150,7 +152,7 @@ static int count(struct tar_rules *rules, struct err *e)
 {
 	if (rules->entries++ < rules->limits.entries)
 		return 0;
-	return err_set(e, ERR_LIMIT, "more than %lld entries",
+	return err_set(e, ERR_LIMIT, "more than %lld entries" IMAGE_LIMIT_HINT("entries"),
 	               (long long)rules->limits.entries);
 }
 
@@ -214,8 +216,10 @@ static int set_size(struct tar_member *m, const struct tar_header *h,
 	if (t->type != TOC_FILE && (m->stored || sparse->on))
 		return err_set(e, ERR_INVALID, "data in what is no file");
 	if (m->stored > in->limit - in->expanded - in->offset)
-		return err_set(e, ERR_LIMIT, "unpacks to more than %lld bytes",
-		               (long long)in->limit);
+		return err_set(
+			e, ERR_LIMIT,
+			"unpacks to more than %lld bytes" IMAGE_LIMIT_HINT("unpacked"),
+			(long long)in->limit);
 	t->size = m->stored;
 	t->offset = t->type == TOC_FILE ? in->offset : 0;
 	sparse->old = h->type == 'S';
@@ -227,8 +231,10 @@ static int set_size(struct tar_member *m, const struct tar_header *h,
 	t->offset = -1;
 	in->expanded += t->size - m->stored;
 	if (in->expanded > in->limit - in->offset)
-		return err_set(e, ERR_LIMIT, "unpacks to more than %lld bytes",
-		               (long long)in->limit);
+		return err_set(
+			e, ERR_LIMIT,
+			"unpacks to more than %lld bytes" IMAGE_LIMIT_HINT("unpacked"),
+			(long long)in->limit);
 	return 0;
 }
 

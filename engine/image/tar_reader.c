@@ -204,7 +204,7 @@ struct tar_reader *tar_reader_new(struct source *in, bool layer,
 {
 	struct tar_reader *t = mem_alloc(sizeof(*t));
 
-	t->rules.limits = l ? *l : image_limits_default;
+	t->rules.limits = l ? *l : *image_limits();
 	if (t->rules.limits.path > PATH_LIMIT)
 		t->rules.limits.path = PATH_LIMIT;
 	t->rules.layer = layer;

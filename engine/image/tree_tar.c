@@ -39,9 +39,10 @@ static int flush(struct writing *w, struct err *e)
 static int emit(struct writing *w, const void *data, size_t n, struct err *e)
 {
 	w->size += (int64_t)n;
-	if (w->size > image_limits_default.unpacked)
-		return err_set(e, ERR_LIMIT, "it is larger than %lld GiB",
-		               (long long)(image_limits_default.unpacked >> 30));
+	if (w->size > image_limits()->unpacked)
+		return err_set(e, ERR_LIMIT,
+		               "it is larger than %lld GiB" IMAGE_LIMIT_HINT("unpacked"),
+		               (long long)(image_limits()->unpacked >> 30));
 	buf_add(&w->ahead, data, n);
 	return w->ahead.len < CHUNK ? 0 : flush(w, e);
 }
@@ -51,9 +52,10 @@ static int emit_header(struct writing *w, const struct toc_entry *t,
 {
 	AUTO_BUF head = BUF_INIT;
 
-	if (++w->entries > image_limits_default.entries)
-		return err_set(e, ERR_LIMIT, "it has more than %lld files",
-		               (long long)image_limits_default.entries);
+	if (++w->entries > image_limits()->entries)
+		return err_set(e, ERR_LIMIT,
+		               "it has more than %lld files" IMAGE_LIMIT_HINT("entries"),
+		               (long long)image_limits()->entries);
 	if (tar_write_header_at(&head, t, (int32_t)st->st_mtim.tv_nsec, e) < 0)
 		return -1;
 	return emit(w, head.s, head.len, e);

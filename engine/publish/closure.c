@@ -25,7 +25,7 @@ static int read_remote(const struct content *from, const struct descriptor *d,
 static int read_any(const struct content *from, const struct descriptor *d,
                     struct buf *body, struct err *e)
 {
-	size_t limit = (size_t)image_limits_default.manifest;
+	size_t limit = (size_t)image_limits()->manifest;
 
 	if (from->store && blobs_has(from->store, &d->digest, NULL)) {
 		if (blobs_read(from->store, &d->digest, limit, body, e) == 0)
@@ -220,7 +220,7 @@ static int check_platform(const struct closure *c, const struct content *from,
                           const struct platform *only, struct err *e)
 {
 	const struct descriptor *d = &c->configs.at[0];
-	size_t limit = (size_t)image_limits_default.config;
+	size_t limit = (size_t)image_limits()->config;
 	struct image_config config;
 	struct platform have;
 	AUTO_BUF body = BUF_INIT;

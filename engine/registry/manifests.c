@@ -45,7 +45,7 @@ void manifest_call_init(struct manifest_call *w, const char *method,
 		                 .scopes = &w->scopes,
 		                 .headers = &w->headers,
 		                 .counted = true,
-		                 .limit = image_limits_default.manifest };
+		                 .limit = image_limits()->manifest };
 }
 
 /* Takes the media type of a Content-Type, without parameters. */
@@ -161,6 +161,15 @@ struct get {
 	struct buf *body;
 };
 
+static int too_large(const struct manifest_call *w, const struct host *h,
+                     const struct reference *ref, struct err *e)
+{
+	return err_set(
+		e, ERR_LIMIT,
+		"%s of %s/%s has more than %lld bytes" IMAGE_LIMIT_HINT("manifest"),
+		w->what.s, h->name, ref->repo, (long long)w->call.limit);
+}
+
 static int get_from(void *self, const struct reference *ref, struct host *h,
                     struct err *e)
 {
@@ -171,7 +180,9 @@ static int get_from(void *self, const struct reference *ref, struct host *h,
 
 	manifest_call_init(&w, "GET", ref, h, name_of(ref, name));
 	if (call_run(g->r, &w.call, &a, e) < 0)
-		return err_wrap(e, "get %s of %s/%s", w.what.s, h->name, ref->repo);
+		return e->code == ERR_LIMIT ? too_large(&w, h, ref, e)
+		                            : err_wrap(e, "get %s of %s/%s", w.what.s,
+		                                       h->name, ref->repo);
 	if (a.status != 200)
 		return call_refused(g->r, &w.call, "pull", w.what.s, &a, e);
 	if (check_body(g->out, &a, h, ref, e) < 0)

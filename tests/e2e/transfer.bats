@@ -168,7 +168,12 @@ everything() {
 		head -c 4200000 /dev/zero | tr '\0' x
 		printf '"}}'
 	} | put_raw application/vnd.oci.image.index.v1+json huge
-	fails 'manifest huge of .* more than 4194304 bytes' imgmake pull "$SCRIPTED/plain/raw:huge"
+	fails 'manifest huge of .* has more than 4194304 bytes; --limit manifest=AMOUNT allows more$' \
+		imgmake pull "$SCRIPTED/plain/raw:huge"
+	ok imgmake --limit manifest=5m pull "$SCRIPTED/plain/raw:huge"
+	fails 'has 3 layers; at most 1 are read; --limit layers=AMOUNT allows more' \
+		imgmake --limit layers=1 pull "$FROM:twice"
+	fails "there is no limit 'manifst', did you mean manifest\\?" imgmake --limit manifst=5m pull "$FROM:twice"
 }
 
 two_are_up() {   # LOG

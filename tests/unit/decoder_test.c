@@ -214,7 +214,7 @@ static void skippable_zstd_frames_are_skipped(void **state)
 
 static void a_zstd_window_above_the_limit_is_refused(void **state)
 {
-	struct image_limits l = image_limits_default;
+	struct image_limits l = *image_limits();
 	AUTO_BUF in = BUF_INIT;
 	AUTO_BUF out = BUF_INIT;
 	struct err e;
@@ -236,7 +236,7 @@ static void a_zstd_window_above_the_limit_is_refused(void **state)
 
 static void a_bomb_is_stopped_at_the_limit(void **state)
 {
-	struct image_limits l = image_limits_default;
+	struct image_limits l = *image_limits();
 	AUTO_BUF in = BUF_INIT;
 
 	(void)state;
