@@ -4,7 +4,9 @@
 #include "cmd/commands.h"
 #include "cmd/shipped.h"
 #include "os/process.h"
+#include "publish/attach.h"
 #include "publish/deploy.h"
+#include "store/blobs.h"
 
 static bool published(const struct target *t)
 {
@@ -129,28 +131,66 @@ static int foresee(struct session *s, const struct target *t, struct deploy_imag
 	return 0;
 }
 
+/* Which packages it holds, where the recipe asks for that. A plan tells of what is known.
+ */
+static int attach(struct session *s, const struct target *t, struct deploy_image *image,
+                  struct err *e)
+{
+	AUTO_FREE struct build_sbom *sboms = NULL;
+	struct descriptor *attached;
+	size_t n;
+
+	if (!t->publish->sbom || !image->root)
+		return 0;
+	if (build_sboms(s->build, t, &sboms, &n, e) < 0)
+		return -1;
+	image->attached = attached = mem_alloc((n + 1) * sizeof(*attached));
+	for (size_t i = 0; i < n; i++) {
+		struct descriptor document = { .digest = sboms[i].document,
+			                       .size = sboms[i].size };
+
+		if (attach_sbom(s->store.blobs, &sboms[i].image, &document, &attached[i],
+		                e) < 0)
+			return -1;
+	}
+	image->n_attached = n;
+	return 0;
+}
+
+static void free_list(struct deploy_image *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free((void *)list[i].attached);
+	free(list);
+}
+
 static int ship_images(struct session *s, struct target *const *images, size_t n,
                        bool plan_only, struct err *e)
 {
-	AUTO_FREE struct deploy_image *list = mem_alloc(n * sizeof(*list));
+	struct deploy_image *list = mem_alloc(n * sizeof(*list));
 	struct deploy_result result;
 	struct ship_options o;
+	int rc = 0;
 
 	/* What goes to the cache's registry need not go there twice. */
 	session_wait_remote(s);
 	ship_options_of(s, plan_only, &o);
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; rc == 0 && i < n; i++) {
 		list[i] =
 			(struct deploy_image){ .name = images[i]->name,
 			                       .publish = images[i]->publish,
 			                       .root = build_root(s->build, images[i]) };
-		if (plan_only && foresee(s, images[i], &list[i], e) < 0)
-			return -1;
+		if (plan_only)
+			rc = foresee(s, images[i], &list[i], e);
+		if (rc == 0)
+			rc = attach(s, images[i], &list[i], e);
 	}
-	if (deploy(&result, list, n, &o, e) < 0)
-		return -1;
-	shipped_print(s, &result, plan_only);
-	return 0;
+	if (rc == 0)
+		rc = deploy(&result, list, n, &o, e);
+	free_list(list, n);
+	if (rc == 0)
+		shipped_print(s, &result, plan_only);
+	return rc;
 }
 
 static int build_and_ship(struct session *s, struct target **images, size_t n,

@@ -214,6 +214,7 @@ const struct field model_publish_fields[] = {
 	F(struct publish, BOOL, "channels", channels),
 	F(struct publish, BOOL, "zero_major", zero_major),
 	F(struct publish, BOOL, "immutable", immutable),
+	F(struct publish, BOOL, "sbom", sbom),
 	{ "latest", WORD, offsetof(struct publish, latest), 0, latest_words },
 	F(struct publish, OPT_TEXT, "latest_line", latest_line),
 	END,

@@ -136,3 +136,24 @@ int json_member_array(const json_t *j, const char *key, bool need, json_t **out,
 {
 	return member(j, key, need, JSON_ARRAY, "a list", out, e) < 0 ? -1 : 0;
 }
+
+json_t *json_utf8(const char *s)
+{
+	json_t *j = json_string(s);
+	AUTO_BUF b = BUF_INIT;
+
+	if (j)
+		return j;
+	while (*s) {
+		size_t n = 1;
+
+		/* The longest valid character, at most four bytes. */
+		while (n < 4 && s[n] && ((unsigned char)s[n] & 0xc0) == 0x80)
+			n++;
+		j = json_stringn(s, n);
+		buf_add(&b, j ? s : "\xef\xbf\xbd", j ? n : 3);
+		json_decref(j);
+		s += n;
+	}
+	return json_string(b.s);
+}

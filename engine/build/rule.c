@@ -9,6 +9,8 @@
 #include "build/node.h"
 #include "build/rule.h"
 #include "build/rule_output.h"
+#include "build/sbom.h"
+#include "image/sbom.h"
 #include "os/fd.h"
 #include "os/file.h"
 #include "store/state.h"
@@ -141,6 +143,11 @@ static int rule_key(struct node *n, struct err *e)
 	for (size_t i = 0; i < n->target->run.n; i++)
 		key_str(&n->key, arena_printf(&n->arena, "command %zu", i + 1),
 		        n->target->run.at[i]);
+	if (n->target->image) {
+		key_str(&n->key, "sbom", SBOM_VERSION);
+		if (n->build->o.has_epoch)
+			key_int(&n->key, "SOURCE_DATE_EPOCH", n->build->o.epoch);
+	}
 	if (key_deps(n, &n->key, e) < 0)
 		return -1;
 	for (size_t i = 0; i < n->target->n_needs; i++)
@@ -159,16 +166,52 @@ static int run_on_host(struct node *n, struct err *e)
 	return host_run(n->build, &c, e);
 }
 
+/* Its directory, made if it is not there yet; no link leads out of the project. */
+static int open_output_dir(struct node *n, const char *path, struct err *e)
+{
+	AUTO_FREE char *dir = path_dir(path);
+	int fd = file_open_beneath(n->context->fd, dir, O_PATH | O_DIRECTORY, 0);
+
+	if (fd < 0 && errno == ENOENT) {
+		if (file_mkdirs(n->context->fd, dir, 0777, e) < 0)
+			return -1;
+		fd = file_open_beneath(n->context->fd, dir, O_PATH | O_DIRECTORY, 0);
+	}
+	return fd < 0 ? err_sys(e, "open %s", dir) : fd;
+}
+
+/* The rule is no command, but a document of an image. */
+static int write_sbom(struct node *n, struct err *e)
+{
+	const char *path = rule_output_path(n);
+	AUTO_BUF text = BUF_INIT;
+	AUTO_CLOSE int dir = -1;
+	size_t i = 0;
+
+	while (n->needs.at[i]->target != n->target->image)
+		i++;
+	if (node_sbom(n->needs.at[i], &text, e) < 0)
+		return -1;
+	dir = open_output_dir(n, path, e);
+	return dir < 0 ? -1
+	               : file_replace(dir, path_base(path), text.s, text.len, 0644, e);
+}
+
 static int make_output(struct node *n, struct err *e)
 {
 	struct rule_state s = { .key = n->plan_key };
+	const struct target *image = n->target->image;
 	AUTO_BUF files = BUF_INIT;
 
 	trace_node(n);
-	progress_step(n->build->o.progress, n->target->name, "run on the host");
+	if (image)
+		progress_step(n->build->o.progress, n->target->name,
+		              "list packages of %s", image->name);
+	else
+		progress_step(n->build->o.progress, n->target->name, "run on the host");
 	trace_lines(n, &n->target->run);
-	if (run_on_host(n, e) < 0 || rule_output_take(n, &s.output, &files, e) < 0 ||
-	    check_deps(n, e) < 0)
+	if ((image ? write_sbom(n, e) : run_on_host(n, e)) < 0 ||
+	    rule_output_take(n, &s.output, &files, e) < 0 || check_deps(n, e) < 0)
 		return -1;
 	n->status = STATUS_MADE;
 	return save_state(n, &s, &files, e);

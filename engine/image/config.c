@@ -4,28 +4,6 @@
 #include <string.h>
 #include <time.h>
 
-/* A JSON string. Bytes that are no UTF-8, which JSON cannot hold, become U+FFFD. */
-static json_t *text_json(const char *s)
-{
-	json_t *j = json_string(s);
-	AUTO_BUF b = BUF_INIT;
-
-	if (j)
-		return j;
-	while (*s) {
-		size_t n = 1;
-
-		/* The longest valid character, at most four bytes. */
-		while (n < 4 && s[n] && ((unsigned char)s[n] & 0xc0) == 0x80)
-			n++;
-		j = json_stringn(s, n);
-		buf_add(&b, j ? s : "\xef\xbf\xbd", j ? n : 3);
-		json_decref(j);
-		s += n;
-	}
-	return json_string(b.s);
-}
-
 static json_t *rfc3339(int64_t seconds)
 {
 	time_t t = (time_t)seconds;
@@ -125,9 +103,9 @@ void config_add_history(struct image_config *c, const struct history *h, int64_t
 
 	json_object_set_new(entry, "created", rfc3339(mtime));
 	if (h->created_by)
-		json_object_set_new(entry, "created_by", text_json(h->created_by));
+		json_object_set_new(entry, "created_by", json_utf8(h->created_by));
 	if (h->comment)
-		json_object_set_new(entry, "comment", text_json(h->comment));
+		json_object_set_new(entry, "comment", json_utf8(h->comment));
 	if (h->empty_layer)
 		json_object_set_new(entry, "empty_layer", json_true());
 	json_array_append_new(list, entry);
@@ -199,7 +177,7 @@ void config_set_env(struct image_config *c, const char *name, const char *value)
 	json_t *entry;
 
 	buf_addf(&pair, "%s=%s", name, value);
-	entry = text_json(pair.s);
+	entry = json_utf8(pair.s);
 	if (!env) {
 		env = json_array();
 		config_set(c, "Env", env);
@@ -228,7 +206,7 @@ const char *config_user(const struct image_config *c)
 
 void config_set_user(struct image_config *c, const char *user)
 {
-	config_set(c, "User", user ? text_json(user) : NULL);
+	config_set(c, "User", user ? json_utf8(user) : NULL);
 }
 
 const char *config_workdir(const struct image_config *c)
@@ -240,7 +218,7 @@ const char *config_workdir(const struct image_config *c)
 
 void config_set_workdir(struct image_config *c, const char *path)
 {
-	config_set(c, "WorkingDir", text_json(path));
+	config_set(c, "WorkingDir", json_utf8(path));
 }
 
 void config_content_key(const struct image_config *c, struct digest *out)

@@ -4,10 +4,12 @@
 
 /* What ship() borrows while it works. */
 struct cargo {
-	struct closure *closures;        /* one an image; root.size 0: not built */
+	/* One an image, then one for each that is attached; root.size 0: not built. */
+	struct closure *closures;
 	struct family_options *families; /* one an image */
 	VEC(struct ship_item) items;
-	size_t n;
+	struct arena arena; /* names */
+	size_t n;           /* closures */
 };
 
 static void cargo_fini(struct cargo *c)
@@ -17,6 +19,21 @@ static void cargo_fini(struct cargo *c)
 	free(c->closures);
 	free(c->families);
 	vec_fini(&c->items);
+	arena_fini(&c->arena);
+}
+
+/* The same repository in two spellings is one. */
+static void add_item(struct cargo *c, const struct ship_item *item)
+{
+	for (size_t k = 0; k < c->items.len; k++) {
+		const struct ship_item *other = &c->items.at[k];
+
+		if (other->image == item->image && other->name == item->name &&
+		    !strcmp(other->to.host, item->to.host) &&
+		    !strcmp(other->to.repo, item->to.repo))
+			return;
+	}
+	vec_push(&c->items, *item);
 }
 
 static int add_repo(struct cargo *c, size_t i, const struct deploy_image *image,
@@ -35,15 +52,7 @@ static int add_repo(struct cargo *c, size_t i, const struct deploy_image *image,
 
 	if (reference_parse_repo(&item.to, repo, e) < 0)
 		return -1;
-	/* The same repository in two spellings is one. */
-	for (size_t k = 0; k < c->items.len; k++) {
-		const struct ship_item *other = &c->items.at[k];
-
-		if (other->name == item.name && !strcmp(other->to.host, item.to.host) &&
-		    !strcmp(other->to.repo, item.to.repo))
-			return 0;
-	}
-	vec_push(&c->items, item);
+	add_item(c, &item);
 	return 0;
 }
 
@@ -71,20 +80,61 @@ static int add_image(struct cargo *c, size_t i, const struct deploy_image *image
 	return 0;
 }
 
+/* What is said of an image is up before its tags are, as the image itself. */
+static int add_attached(struct cargo *c, size_t *next, const struct deploy_image *image,
+                        const struct ship_options *o, struct err *e)
+{
+	struct content from = { .store = o->store->blobs };
+	struct ship_item item = { .name = arena_printf(&c->arena, "%s sbom",
+		                                       image->name) };
+
+	for (size_t i = 0; i < image->n_attached; i++) {
+		struct closure *closure = &c->closures[(*next)++];
+
+		if (closure_load(closure, &from, &image->attached[i], NULL, e) < 0)
+			return -1;
+		item.image = closure;
+		for (size_t k = 0; k < image->publish->repos.n; k++) {
+			if (reference_parse_repo(&item.to, image->publish->repos.at[k],
+			                         e) < 0)
+				return -1;
+			add_item(c, &item);
+		}
+	}
+	return 0;
+}
+
+static int load(struct cargo *c, const struct deploy_image *images, size_t n,
+                const struct ship_options *o, struct err *e)
+{
+	size_t next = n;
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < n; i++) {
+		rc = add_image(c, i, &images[i], o, e);
+		if (rc < 0)
+			err_wrap(e, "image '%s'", images[i].name);
+	}
+	for (size_t i = 0; rc == 0 && i < n; i++) {
+		rc = add_attached(c, &next, &images[i], o, e);
+		if (rc < 0)
+			err_wrap(e, "image '%s': sbom", images[i].name);
+	}
+	return rc;
+}
+
 int deploy(struct deploy_result *out, const struct deploy_image *images, size_t n,
            const struct ship_options *o, struct err *e)
 {
 	struct cargo c = { .n = n };
-	int rc = 0;
+	int rc;
 
 	*out = (struct deploy_result){ 0 };
-	c.closures = mem_alloc((n + 1) * sizeof(*c.closures));
+	for (size_t i = 0; i < n; i++)
+		c.n += images[i].n_attached;
+	c.closures = mem_alloc((c.n + 1) * sizeof(*c.closures));
 	c.families = mem_alloc((n + 1) * sizeof(*c.families));
-	for (size_t i = 0; rc == 0 && i < n; i++) {
-		rc = add_image(&c, i, &images[i], o, e);
-		if (rc < 0)
-			err_wrap(e, "image '%s'", images[i].name);
-	}
+	rc = load(&c, images, n, o, e);
 	if (rc == 0)
 		rc = ship(out, c.items.at, c.items.len, o, e);
 	cargo_fini(&c);

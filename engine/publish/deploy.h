@@ -16,9 +16,14 @@ struct deploy_image {
 	size_t n_layers;
 	const char *base_name; /* or NULL */
 	const char *unknown;   /* why no more of it is known */
+	/* Manifests in the store of what is said of it, which go to its repositories
+	 * without tags. */
+	const struct descriptor *attached;
+	size_t n_attached;
 };
 
-/* One deploy_repo for each repository of each image, in their order. */
+/* One deploy_repo for each repository of each image, in their order, and after them those
+ * of what is attached. */
 MUST_CHECK int deploy(struct deploy_result *out, const struct deploy_image *images,
                       size_t n, const struct ship_options *o, struct err *e);
 

@@ -244,6 +244,21 @@ bool job_lacks(const struct job *j, const struct digest *d)
 	return j->no_config && digest_equal(&own_config(j)->digest, d);
 }
 
+/* What has no tags is said of an image, and a deploy that was killed may have put it, but
+ * not on the list of its kind, which some registries leave to us. Where the tags of all
+ * images are right, nobody was killed. */
+static bool may_be_unlisted(const struct job *j)
+{
+	for (size_t i = 0; !j->out->n_tags && i < j->ship->n; i++) {
+		const struct job *other = &j->ship->jobs[i];
+
+		if (other->out->n_tags && !other->settled &&
+		    !strcmp(other->out->repo, j->out->repo))
+			return true;
+	}
+	return false;
+}
+
 /* Whether all of the image is up already, under whatever name. Its configuration is asked
  * for first: it has to be, anyway, when the image is not there. */
 static int find_present(struct job *j, struct err *e)
@@ -253,7 +268,7 @@ static int find_present(struct job *j, struct err *e)
 	struct descriptor d;
 	int has = 1;
 
-	if (j->present || !j->out->has_root)
+	if (j->present || !j->out->has_root || may_be_unlisted(j))
 		return 0;
 	config = own_config(j);
 	if (config)

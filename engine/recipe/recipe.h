@@ -243,6 +243,7 @@ struct publish {
 	bool channels;
 	bool zero_major;
 	bool immutable; /* true by default */
+	bool sbom;      /* a bill of materials is published with it */
 	enum { LATEST_ANY, LATEST_LINE, LATEST_HIGHEST, LATEST_NEVER } latest;
 	const char *latest_line; /* "2" */
 };
@@ -283,7 +284,7 @@ struct target {
 	enum codec compression;   /* CODEC_GZIP by default */
 	json_t *annotations; /* of the manifest, an object of strings; NULL if none */
 
-	/* check */
+	/* check; of a file: it is a bill of materials of that image, and has no `run` */
 	struct target *image;
 	bool on_host;
 	int64_t fresh; /* seconds that a pass is remembered for; -1: for ever */

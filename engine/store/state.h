@@ -16,7 +16,8 @@ enum state_table {
 	STATE_IMAGES,  /* name → descriptor of an image that people can refer to */
 	STATE_LAYERS,  /* diff ID → known blobs and table of contents */
 	STATE_RULES,   /* "root\0output" → state of a host rule */
-	STATE_CHECKS,  /* image digest and check key → passed, when */
+	STATE_CHECKS,  /* image digest and check key → passed, when; or what a document
+	                  of an image depends on → its digest */
 	STATE_SOURCES, /* blob digest → registry repositories known to hold it */
 	STATE_FACTS,   /* name → what was found out about this machine by trying */
 	STATE_GONE, /* key of a result that gc took → when, decimal seconds since 1970 */

@@ -19,6 +19,7 @@ local publish = {}
 ---@field channels? boolean|string[] prereleases move 2.0-rc, 2-rc and rc
 ---@field yanked? string|string[]    versions that do not count
 ---@field immutable? boolean   false: full tags may be replaced
+---@field sbom? boolean        which packages the image holds, as an SPDX document attached to it
 
 local levels = { full = true, minor = true, major = true, latest = true }
 
@@ -101,7 +102,7 @@ function publish.read(body)
     version = version, rebuild = tag_part, tags = tags, prefix = tag_part, variant = tag_part,
     aliases = tag_parts, variants = tag_parts, default = "boolean", levels = level_list,
     latest = latest, zero_major = "boolean", channels = channels, yanked = "names",
-    immutable = "boolean",
+    immutable = "boolean", sbom = "boolean",
   })
   o.repos = repositories(items)
   for _, name in ipairs { "rebuild", "prefix", "variant", "levels", "channels" } do

@@ -54,7 +54,7 @@ local function curried(context, kind, check_name, build)
       end
       local given = waiting.name
       local record = build(kind .. " '" .. given .. "'", body, given, context)
-      record.kind, record.file, record.line = kind, waiting.file, waiting.line
+      record.kind, record.file, record.line = record.kind or kind, waiting.file, waiting.line
       return declare(context, record, given)
     end
   end
@@ -167,9 +167,9 @@ local function any_list(v)
   return type(v) == "table" and not object.record(v) and v or { v }
 end
 
-local function no_items(who, items)
+local function no_items(who, items, example)
   if #items > 0 then
-    error(("%s: every entry has a name, as run = { … }; this one is %s"):format(who,
+    error(("%s: every entry has a name, as %s; this one is %s"):format(who, example or "run = { … }",
       object.describe(items[1])))
   end
 end
@@ -192,6 +192,26 @@ local function rule(who, body, name, context)
   o.output = engine.path_join(context.dir == "" and "." or context.dir, name)
   engine.output(o.output)
   return read_deps(who, o)
+end
+
+--- A file that says which packages an image holds.
+local function sbom(who, body, name, context)
+  local o, items = check.options(who, body, { image = "image", platform = platform })
+  no_items(who, items, "image = …")
+  check.need(who, o, "image")
+  if name:sub(-1) == "/" then
+    error(who .. ": it is one file; leave out the '/' at the end")
+  end
+  local platforms = o.image.platforms or {}
+  if #platforms > 1 and not o.platform then
+    error(("%s: image '%s' is made for several platforms; say which, as platform = \"%s\"")
+      :format(who, o.image.name, platforms[1]))
+  end
+  o.kind, o.needs, o.fixed_platform = "file", { o.image }, o.platform or platforms[1]
+  o.platform = nil
+  o.output = engine.path_join(context.dir == "" and "." or context.dir, name)
+  engine.output(o.output)
+  return o
 end
 
 local function task(who, body)
@@ -260,6 +280,7 @@ function target.constructors(context)
     image = curried(context, "image", "target_name", image),
     check = curried(context, "check", "target_name", verify),
     file = curried(context, "file", file_name, rule),
+    sbom = curried(context, "sbom", file_name, sbom),
     task = curried(context, "task", "target_name", task),
     default = function(body)
       if type(body) ~= "table" then

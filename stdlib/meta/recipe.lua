@@ -26,6 +26,10 @@
 ---@field deps? (string|imgmake.Target)[]
 ---@field run string|string[]
 
+---@class imgmake.Sbom
+---@field image imgmake.Target
+---@field platform? string             "linux/arm64": of an image that is made for several
+
 ---An image of a registry, or "oci:DIR", "oci-archive:FILE", "docker-archive:FILE", "scratch".
 ---@param ref string
 ---@return imgmake.Target
@@ -47,6 +51,11 @@ function check(name) end
 ---@param path string
 ---@return fun(body: imgmake.Rule): imgmake.Target
 function file(path) end
+
+---A file with the packages that an image holds: an SPDX 2.3 document in JSON. The same image gives the same bytes.
+---@param path string
+---@return fun(body: imgmake.Sbom): imgmake.Target
+function sbom(path) end
 
 ---A command on the host that always runs.
 ---@param name string
