@@ -290,12 +290,87 @@ static int add_directory(struct finder *f, const struct found *x, struct err *e)
 	return rc;
 }
 
+/* A file or directory that is not found on a walk; a file is called `dest`. */
+static int add_named_as(struct finder *f, const char *path, const char *dest,
+                        const struct stat *st, struct err *e)
+{
+	struct scan_entry entry = { .path = path,
+		                    .name = path_base(path),
+		                    .mtime = st->st_mtim.tv_sec,
+		                    .mode = st->st_mode,
+		                    .linked = S_ISREG(st->st_mode) && st->st_nlink > 1 };
+	struct found x = { .entry = &entry };
+	struct stat_place *place = arena_alloc(&f->set->arena, sizeof(*place));
+
+	stamp_of(&entry.stamp, st);
+	if (S_ISDIR(st->st_mode))
+		return add_directory(f, &x, e);
+	if (!context_recall(f->context, path, &f->set->arena, place, &x.dir))
+		return err_sys(e, "open %s", path);
+	x.place = place;
+	x.known = stat_dir_find(x.dir, entry.name, &entry.stamp);
+	return add(f, &x, dest, e);
+}
+
+/* A file that is named itself. */
+static int add_named(struct finder *f, const char *path, const struct stat *st,
+                     struct err *e)
+{
+	if (!S_ISDIR(st->st_mode))
+		f->set->single = true; /* if it stays alone */
+	return add_named_as(f, path, f->parents ? path + f->strip : path_base(path), st,
+	                    e);
+}
+
+/* The path that an open file below the context has there. */
+static int real_path(const struct finder *f, int fd, struct buf *out, struct err *e)
+{
+	AUTO_FREE char *top = realpath(f->context->path, NULL);
+	char link[64], text[PATH_MAX];
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, text, sizeof(text) - 1);
+	if (!top || n < 0)
+		return err_sys(e, "follow the link %s", f->source);
+	text[n] = '\0';
+	if (!strcmp(text, top))
+		buf_adds(out, ".");
+	else if (path_below(text, top))
+		buf_adds(out, text + strlen(top) + 1);
+	else
+		return err_set(e, ERR_INVALID, "%s leads out of the context", f->source);
+	return 0;
+}
+
+/* A link that a pattern matches is what it leads to, under the link's name, as Docker has
+ * it. */
+static int take_followed(struct finder *f, const char *path, struct err *e)
+{
+	AUTO_CLOSE int fd = file_open_beneath(f->context->fd, path, O_PATH, 0);
+	AUTO_BUF real = BUF_INIT;
+	struct stat st;
+
+	if (fd < 0 && errno == ENOENT)
+		return err_set(e, ERR_NOT_FOUND, "%s: the link leads nowhere", path);
+	if (fd < 0 && (errno == EXDEV || errno == ELOOP))
+		return err_set(e, ERR_INVALID,
+		               "%s leads out of the Imagefile's directory", path);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_sys(e, "open %s", path);
+	if (real_path(f, fd, &real, e) < 0)
+		return -1;
+	return add_named_as(f, real.s, path_base(path), &st, e);
+}
+
 static int take_match(struct finder *f, const struct found *x, struct err *e)
 {
 	const char *path = x->entry->path;
 
 	if (S_ISDIR(x->entry->mode))
 		return add_directory(f, x, e);
+	if (S_ISLNK(x->entry->mode) && f->as_docker && !f->parents && !f->deep)
+		return take_followed(f, path, e);
 	if (f->parents)
 		return add(f, x, path + f->strip, e);
 	return add(f, x, f->deep ? path + f->keep : x->entry->name, e);
@@ -323,50 +398,6 @@ static int find_pattern(struct finder *f, const char *text, struct err *e)
 	if (f->as_docker && f->found == before + 1 && !f->parents)
 		f->set->single = true;
 	return rc;
-}
-
-/* A file that is named itself. */
-static int add_named(struct finder *f, const char *path, const struct stat *st,
-                     struct err *e)
-{
-	struct scan_entry entry = { .path = path,
-		                    .name = path_base(path),
-		                    .mtime = st->st_mtim.tv_sec,
-		                    .mode = st->st_mode,
-		                    .linked = S_ISREG(st->st_mode) && st->st_nlink > 1 };
-	struct found x = { .entry = &entry };
-	struct stat_place *place = arena_alloc(&f->set->arena, sizeof(*place));
-
-	stamp_of(&entry.stamp, st);
-	if (S_ISDIR(st->st_mode))
-		return add_directory(f, &x, e);
-	if (!context_recall(f->context, path, &f->set->arena, place, &x.dir))
-		return err_sys(e, "open %s", path);
-	x.place = place;
-	x.known = stat_dir_find(x.dir, entry.name, &entry.stamp);
-	f->set->single = true; /* if it stays alone */
-	return add(f, &x, f->parents ? path + f->strip : entry.name, e);
-}
-
-/* The path that an open file below the context has there. */
-static int real_path(const struct finder *f, int fd, struct buf *out, struct err *e)
-{
-	AUTO_FREE char *top = realpath(f->context->path, NULL);
-	char link[64], text[PATH_MAX];
-	ssize_t n;
-
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = readlink(link, text, sizeof(text) - 1);
-	if (!top || n < 0)
-		return err_sys(e, "follow the link %s", f->source);
-	text[n] = '\0';
-	if (!strcmp(text, top))
-		buf_adds(out, ".");
-	else if (path_below(text, top))
-		buf_adds(out, text + strlen(top) + 1);
-	else
-		return err_set(e, ERR_INVALID, "%s leads out of the context", f->source);
-	return 0;
 }
 
 static int find_literal(struct finder *f, const char *path, struct err *e)

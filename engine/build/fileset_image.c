@@ -82,6 +82,28 @@ static int add_directory(struct image_finder *f, const char *path)
 	return toc_view_walk(f->view, path, visit_all, f);
 }
 
+/* A link that a pattern matches is what it leads to, under the link's name, as Docker
+ * has it. 1: it leads nowhere. */
+static int add_followed(struct image_finder *f, const char *path)
+{
+	AUTO_BUF real = BUF_INIT;
+	const struct toc_entry *entry = NULL;
+	size_t keep = f->keep, layer;
+	struct err ignored;
+	int rc;
+
+	if (toc_view_resolve(f->view, path, true, &real, NULL, &ignored) == 0)
+		entry = toc_view_find(f->view, real.s, &layer);
+	if (!entry)
+		return 1;
+	if (entry->type != TOC_DIR)
+		return add(f, entry, layer, path_base(path));
+	rc = add_directory(f, real.s);
+	f->keep = keep;
+	f->skip = NULL;
+	return rc;
+}
+
 static int visit_match(void *self, const struct toc_entry *entry, size_t layer)
 {
 	struct image_finder *f = self;
@@ -101,6 +123,9 @@ static int visit_match(void *self, const struct toc_entry *entry, size_t layer)
 		f->skip = path;
 		return rc;
 	}
+	if (entry->type == TOC_SYMLINK && f->as_docker && !f->parents && !f->deep &&
+	    add_followed(f, path) == 0)
+		return 0;
 	return add(f, entry, layer, f->parents || f->deep ? kept : path_base(path));
 }
 

@@ -104,6 +104,31 @@ static uint32_t new_dir_mode(const struct place_work *pw)
 	return pw->p->dir_mode < 0 ? 0755 : (uint32_t)pw->p->dir_mode;
 }
 
+/* A directory that nobody copied: `to`, and what is above it. */
+static void set_made_directory(const struct place_work *pw, struct toc_entry *x)
+{
+	x->mode = pw->p->below_to ? 0755 : new_dir_mode(pw);
+	x->uid = pw->owner.uid; /* 0:0 where none was given */
+	x->gid = pw->owner.gid;
+}
+
+/* Makes the directory that the files go into, if there is none: it and those above it are
+ * not the source's. */
+static int make_base(struct place_work *pw, struct err *e)
+{
+	struct toc_view v = tree_view(&pw->w->tree);
+	AUTO_FREE char *parent = path_dir(pw->base);
+	const char *dir = pw->rename ? parent : pw->base;
+	struct toc_entry x = { .type = TOC_DIR,
+		               .mtime = build_epoch(pw->w->node->build) };
+
+	if (!*dir || !strcmp(dir, ".") || toc_view_find(&v, dir, NULL))
+		return 0;
+	x.path = work_keep(pw->w, dir);
+	set_made_directory(pw, &x);
+	return tree_put(&pw->w->tree, &x, NULL, x.mode, e);
+}
+
 static void set_owner(struct place_work *pw, struct toc_entry *x,
                       const struct toc_entry *own)
 {
@@ -238,7 +263,10 @@ static int put_directory(struct place_work *pw, const struct project_file *f,
 	if (!*x.path || (pw->base_exists && !strcmp(f->dest, ".")))
 		return 0;
 	old = toc_view_find(&v, x.path, NULL);
-	set_directory(pw, &x, f, old && old->type == TOC_DIR ? old : NULL);
+	if (!strcmp(f->dest, ".") && !pw->p->own_top)
+		set_made_directory(pw, &x);
+	else
+		set_directory(pw, &x, f, old && old->type == TOC_DIR ? old : NULL);
 	x.mtime = work_mtime(pw->w,
 	                     pw->p->mtime == MTIME_CONTENT ? MTIME_FIXED : pw->p->mtime,
 	                     pw->p->mtime_value, &f->digest, f->mtime);
@@ -253,6 +281,8 @@ int work_place(struct work *w, struct fileset *set, const struct placing *p,
 
 	if (rc == 0)
 		rc = find_base(&pw, e);
+	if (rc == 0 && set->files.len)
+		rc = make_base(&pw, e);
 	for (size_t i = 0; rc == 0 && i < set->files.len; i++)
 		rc = set->files.at[i].type == TOC_DIR
 		             ? put_directory(&pw, &set->files.at[i], e)
@@ -268,6 +298,7 @@ int work_copy(struct work *w, const struct step_copy *c, const struct step_plan 
 		                   .mode = c->mode,
 		                   .dir_mode = c->dir_mode,
 		                   .owner = c->owner,
+		                   .below_to = c->as_docker,
 		                   .mtime = c->mtime,
 		                   .mtime_value = c->mtime_value };
 	AUTO_FREE const struct toc **tocs = NULL;

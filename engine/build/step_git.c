@@ -249,9 +249,11 @@ static int collect(struct work *w, const char *dir, const struct step_git *s,
 int work_git(struct work *w, const struct step_git *s, const struct step_plan *p,
              struct err *e)
 {
-	struct placing placing = {
-		.to = s->to, .mode = s->mode, .dir_mode = s->mode, .owner = s->owner
-	};
+	struct placing placing = { .to = s->to,
+		                   .mode = s->mode,
+		                   .dir_mode = s->mode,
+		                   .below_to = true,
+		                   .owner = s->owner };
 	struct build *b = w->node->build;
 	struct fileset *set = mem_alloc(sizeof(*set));
 	AUTO_BUF dir = BUF_INIT;

@@ -56,7 +56,9 @@ MUST_CHECK int work_layer(struct work *w, struct layer_list *out, struct err *e)
 struct placing {
 	const char *to;     /* as written; relative to the workdir so far */
 	int mode, dir_mode; /* -1: not given */
-	const char *owner;  /* "" : not given */
+	bool own_top;       /* what the set says of "." is what `to` becomes: archives */
+	bool below_to; /* dir_mode is not that of `to` and what is above it: as Docker */
+	const char *owner; /* "" : not given */
 	enum mtime_kind mtime;
 	int64_t mtime_value;
 	const struct node *from; /* whose layers have the contents, or NULL */

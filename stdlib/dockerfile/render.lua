@@ -213,6 +213,25 @@ local function project_sources(self, step, notes)
   return out, optional
 end
 
+--- Whether a copy's sources are surely files of the project, and no directories.
+local function only_files(self, step)
+  for _, name in ipairs(step.sources) do
+    if step.from or is_pattern(name) or self.shadow:has_marks(name) or #engine.glob(self.f.dir, name .. "/*") > 0 then
+      return false
+    end
+  end
+  return true
+end
+
+local function has_directory(self, step)
+  for _, name in ipairs(step.from and {} or step.sources) do
+    if not self.shadow:has_marks(name) and not is_pattern(name) and #engine.glob(self.f.dir, name .. "/*") > 0 then
+      return true
+    end
+  end
+  return step.to:sub(-1) == "/"
+end
+
 local does = {}
 
 function does.copy(self, step, notes)
@@ -224,11 +243,18 @@ function does.copy(self, step, notes)
       optional = optional or is_pattern(name)
     end
   end
-  return source.table("copy", values(self, sources), fields(9,
+  local dir_mode = not only_files(self, step) and step.dir_mode or nil
+  local copy = source.table("copy", values(self, sources), fields(9,
     field("to", self:value(step.to)), step.from and field("from", self:target(step.from)) or nil,
     list_field(self, "exclude", step.exclude), text_field(self, "owner", step.owner),
-    mode_field("mode", step.mode), mode_field("dir_mode", step.dir_mode), flag("parents", step.parents),
+    mode_field("mode", step.mode), mode_field("dir_mode", dir_mode), flag("parents", step.parents),
     flag("optional", optional)))
+  if not dir_mode or dir_mode == 493 or not has_directory(self, step) then
+    return copy
+  end
+  -- Docker's --chmod is not for the destination itself.
+  return source.table("layer", { source.table("mkdir", { self:value(step.to) }, fields(2,
+    text_field(self, "owner", step.owner), flag("keep", true))), copy })
 end
 
 local directories = {}

@@ -104,6 +104,9 @@ OPTIONS=()
 		COPY ["d/one", "with space"]
 		COPY --chown=$WHO:34 d /owned/deep
 		COPY --chmod=600 four.txt /secret
+		COPY --chmod=640 d/one /key/store/one
+		COPY --chmod=700 --chown=8:9 d /closed/all
+		COPY --chmod=750 d/sub /cs/
 		COPY /four.txt ./../up
 		COPY --parents ./d/./sub/two /kept/
 		COPY --exclude=*.md --exclude=sub . /some/

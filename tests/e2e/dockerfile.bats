@@ -143,6 +143,38 @@ refused() {
 	same
 }
 
+# What buildah 1.28 does otherwise; BuildKit's source and BuildKit 0.8 say this.
+@test "what a copy makes on its way is nobody's, and links that a pattern matches are followed" {
+	needs_root
+	mkdir -p d/sub
+	echo 1 >d/one
+	echo 2 >d/sub/two
+	ln -s one d/link
+	ln -s sub d/way
+	dockerfile <<-'EOF'
+		FROM localhost/busybox AS src
+		RUN mkdir -p /s/in && echo 1 > /s/in/f && chmod 640 /s/in/f && chmod 711 /s/in && chown -R 5:6 /s && 		    chmod 700 /s && ln -s in/f /s/link && ln -s in /s/way
+		FROM scratch
+		COPY --chmod=640 d/one /key/store/one
+		COPY --chmod=700 --chown=8:9 d /dir/all
+		COPY d/l* d/w* /links/
+		COPY --from=src /s /from
+		COPY --from=src /s/in/f /deep/er/f
+		COPY --from=src --chown=8:9 /s/in /owned/in
+		COPY --from=src /s/li* /s/wa* /followed/
+	EOF
+	ours
+	cd ../ours/rootfs
+	equal "$(what key/store) $(what key) $(what key/store/one)" "755 0:0 directory 755 0:0 directory 640 0:0 regular file"
+	equal "$(what dir) $(what dir/all) $(what dir/all/sub)" "755 8:9 directory 755 8:9 directory 700 8:9 directory"
+	equal "$(find links -mindepth 1 -printf '%P %y\n' | sort)" "$(printf 'link f\ntwo f')"
+	equal "$(what from) $(what from/in)" "755 0:0 directory 711 5:6 directory"
+	equal "$(what deep/er) $(what deep/er/f)" "755 0:0 directory 640 5:6 regular file"
+	equal "$(what owned) $(what owned/in) $(what owned/in/f)" "755 8:9 directory 755 8:9 directory 640 8:9 regular file"
+	equal "$(find followed -mindepth 1 -printf '%P %y\n' | sort)" "$(printf 'f f\nlink f')"
+	equal "$(readlink from/link from/way)" "$(printf 'in/f\nin')"
+}
+
 @test "shell forms, exec forms, SHELL, and variables in between" {
 	dockerfile <<-'EOF'
 		FROM localhost/busybox
