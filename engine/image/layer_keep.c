@@ -1,7 +1,6 @@
 #include "image/layer_keep.h"
 
 #include <pthread.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "os/fd.h"
@@ -15,20 +14,10 @@ enum {
 	CHUNK = 256 * 1024,
 };
 
-/* What unpacking would have to set. Of an entry with more than this nothing is set: the
- * rest may have to come first. */
-struct metadata {
-	bool plain;
-	mode_t mode;
-	int64_t mtime;
-};
-
 struct kept {
-	size_t entry; /* index in the table */
-	int64_t offset;
-	size_t start, n; /* in the batch's data */
-	struct metadata meta;
-	struct digest digest;
+	size_t entry;       /* index in the table */
+	struct toc_entry t; /* as it was there; its strings stay where they are */
+	size_t start, n;    /* in the batch's data */
 };
 
 /* Files that one thread takes care of. */
@@ -40,7 +29,7 @@ struct batch {
 };
 
 struct keeper {
-	const struct layer_files *files;
+	struct layer_files *files;
 	struct toc *table;
 	struct pool *pool;
 	char *chunk;
@@ -53,7 +42,7 @@ struct keeper {
 	struct err why;
 };
 
-struct keeper *keeper_new(const struct layer_files *files, struct toc *table)
+struct keeper *keeper_new(struct layer_files *files, struct toc *table)
 {
 	struct keeper *k = mem_alloc(sizeof(*k));
 
@@ -88,48 +77,22 @@ void keeper_free(struct keeper *k)
 	free(k);
 }
 
-static struct metadata metadata_of(const struct toc_entry *t)
-{
-	return (struct metadata){ .plain = !t->n_xattrs && !(t->mode & 07000),
-		                  .mode = t->mode & 0777,
-		                  .mtime = t->mtime };
-}
-
-/* Here it costs least; what does not work is done, or told, by who unpacks. */
-static void set_metadata(int fd, const struct metadata *m)
-{
-	const struct timespec times[2] = { { .tv_sec = m->mtime },
-		                           { .tv_sec = m->mtime } };
-
-	if (m->plain && fchmod(fd, m->mode) == 0)
-		(void)!futimens(fd, times);
-}
-
-/* Some file systems only tell now that there was no room. */
-static int close_written(int *fd, const struct metadata *m, struct err *e)
-{
-	int rc;
-
-	set_metadata(*fd, m);
-	rc = close(*fd);
-
-	*fd = -1;
-	return rc < 0 ? err_sys(e, "write a layer's file") : 0;
-}
-
 static int keep_small(const struct keeper *k, struct batch *b, struct kept *f,
                       struct err *e)
 {
 	const char *data = b->data + f->start;
 	AUTO_CLOSE int fd = -1;
 
-	digest_of(&f->digest, data, f->n);
+	digest_of(&f->t.digest, data, f->n);
 	if (!k->files)
 		return 0;
-	fd = layer_files_create(k->files, f->offset, e);
-	if (fd < 0 || fd_write(fd, data, f->n, "a layer's file", e) < 0)
+	if (layer_files_create(k->files, f->t.path, &fd, e) < 0)
 		return -1;
-	return close_written(&fd, &f->meta, e);
+	if (fd < 0)
+		return 0;
+	if (fd_write(fd, data, f->n, "a layer's file", e) < 0)
+		return -1;
+	return layer_files_end(k->files, &fd, &f->t, e);
 }
 
 static void keep_batch(void *arg)
@@ -155,7 +118,7 @@ static void keep_batch(void *arg)
 static void take_digests(struct keeper *k, struct batch *b)
 {
 	for (size_t i = 0; i < b->n; i++)
-		k->table->at[b->at[i].entry].digest = b->at[i].digest;
+		k->table->at[b->at[i].entry].digest = b->at[i].t.digest;
 	b->n = b->used = 0;
 }
 
@@ -192,18 +155,18 @@ static int read_small(struct keeper *k, struct tar_reader *in, struct kept *f,
 static int keep_large(struct keeper *k, struct tar_reader *in, struct toc_entry *t,
                       struct err *e)
 {
-	bool keep = k->files && t->offset >= 0;
-	struct metadata meta = metadata_of(t);
-	AUTO_CLOSE int fd = keep ? layer_files_create(k->files, t->offset, e) : -1;
+	AUTO_CLOSE int fd = -1;
 	struct hasher h;
 	ssize_t n = 0;
 
-	if (keep && fd < 0)
+	if (k->files && t->offset >= 0 &&
+	    layer_files_create(k->files, t->path, &fd, e) < 0)
 		return -1;
 	hasher_init(&h);
 	while ((n = tar_reader_data(in, k->chunk, CHUNK, e)) > 0) {
 		hasher_add(&h, k->chunk, (size_t)n);
-		if (keep && fd_write(fd, k->chunk, (size_t)n, "a layer's file", e) < 0) {
+		if (fd >= 0 &&
+		    fd_write(fd, k->chunk, (size_t)n, "a layer's file", e) < 0) {
 			n = -1;
 			break;
 		}
@@ -211,15 +174,19 @@ static int keep_large(struct keeper *k, struct tar_reader *in, struct toc_entry 
 	hasher_end(&h, &t->digest);
 	if (n < 0)
 		return -1;
-	return keep ? close_written(&fd, &meta, e) : 0;
+	return fd >= 0 ? layer_files_end(k->files, &fd, t, e) : 0;
+}
+
+void keeper_dir(struct keeper *k)
+{
+	if (k->files)
+		layer_files_add_dir(k->files, k->table->at[k->table->n - 1].path);
 }
 
 int keeper_file(struct keeper *k, struct tar_reader *in, struct err *e)
 {
 	struct toc_entry *t = &k->table->at[k->table->n - 1];
-	struct kept f = { .entry = k->table->n - 1,
-		          .offset = t->offset,
-		          .meta = metadata_of(t) };
+	struct kept f = { .entry = k->table->n - 1, .t = *t };
 	struct batch *b = k->filling;
 
 	if (t->offset < 0 || t->size >= BATCH)

@@ -8,9 +8,11 @@
 
 struct keeper;
 /* `files` may be NULL: nothing is put beside. Both are borrowed. */
-struct keeper *keeper_new(const struct layer_files *files, struct toc *table);
+struct keeper *keeper_new(struct layer_files *files, struct toc *table);
 /* The table's last entry, of a file that the reader is at. */
 MUST_CHECK int keeper_file(struct keeper *k, struct tar_reader *in, struct err *e);
+/* The table's last entry, a directory. */
+void keeper_dir(struct keeper *k);
 /* All are there, and the table, not sorted yet, has their digests. */
 MUST_CHECK int keeper_finish(struct keeper *k, struct err *e);
 void keeper_free(struct keeper *k);

@@ -11,6 +11,8 @@ static int scan_entries(struct tar_reader *r, struct keeper *k, struct toc *out,
 
 	while ((got = tar_reader_next(r, &entry, e)) > 0) {
 		toc_add(out, &entry);
+		if (entry.type == TOC_DIR)
+			keeper_dir(k);
 		if (entry.type == TOC_FILE && keeper_file(k, r, e) < 0)
 			return -1;
 	}
@@ -30,7 +32,7 @@ static int at_end(struct source *in, struct err *e)
 }
 
 static int scan(struct source *plain, const struct image_limits *l,
-                const struct layer_files *files, struct toc *out, struct err *e)
+                struct layer_files *files, struct toc *out, struct err *e)
 {
 	struct tar_reader *r = tar_reader_new(plain, true, l);
 	struct keeper *k = keeper_new(files, out);
@@ -45,7 +47,7 @@ struct scanning {
 	struct source *in;
 	enum codec codec;
 	const struct image_limits *limits;
-	const struct layer_files *files;
+	struct layer_files *files;
 };
 
 static int scan_layer(const struct scanning *s, struct toc *out, struct digest *diff_id,
@@ -75,7 +77,7 @@ int layer_scan(struct source *in, enum codec codec, const struct image_limits *l
 	return scan_layer(&s, out, diff_id, e);
 }
 
-int layer_scan_files(struct source *in, enum codec codec, const struct layer_files *files,
+int layer_scan_files(struct source *in, enum codec codec, struct layer_files *files,
                      struct toc *out, struct digest *diff_id, struct err *e)
 {
 	struct scanning s = { in, codec, image_limits(), files };

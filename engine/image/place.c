@@ -231,6 +231,13 @@ int place_moved(struct place *p, int dir, const char *from, const struct toc_ent
 	return set_meta(p, fd, t, e) < 0 ? -1 : 1;
 }
 
+int place_settle(struct place *p, const struct toc_entry *t, struct err *e)
+{
+	AUTO_CLOSE int fd = open_in_root(p->root, t->path, O_PATH | O_NOFOLLOW);
+
+	return fd < 0 ? err_sys(e, "open /%s", t->path) : set_meta(p, fd, t, e);
+}
+
 int place_link(struct place *p, const char *path, const char *target, struct err *e)
 {
 	AUTO_CLOSE int from = -1, to = -1, fd = -1;

@@ -30,10 +30,14 @@ MUST_CHECK int place_file(struct place *p, const struct toc_entry *t, struct err
 MUST_CHECK int place_file_end(struct place *p, int fd, const struct toc_entry *t,
                               struct err *e);
 
-/* A file with its content, from `name` in another directory: moved here, with metadata.
- * 1; 0: it is not there, or this file system cannot move it. */
+/* A file with its content, from `name` below another directory, in which no symlink is:
+ * moved here, with metadata. 1; 0: it is not there, or this file system cannot move it.
+ */
 MUST_CHECK int place_moved(struct place *p, int dir, const char *name,
                            const struct toc_entry *t, struct err *e);
+
+/* A file that is here: its metadata. */
+MUST_CHECK int place_settle(struct place *p, const struct toc_entry *t, struct err *e);
 
 /* Another name for a regular file below the root. */
 MUST_CHECK int place_link(struct place *p, const char *path, const char *target,

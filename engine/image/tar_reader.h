@@ -37,7 +37,7 @@ MUST_CHECK int layer_scan(struct source *in, enum codec codec,
 /* The same, with the files put beside. */
 struct layer_files;
 MUST_CHECK int layer_scan_files(struct source *in, enum codec codec,
-                                const struct layer_files *files, struct toc *out,
+                                struct layer_files *files, struct toc *out,
                                 struct digest *diff_id, struct err *e);
 
 #endif

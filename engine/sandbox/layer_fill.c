@@ -25,6 +25,7 @@ struct filling {
 	size_t *wanted; /* by index in its table: 1 + index of the name that gets the file
 	                 */
 	size_t left;    /* so many of them */
+	bool moved;     /* what the scan put beside is here, all of it */
 	char *chunk;
 };
 
@@ -104,6 +105,13 @@ static int make_opaque(int root, const char *path, struct err *e)
 		"choose another place with --store DIR");
 }
 
+static bool is_moved_dir(const struct filling *f, const char *path)
+{
+	const struct toc_entry *t = toc_find(f->plan->item.toc, path);
+
+	return t && t->type == TOC_DIR;
+}
+
 /* Directories come before what is in them. */
 static int make_nodes(struct filling *f, struct err *e)
 {
@@ -111,6 +119,8 @@ static int make_nodes(struct filling *f, struct err *e)
 		const struct toc_entry *t = &f->plan->names.at[i].t;
 		int rc = 0;
 
+		if (t->type == TOC_DIR && f->moved && is_moved_dir(f, t->path))
+			continue;
 		if (t->type == TOC_WHITEOUT)
 			rc = make_whiteout(f->place.root, t->path, e);
 		else if (t->type != TOC_FILE)
@@ -121,14 +131,25 @@ static int make_nodes(struct filling *f, struct err *e)
 	return 0;
 }
 
+/* Which of a file's names it was written under. */
+static const char *written_as(const struct filling *f, const struct layer_name *name)
+{
+	const struct toc *table = f->plan->item.toc;
+
+	if (f->moved && name->t.type == TOC_FILE && name->layer == f->which &&
+	    table->at[name->index].offset >= 0)
+		return table->at[name->index].path;
+	return f->plan->names.at[name->first].t.path;
+}
+
 static int make_links(struct filling *f, struct err *e)
 {
 	for (size_t i = 0; i < f->plan->names.len; i++) {
 		const struct layer_name *name = &f->plan->names.at[i];
+		const char *there = written_as(f, name);
 
-		if (name->first != i &&
-		    place_link(&f->place, name->t.path,
-		               f->plan->names.at[name->first].t.path, e) < 0)
+		if (strcmp(there, name->t.path) != 0 &&
+		    place_link(&f->place, name->t.path, there, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -280,22 +301,71 @@ static int read_layer(void *self, struct source *in, enum codec codec, struct er
 	return rc < 0 ? -1 : check_end(in, e);
 }
 
+/* No name is elsewhere than the table says. */
+static bool is_unmoved(const struct layer_plan *p)
+{
+	const struct toc *table = p->item.toc;
+
+	for (size_t i = 0; i < p->real.n; i++) {
+		const struct toc_entry *t = &p->real.at[i];
+
+		if (strcmp(t->path, table->at[t->offset].path) != 0)
+			return false;
+	}
+	return p->real.n == table->n;
+}
+
+/* All at once, where the layer's names are what they become. */
+static int move_all(struct filling *f, const struct layers_item *item, struct err *e)
+{
+	int rc;
+
+	if (!layer_files_mirror(item->files, item->toc) || !is_unmoved(f->plan))
+		return 0;
+	rc = layer_files_move(item->files, f->place.root, e);
+	f->moved = rc > 0;
+	return rc < 0 ? -1 : 0;
+}
+
+/* The owner that files have which we make. */
+static int own(int dir, struct stat *st, struct err *e)
+{
+	return fstat(dir, st) < 0 ? err_sys(e, "stat a directory of the store") : 0;
+}
+
+/* 1: it has its place and metadata. */
+static int take_file(struct filling *f, const struct toc_entry *raw,
+                     const struct stat *own, struct err *e)
+{
+	const struct toc_entry *t =
+		&f->plan->names.at[f->wanted[raw - f->plan->item.toc->at] - 1].t;
+	struct toc_entry here = *t;
+
+	if (!f->moved)
+		return place_moved(&f->place, layer_files_dir(f->plan->item.files),
+		                   raw->path, t, e);
+	here.path = raw->path;
+	if (layer_file_plain(t) && t->uid == own->st_uid && t->gid == own->st_gid)
+		return 1;
+	return place_settle(&f->place, &here, e) < 0 ? -1 : 1;
+}
+
 /* What the scan put beside is moved here: it is what the table and the diff ID, which the
  * scan has checked, were made of. */
 static int take_files(struct filling *f, const struct layers_item *item, struct err *e)
 {
-	char file[LAYER_FILE_NAME];
+	struct stat st;
 
+	if (layer_files_dir(item->files) < 0)
+		return 0;
+	if (own(layer_files_dir(item->files), &st, e) < 0)
+		return -1;
 	for (size_t i = 0; i < item->toc->n; i++) {
-		int64_t offset = item->toc->at[i].offset;
-		size_t name = f->wanted[i];
 		int rc;
 
-		if (!name || offset < 0)
+		if (!f->wanted[i] || item->toc->at[i].offset < 0)
 			continue;
-		rc = place_moved(&f->place, layer_files_dir(item->files),
-		                 layer_file_name(file, offset),
-		                 &f->plan->names.at[name - 1].t, e);
+		rc = take_file(f, &item->toc->at[i], &st, e);
 		if (rc < 0)
 			return -1;
 		if (rc == 0)
@@ -330,8 +400,11 @@ int layer_fill(int root, struct blobs *blobs, const struct layer_plan *const *pl
 		             .plans = plans,
 		             .plan = plans[which],
 		             .which = which };
-	int rc = make_nodes(&f, e);
+	const struct layers_item *item = &plans[which]->item;
+	int rc = item->files ? move_all(&f, item, e) : 0;
 
+	if (rc == 0)
+		rc = make_nodes(&f, e);
 	f.chunk = mem_alloc(CHUNK);
 	for (size_t i = 0; rc == 0 && i <= which; i++)
 		rc = stream(&f, i, e);

@@ -308,26 +308,68 @@ static void unpacks_from(struct fixture *f, struct layer_files **files,
 	unpacked_fini(&u);
 }
 
-static void files_of_the_scan_need_no_second_reading(void **state)
+/* The second layer is unpacked without and with what the scan put beside: `meanwhile`
+ * runs before that is done, `then` after it. */
+static void same_from_the_scan(struct fixture *f, const char *meanwhile, const char *then)
 {
-	struct fixture *f = *state;
 	struct layer_files *files;
 	struct unpacked u;
 
-	layer(f, "d:usr d:usr/lib f:usr/lib/old=1 l:lib>usr/lib");
-	layer(f, "f:lib/a=one f:lib/b=two f:c=gone f:c=three f:empty= h:d>lib/a d:x");
 	unpacked_open(&u, f, NULL);
 	unpacked_fini(&u);
 	run(f, LIST_ROOTFS " >plain; rm -r store/rootfs");
-	unpacks_from(f, &files, "test $(find store/files -type f | wc -l) = 5");
-	/* All but what another file of the same name replaced. */
-	run(f, LIST_ROOTFS
-	    " | diff plain - && test $(find store/files -type f | wc -l) = 1");
+	unpacks_from(f, &files, meanwhile);
+	run(f, LIST_ROOTFS " | diff plain -");
+	run(f, then);
 	layer_files_free(files);
 	run(f, "test ! -e store/files && rm -r store/rootfs");
-	unpacks_from(f, &files, "cd store/files && rm $(find . -type f | head -3)");
-	layer_files_free(files);
-	run(f, LIST_ROOTFS " | diff plain -");
+}
+
+static void files_of_the_scan_need_no_second_reading(void **state)
+{
+	struct fixture *f = *state;
+
+	layer(f, "d:usr d:usr/lib f:usr/lib/old=1 l:lib>usr/lib");
+	layer(f, "f:lib/a=one f:lib/b=two f:c=three f:empty= h:d>lib/a d:x");
+	same_from_the_scan(f, "test $(find store/files -type f | wc -l) = 4",
+	                   "test -z \"$(find store/files -type f)\"");
+	same_from_the_scan(f, "rm store/files/c store/files/lib/a", "true");
+	same_from_the_scan(f, "rm -r store/files/*", "true");
+}
+
+/* "b" sorts before the file that it is a link to; "new" has no entry of its own. */
+static void a_layer_of_nothing_odd_is_moved_whole(void **state)
+{
+	struct fixture *f = *state;
+
+	layer(f, "d:usr d:usr/lib f:usr/lib/old=1 d:etc f:etc/a=1");
+	layer(f,
+	      "d:usr d:usr/lib f:usr/lib/a=one w:usr/gone f:z=2 h:b>z h:usr/c>usr/lib/a "
+	      "f:new/deep/file=3 l:s>z");
+	same_from_the_scan(f, "stat -c %i store/files/usr/lib >inode",
+	                   "test -z \"$(ls store/files)\" &&"
+	                   " stat -c %i store/rootfs/*/usr/lib | grep -qx $(cat inode)");
+	same_from_the_scan(f, "rm -r store/files/*", "true");
+}
+
+/* Only the layer itself says which one counts. */
+static void names_that_come_twice_are_read_once_more(void **state)
+{
+	static const char *const odd[] = {
+		"f:c=gone f:c=three", "f:a=1 h:b>a f:b=2", "f:c=1 d:c f:c/x=2",
+		"d:c l:c>x",          "f:a=1 f:c=1 h:c>a",
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < ARRAY_LEN(odd); i++) {
+		AUTO_BUF spec = BUF_INIT;
+
+		f->image.manifest.n_layers = 0;
+		layer(f, "f:below=1");
+		buf_addf(&spec, "%s f:other=2", odd[i]);
+		layer(f, spec.s);
+		same_from_the_scan(f, "true", "true");
+	}
 }
 
 static void files_of_the_scan_get_owners_modes_and_times_as_others_do(void **state)
@@ -539,6 +581,10 @@ int main(void)
 		TEST(what_was_not_finished_is_made_anew),
 		TEST(what_is_long_written_back_is_made_durable),
 		TEST(files_of_the_scan_need_no_second_reading),
+		TEST(a_layer_of_nothing_odd_is_moved_whole),
+		TEST(names_that_come_twice_are_read_once_more),
+		TEST(a_layer_of_nothing_odd_is_moved_whole),
+		TEST(names_that_come_twice_are_read_once_more),
 		TEST(files_of_the_scan_get_owners_modes_and_times_as_others_do),
 		TEST(what_is_remembered_of_layers_changes_nothing),
 		TEST(layers_in_use_are_not_swept),
