@@ -5,7 +5,7 @@ load helpers
 
 PROJECTS="quiet touched older swapped linked kinds ignored utimes mounted reused rights capability
 	symlink deps output unpacked literal mapped edited future foreign looked packed again pattern
-	vanished moved"
+	vanished moved large"
 
 write_project() {   # NAME
 	mkdir -p "$1/src/sub"
@@ -27,6 +27,7 @@ other_recipes() {
 			default { file "out" { deps = { "src/*" }, run = "cat src/a src/b >out; echo run >>ran" } }
 		EOF
 	done
+	truncate -s 20M large/src/a # read by one thread, hashed by another
 	tar -C unpacked/src -cf unpacked/archive.tar a b
 	recipe unpacked <<-'EOF'
 		image "x" { from = "scratch", unpack { "archive.tar", to = "/" } }
@@ -160,6 +161,14 @@ content() {   # PROJECT FILE-OF-THE-IMAGE
 	touch -r new touched/src/a
 	sees touched
 	equal "$(content touched a)" AAAA
+}
+
+@test "one byte of a large file, its size and times as before" {
+	needs_memory large
+	touch -r large/src/a stamp
+	printf 'L' | dd of=large/src/a bs=1 seek=18000000 conv=notrunc status=none
+	touch -r stamp large/src/a
+	sees large
 }
 
 @test "an older file put back with its times" {
