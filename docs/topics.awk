@@ -32,6 +32,7 @@ function words(s,   n, q) {
 function clean(s) {
 	sub(/^\004/, "", s)
 	gsub(/\\&/, "", s); gsub(/\\-/, "-", s); gsub(/\\e/, "\\", s); gsub(/\\\(aq/, "'", s)
+	gsub(/\\\(dq/, "\"", s)
 	return s
 }
 
