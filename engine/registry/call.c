@@ -162,10 +162,21 @@ static int transport_failed(struct run *x)
 		inner.msg, h->authority);
 }
 
+static enum auth_scheme scheme_of(struct host *h)
+{
+	enum auth_scheme is;
+
+	pthread_mutex_lock(&h->auth_lock);
+	is = h->auth;
+	pthread_mutex_unlock(&h->auth_lock);
+	return is;
+}
+
 /* 1: ask again, with what we now know; 0: the refusal stands. */
 static int renew_login(struct run *x)
 {
 	struct buf before = BUF_INIT;
+	enum auth_scheme scheme = scheme_of(x->c->host);
 	size_t asked = x->asked.len;
 	bool was_fresh = x->fresh;
 	int rc;
@@ -174,7 +185,7 @@ static int renew_login(struct run *x)
 		return 0;
 	if (auth_learn(x->c->host, x->a, x->c->scopes, &x->asked, x->e) < 0)
 		return -1;
-	if (was_fresh && x->asked.len == asked)
+	if (was_fresh && x->asked.len == asked && scheme_of(x->c->host) == scheme)
 		return 0; /* a new token without the right: another one has it no more */
 	buf_add(&before, x->login.s, x->login.len);
 	rc = find_login(x, before.len ? before.s : NULL);

@@ -22,6 +22,9 @@ of the repository's name: a registry that people know ("ghcr/app"; PROFILES belo
   silent       the first GET of a manifest or blob has no answer
   warned       every answer has two Warnings: 299
   renew        a token is good for one write
+  down         every GET of a manifest is 503
+  switch       wants Basic ci:secret, but a token for PATCH and PUT
+  upmoved      an upload is opened elsewhere, by a redirect, and its Location is relative to there
   type, digest manifests are served as an index, and under another digest
   throttled    GET of an index of referrers is 429, always
 
@@ -35,7 +38,7 @@ of the repository's name: a registry that people know ("ghcr/app"; PROFILES belo
                        mutual.example.com wants a certificate of the authority DIR/ca.crt.
 
 The log has a line for each request: METHOD PATH STATUS HOST BODY-BYTES CONTENT-RANGE AUTHORIZATION; the last is
-"ci:secret" or "bearer:TOKEN" in clear, or "-".
+"ci:secret" or "bearer:TOKEN" in clear, or "-". The scope of an OAuth POST is logged as if it stood in its URL.
 """
 import argparse
 import base64
@@ -92,6 +95,7 @@ QUIRKS = {
     "paged": {"page": 1},
     "evil": {"page": 1},
     "renew": {"auth": BEARER, "token": "token"},
+    "switch": {"auth": 'Basic realm="x"', "token": "token"},
 }
 # Where a blob of such a repository is redirected to, and where a token for one is to be had.
 AWAY = {"upwards": "https://cdn.example.com", "ports": "https://registry.example.com:8443",
@@ -109,7 +113,10 @@ QUIRKS["downupload"] = {"location": "downwards"}
 DEFAULTS = {"location": "relative", "state": True, "auth": None, "token": "token", "expires": True, "post": 200,
             "missing": 404, "mount": 201, "away": False, "digest": True, "immutable": None, "page": 0, "quota": None,
             "uploads": "uploads", "many_tags": False, "subjects": False}
-MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+# A registry may have any of them, and says "not found" to who does not take it.
+ACCEPTED = ["application/vnd.oci.image.manifest.v1+json", "application/vnd.oci.image.index.v1+json",
+            "application/vnd.docker.distribution.manifest.v2+json",
+            "application/vnd.docker.distribution.manifest.list.v2+json"]
 
 blobs, sessions, manifests, tags, tokens, seen = {}, {}, {}, {}, set(), {}
 lock = threading.Lock()
@@ -181,6 +188,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if quirk["post"] != 200:
                 return self.send(quirk["post"])
             good = form.get("refresh_token") == ["identity-of-ci"] and form.get("grant_type") == ["refresh_token"]
+            good = good and len(form.get("scope", [])) == 1 and "client_id" in form and "service" in form
+            self.path += "?scope=" + urllib.parse.quote(" ".join(form.get("scope", [])), safe="")
         else:
             good = self.who() in ("ci:secret", "-", "<token>:identity-of-ci")
         if not good:
@@ -195,6 +204,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             answer["expires_in"] = 300
         return self.send(200, json.dumps(answer).encode())
 
+    def wanted(self):
+        if self.kind == "switch" and self.command in ("PATCH", "PUT"):
+            return BEARER
+        return self.quirk["auth"]
+
     def allowed(self):
         if not self.quirk["auth"]:
             return True
@@ -204,11 +218,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if good and who.startswith("bearer:") and self.kind == "renew" and self.command in ("PATCH", "PUT"):
             with lock:
                 tokens.discard(who[7:])
-        if good and ("earer" in self.quirk["auth"]) == who.startswith("bearer:"):
+        if good and ("earer" in self.wanted()) == who.startswith("bearer:"):
             return True
         self.body()
         realm = REALMS.get(self.kind, "http%s://%s/token/%s" % ("s" * self.secure, host, self.kind))
-        challenge = self.quirk["auth"].format(host=host, realm=realm,
+        challenge = self.wanted().format(host=host, realm=realm,
                                               scope="repository:%s:pull" % self.repo)
         self.send(401, WWW_Authenticate=challenge)
         return False
@@ -325,6 +339,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     # --- Uploads ---------------------------------------------------------------------------------------
 
     def where(self, session):
+        if self.kind == "upmoved":
+            return "%s?_state=a%%2Bb%%3D%d&x" % (session, len(sessions[session]))
         path = "/v2/%s/blobs/%s/%s" % (self.repo, self.quirk["uploads"], session)
         if self.quirk["state"]:
             path += "?_state=a%%2Bb%%3D%d&x" % len(sessions[session])
@@ -355,6 +371,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return self.send(202, Location=self.where(session), **least)
 
     def upload(self, session):
+        if self.kind == "upmoved" and not self.repo.endswith("/elsewhere"):
+            self.body()
+            if session:
+                return self.refuse(404, "BLOB_UPLOAD_UNKNOWN")
+            return self.send(307, Location="/v2/%s/elsewhere/blobs/uploads/?there" % self.repo)
         if self.command == "POST":
             self.body()
             return self.mount(self.query["mount"][0]) if "mount" in self.query else self.open_session()
@@ -417,6 +438,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.put_manifest(name, known)
         if self.kind == "throttled" and self.command == "GET" and name.startswith("sha256-"):
             return self.send(429)
+        if self.kind == "down" and self.command == "GET":
+            return self.send(503)
+        if any(kind not in self.headers.get("Accept", "") for kind in ACCEPTED):
+            return self.refuse(404, "MANIFEST_UNKNOWN", "of no kind that is accepted")
         digest = known.get(name, name)
         if (self.repo, digest) not in manifests:
             return self.refuse(404, "MANIFEST_UNKNOWN")

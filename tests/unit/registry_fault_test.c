@@ -207,6 +207,81 @@ static void a_blob_that_rotted_in_the_store_is_not_sent(void **state)
 	registry_free(r);
 }
 
+static size_t logged(const char *pattern)
+{
+	char command[300];
+	unsigned n = 0;
+	FILE *f;
+
+	snprintf(command, sizeof(command), "grep -cE '%s' %s/faulty.log", pattern,
+	         fixture_dir);
+	f = popen(command, "r");
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%u", &n), 1);
+	pclose(f);
+	return n;
+}
+
+static void a_location_is_relative_to_where_a_redirect_led(void **state)
+{
+	struct registry *r = client();
+	struct reference ref = at("upmoved/app");
+	struct descriptor d = make_blob(14, 100000);
+	struct strlist none = STRLIST_INIT;
+	enum push_outcome how;
+	struct err e;
+
+	(void)state;
+	if (push_blob(r, &ref, &d, &none, NULL, store, &how, &e) < 0)
+		fail_msg("%s", e.msg);
+	assert_int_equal(logged("^POST /v2/upmoved/app/blobs/uploads/ 307 "), 1);
+	assert_int_equal(logged("^PUT /v2/upmoved/app/elsewhere/blobs/uploads/s[0-9]+"
+	                        "[?]_state=a%2Bb%3D100000&x&digest=sha256%3A[^ ]* 201 "),
+	                 1);
+	registry_free(r);
+}
+
+/* Another scheme than before, and back again for what follows. */
+static void a_challenge_in_mid_push_is_read_anew(void **state)
+{
+	struct registry *r = client();
+	struct reference ref = at("switch/app");
+	struct descriptor d = make_blob(15, 100000);
+	struct strlist none = STRLIST_INIT;
+	enum push_outcome how;
+	struct err e;
+
+	(void)state;
+	if (push_blob(r, &ref, &d, &none, NULL, store, &how, &e) < 0)
+		fail_msg("%s", e.msg);
+	assert_int_equal(logged("^POST /v2/switch/.* 202 .* ci:secret$"), 1);
+	assert_int_equal(logged("^PATCH /v2/switch/.* 401 .* ci:secret$"), 1);
+	assert_int_equal(logged("^PATCH /v2/switch/.* 202 [^ ]+ 100000 - bearer:"), 1);
+	assert_int_equal(logged("^PUT /v2/switch/.* 201 .* bearer:"), 1);
+	assert_int_equal(registry_has_blob(r, &ref, &d, &e), 1);
+	assert_int_equal(logged("^HEAD /v2/switch/.* 200 .* ci:secret$"), 1);
+	registry_free(r);
+}
+
+static void what_keeps_failing_is_tried_five_times(void **state)
+{
+	struct registry *r = client();
+	struct reference ref = at("down/app");
+	struct registry_counts counts;
+	struct buf body = BUF_INIT;
+	struct descriptor d;
+	struct err e;
+
+	(void)state;
+	strcpy(ref.tag, "v1");
+	assert_int_equal(registry_get_manifest(r, &ref, &d, &body, &e), -1);
+	assert_int_equal(e.code, ERR_NETWORK);
+	assert_int_equal(logged("^GET /v2/down/app/manifests/v1 503 "), 5);
+	registry_counts(r, &counts);
+	assert_int_equal(counts.retries, 4);
+	registry_free(r);
+}
+
 static int start(void **state)
 {
 	char port[12], log[100];
@@ -253,6 +328,9 @@ int main(void)
 		cmocka_unit_test(tags_come_over_several_pages),
 		cmocka_unit_test(links_and_redirects_lead_nobody_astray),
 		cmocka_unit_test(a_blob_that_rotted_in_the_store_is_not_sent),
+		cmocka_unit_test(a_location_is_relative_to_where_a_redirect_led),
+		cmocka_unit_test(a_challenge_in_mid_push_is_read_anew),
+		cmocka_unit_test(what_keeps_failing_is_tried_five_times),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);

@@ -357,6 +357,8 @@ static void every_registry_is_got_along_with(void **state)
 
 static void an_identity_token_gets_a_token_by_post_or_else_by_get(void **state)
 {
+	struct descriptor layer = make_layer();
+	struct reference to;
 	struct registry *r;
 	struct err e;
 
@@ -366,7 +368,6 @@ static void an_identity_token_gets_a_token_by_post_or_else_by_get(void **state)
 		"{\"auths\":{\"127.0.0.1:%d\":{\"identitytoken\":\"identity-of-ci\"}}}",
 		scripted.port);
 	for (int i = 0; i < 2; i++) {
-		struct descriptor layer = make_layer();
 		struct reference ref = at(i ? "gitlab/identity" : "acr/identity", "");
 
 		r = client();
@@ -374,6 +375,14 @@ static void an_identity_token_gets_a_token_by_post_or_else_by_get(void **state)
 		registry_free(r);
 	}
 	assert_int_equal(logged("token/acr", "^POST .* 200 "), 1);
+	r = client();
+	to = at("acr/identity-mounted", "");
+	push(r, &to, &layer, "acr/app");
+	registry_free(r);
+	/* One scope, of two parts. */
+	must_have_logged("token/acr",
+	                 "^POST /token/acr[?]scope=repository%3Aacr%2Fidentity-mounted"
+	                 "%3Apull%2Cpush%20repository%3Aacr%2Fapp%3Apull 200 ");
 	assert_int_equal(logged("token/gitlab", "^POST .* 404 "), 1);
 	must_have_logged("token/gitlab", "^GET .* 200 .* <token>:identity-of-ci$");
 }
