@@ -1,12 +1,21 @@
 #include "lua/heap.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SMALL_MAX = HEAP_GRAIN * HEAP_CLASSES, PIECE = 64 * 1024 };
+#include "base/mem.h"
+
+enum {
+	SMALL_MAX = HEAP_GRAIN * HEAP_CLASSES,
+	FIRST_PIECE = 64 << 10,
+	SMALL_PIECE = 512 << 10,
+	LARGE_PIECE = 2 * MEM_LARGE_PAGE
+};
 
 struct heap_piece {
 	struct heap_piece *next;
+	size_t size; /* with this */
 	_Alignas(max_align_t) char bytes[];
 };
 
@@ -20,20 +29,32 @@ static size_t class_of(size_t n)
 	return (n - 1) / HEAP_GRAIN;
 }
 
+/* Each is twice as large as the one before, up to where a recipe is large. */
+static bool add_piece(struct heap *h)
+{
+	size_t size = h->piece ? 2 * h->piece : FIRST_PIECE;
+	struct heap_piece *piece;
+
+	if (size > SMALL_PIECE)
+		size = LARGE_PIECE;
+	piece = size == LARGE_PIECE ? mem_pages(size) : malloc(size);
+	if (!piece)
+		return false;
+	piece->next = h->pieces;
+	piece->size = size;
+	h->pieces = piece;
+	h->piece = size;
+	h->next = piece->bytes;
+	h->end = (char *)piece + size;
+	return true;
+}
+
 static void *cut(struct heap *h, size_t n)
 {
-	struct heap_piece *piece;
 	void *p;
 
-	if ((size_t)(h->end - h->next) < n) {
-		piece = malloc(sizeof(*piece) + PIECE);
-		if (!piece)
-			return NULL;
-		piece->next = h->pieces;
-		h->pieces = piece;
-		h->next = piece->bytes;
-		h->end = piece->bytes + PIECE;
-	}
+	if ((size_t)(h->end - h->next) < n && !add_piece(h))
+		return NULL;
 	p = h->next;
 	h->next += n;
 	return p;
@@ -128,7 +149,10 @@ void heap_fini(struct heap *h)
 	while (h->pieces) {
 		struct heap_piece *next = h->pieces->next;
 
-		free(h->pieces);
+		if (h->pieces->size == LARGE_PIECE)
+			mem_pages_free(h->pieces, LARGE_PIECE);
+		else
+			free(h->pieces);
 		h->pieces = next;
 	}
 	while (h->large) {

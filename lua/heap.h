@@ -11,6 +11,7 @@ struct heap {
 	void *spare[HEAP_CLASSES]; /* freed blocks of (i + 1) * HEAP_GRAIN bytes */
 	char *next, *end;          /* of the piece that is being cut */
 	struct heap_piece *pieces;
+	size_t piece;             /* size of the last */
 	struct heap_large *large; /* blocks that are too large for a class */
 };
 

@@ -1,15 +1,17 @@
 #include "base/arena.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 /* The first block is small, since many arenas hold little; each is larger than the one
  * before. */
-enum { FIRST_SIZE = 512, BLOCK_SIZE = 16 * 1024 };
+enum { FIRST_SIZE = 512, SMALL_SIZE = 1 << 20, LARGE_SIZE = 2 * MEM_LARGE_PAGE };
 
 struct arena_block {
 	struct arena_block *next;
+	bool large; /* LARGE_SIZE bytes of the kernel's */
 	_Alignas(max_align_t) char bytes[];
 };
 
@@ -19,9 +21,33 @@ void arena_fini(struct arena *a)
 
 	for (struct arena_block *b = a->head; b; b = next) {
 		next = b->next;
-		free(b);
+		if (b->large)
+			mem_pages_free(b, LARGE_SIZE);
+		else
+			free(b);
 	}
 	*a = (struct arena)ARENA_INIT;
+}
+
+void arena_begin(struct arena *a, void *p, size_t n)
+{
+	*a = (struct arena){ .next = p, .end = (char *)p + n };
+}
+
+void arena_expect(struct arena *a, size_t n)
+{
+	a->block = n / 2;
+}
+
+static struct arena_block *new_block(size_t size)
+{
+	struct arena_block *b = size == LARGE_SIZE ? mem_pages(size) : NULL;
+	bool large = b != NULL;
+
+	if (!b)
+		b = mem_alloc(size);
+	b->large = large;
+	return b;
 }
 
 static void *bump(struct arena *a, size_t n, size_t align)
@@ -36,17 +62,17 @@ static void *bump(struct arena *a, size_t n, size_t align)
 		a->next = p + n;
 		return p;
 	}
-	if (block > BLOCK_SIZE)
-		block = BLOCK_SIZE;
-	size = n > block / 4 ? n : block;
-	b = mem_alloc(sizeof(*b) + size);
+	if (block > SMALL_SIZE)
+		block = LARGE_SIZE;
+	size = n > block / 4 ? n + sizeof(*b) : block;
+	b = new_block(size);
 	b->next = a->head;
 	a->head = b;
-	if (size == n)
+	if (size != block)
 		return b->bytes; /* a large one of its own: the open block stays in use */
 	a->block = block;
 	a->next = b->bytes + n;
-	a->end = b->bytes + size;
+	a->end = (char *)b + size;
 	return b->bytes;
 }
 

@@ -17,6 +17,11 @@ struct arena {
 		NULL, NULL, NULL, 0                                                      \
 	}
 
+/* Before anything else: the first `n` bytes are taken from there, which is zeroed,
+ * aligned for any type, and outlives it. */
+void arena_begin(struct arena *a, void *p, size_t n);
+/* Before anything else: much will be taken, so that the first block has `n` bytes. */
+void arena_expect(struct arena *a, size_t n);
 void arena_fini(struct arena *a);
 void *arena_alloc(struct arena *a, size_t n); /* zeroed, aligned for any type */
 void *arena_memdup(struct arena *a, const void *p, size_t n);

@@ -3,6 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Most of what is formatted is no longer. */
+enum { SHORT_LINE = 100 };
+
 char buf_empty[1];
 
 void buf_fini(struct buf *b)
@@ -71,14 +74,17 @@ void buf_vaddf(struct buf *b, const char *fmt, va_list ap)
 	va_list again;
 	int n;
 
+	buf_reserve(b, SHORT_LINE);
 	va_copy(again, ap);
-	n = vsnprintf(NULL, 0, fmt, again);
+	n = vsnprintf(b->s + b->len, b->cap - b->len, fmt, again);
 	va_end(again);
-	if (n <= 0)
-		return;
-	buf_reserve(b, (size_t)n);
-	vsnprintf(b->s + b->len, (size_t)n + 1, fmt, ap);
-	b->len += (size_t)n;
+	if (n > 0 && (size_t)n >= b->cap - b->len) {
+		buf_reserve(b, (size_t)n);
+		n = vsnprintf(b->s + b->len, b->cap - b->len, fmt, ap);
+	}
+	if (n > 0)
+		b->len += (size_t)n;
+	b->s[b->len] = '\0';
 }
 
 void buf_addf(struct buf *b, const char *fmt, ...)
@@ -110,12 +116,11 @@ void buf_add_printable(struct buf *b, const char *s, size_t n)
 	const unsigned char *p = (const unsigned char *)s;
 
 	for (size_t i = 0; i < n;) {
-		size_t bad = control_at(p + i, n - i);
+		size_t from = i, bad = 0;
 
-		if (!bad) {
-			buf_addc(b, s[i++]);
-			continue;
-		}
+		while (i < n && !(bad = control_at(p + i, n - i)))
+			i++;
+		buf_add(b, s + from, i - from);
 		for (; bad; bad--, i++)
 			buf_addf(b, "\\x%02x", p[i]);
 	}

@@ -1,6 +1,8 @@
 #include "base/mem.h"
 
+#include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 static _Noreturn void out_of_memory(void)
@@ -20,6 +22,29 @@ void *mem_alloc(size_t n)
 	if (!p)
 		out_of_memory();
 	return p;
+}
+
+/* More is asked for than needed, for the part of it that is aligned. */
+void *mem_pages(size_t n)
+{
+	char *all = mmap(NULL, n + MEM_LARGE_PAGE, PROT_READ | PROT_WRITE,
+	                 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	size_t before;
+
+	if (all == MAP_FAILED)
+		return NULL;
+	before = -(uintptr_t)all % MEM_LARGE_PAGE;
+	if (before)
+		munmap(all, before);
+	if (before < MEM_LARGE_PAGE)
+		munmap(all + before + n, MEM_LARGE_PAGE - before);
+	(void)!madvise(all + before, n, MADV_HUGEPAGE); /* no more than advice */
+	return all + before;
+}
+
+void mem_pages_free(void *p, size_t n)
+{
+	munmap(p, n);
 }
 
 void *mem_grow(void *p, size_t count, size_t size)

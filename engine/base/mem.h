@@ -9,6 +9,12 @@
 
 void *mem_alloc(size_t n);                          /* zeroed */
 void *mem_grow(void *p, size_t count, size_t size); /* realloc, checked product */
+/* Zeroed memory straight from the kernel, in large pages where it has them: page by page,
+ * it takes longer to give memory than most takes to fill. `n` is a multiple of
+ * MEM_LARGE_PAGE. NULL: there is none. */
+enum { MEM_LARGE_PAGE = 2 << 20 };
+void *mem_pages(size_t n);
+void mem_pages_free(void *p, size_t n);
 char *mem_strdup(const char *s);
 char *mem_strndup(const char *s, size_t n);
 

@@ -18,8 +18,10 @@ void key_init(struct key *k, struct arena *a)
 
 void key_fini(struct key *k)
 {
-	if (k->hash.ctx)
-		hasher_drop(&k->hash);
+	if (k->hash)
+		hasher_drop(k->hash);
+	free(k->hash);
+	k->hash = NULL;
 	buf_fini(&k->pending);
 	vec_fini(&k->parts);
 	vec_fini(&k->many);
@@ -42,9 +44,11 @@ static void add_part(struct key *k, const char *name, const char *text,
 
 static void hash_pending(struct key *k)
 {
-	if (!k->hash.ctx)
-		hasher_init(&k->hash);
-	hasher_add(&k->hash, k->pending.s, k->pending.len);
+	if (!k->hash) {
+		k->hash = mem_alloc(sizeof(*k->hash));
+		hasher_init(k->hash);
+	}
+	hasher_add(k->hash, k->pending.s, k->pending.len);
 	buf_reset(&k->pending);
 }
 
@@ -183,14 +187,20 @@ void key_value(struct key *k, struct digest *out)
 	struct hasher copy;
 
 	hash_pending(k);
-	hasher_copy(&copy, &k->hash);
+	hasher_copy(&copy, k->hash);
 	hasher_end(&copy, out);
 }
 
 void key_end(struct key *k, struct digest *out)
 {
-	hash_pending(k);
-	hasher_end(&k->hash, out);
+	if (k->hash) {
+		hash_pending(k);
+		hasher_end(k->hash, out);
+		free(k->hash);
+		k->hash = NULL;
+	} else {
+		digest_of(out, k->pending.s, k->pending.len);
+	}
 	buf_fini(&k->pending);
 }
 

@@ -31,7 +31,7 @@ struct key_many {
 
 struct key {
 	struct arena *arena; /* borrowed; holds texts */
-	struct hasher hash;  /* of what was `pending`; ctx NULL: of nothing */
+	struct hasher *hash; /* of what was `pending`; NULL: of nothing */
 	struct buf pending;
 	const char *scope; /* in front of each name: "step 3 copy: " */
 	VEC(struct component) parts;

@@ -68,6 +68,7 @@ struct build {
 	struct stat_cache *cache;
 	atomic_bool cancelled;
 	VEC(struct node *) nodes; /* in the recipe's order, then by platform */
+	struct arena of_nodes;    /* which they are in; guarded as `nodes` is */
 	struct node **of_target;  /* by the target's index: its nodes, linked by `sibling`
 	                           */
 	const struct descriptor **roots; /* by the target's index; see build_root */

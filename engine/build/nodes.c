@@ -118,8 +118,13 @@ static void make_early(struct node *n)
 static struct node *new_node(struct build *b, const struct target *t,
                              const struct platform *asked)
 {
-	struct node *n = mem_alloc(sizeof(*n)), **last;
+	enum { TEXTS = 512 }; /* of most */
+	struct node *n, **last;
 
+	if (!b->nodes.len)
+		arena_expect(&b->of_nodes, 16 * (sizeof(*n) + TEXTS));
+	n = arena_alloc(&b->of_nodes, sizeof(*n));
+	arena_begin(&n->arena, arena_alloc(&b->of_nodes, TEXTS), TEXTS);
 	n->build = b;
 	n->target = t;
 	n->platform = platform_of(t, asked);
@@ -269,11 +274,10 @@ static void node_fini(struct node *n)
 
 void nodes_free(struct build *b)
 {
-	for (size_t i = 0; i < b->nodes.len; i++) {
+	for (size_t i = 0; i < b->nodes.len; i++)
 		node_fini(b->nodes.at[i]);
-		free(b->nodes.at[i]);
-	}
 	vec_fini(&b->nodes);
+	arena_fini(&b->of_nodes);
 	free(b->roots);
 	free(b->of_target);
 	b->roots = NULL;

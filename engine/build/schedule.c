@@ -15,11 +15,18 @@
 /* How soon a wait that nobody ends is looked at again: for a lower load, an interrupt. */
 enum { LOOK_AGAIN_MS = 250 };
 
+/* What tells which is before which stands beside the job: there may be thousands. */
+struct ready {
+	int64_t way;
+	size_t order;
+	struct job *job;
+};
+
 struct board {
 	const struct schedule_options *o;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	VEC(struct job *) ready; /* a heap: the one to start next is the first */
+	VEC(struct ready) ready; /* a heap: the one to start next is the first */
 	size_t left;             /* neither done, failed nor skipped */
 	size_t running, idle;    /* jobs; threads that wait for one */
 	size_t starting;         /* threads that were made, and are not there yet */
@@ -36,36 +43,37 @@ struct board {
 	size_t threads_max;
 };
 
-static bool before(const struct job *a, const struct job *b)
+static bool before(const struct ready *a, const struct ready *b)
 {
 	return a->way != b->way ? a->way > b->way : a->order < b->order;
 }
 
 static void heap_add(struct board *b, struct job *j)
 {
+	struct ready r = { j->way, j->order, j };
 	size_t i = b->ready.len;
 
-	vec_push(&b->ready, j);
-	for (; i && before(j, b->ready.at[(i - 1) / 2]); i = (i - 1) / 2)
+	vec_push(&b->ready, r);
+	for (; i && before(&r, &b->ready.at[(i - 1) / 2]); i = (i - 1) / 2)
 		b->ready.at[i] = b->ready.at[(i - 1) / 2];
-	b->ready.at[i] = j;
+	b->ready.at[i] = r;
 }
 
 static struct job *heap_take(struct board *b)
 {
-	struct job *first = b->ready.at[0], *last = b->ready.at[--b->ready.len];
+	struct ready first = b->ready.at[0], last = b->ready.at[--b->ready.len];
 	size_t n = b->ready.len, i = 0, child;
 
 	for (; (child = 2 * i + 1) < n; i = child) {
-		if (child + 1 < n && before(b->ready.at[child + 1], b->ready.at[child]))
+		if (child + 1 < n && before(&b->ready.at[child + 1], &b->ready.at[child]))
 			child++;
-		if (!before(b->ready.at[child], last))
+		if (!before(&b->ready.at[child], &last))
 			break;
 		b->ready.at[i] = b->ready.at[child];
 	}
 	if (n)
 		b->ready.at[i] = last;
-	return first;
+	return first.job;
 }
 
 /* Everything that needs a job which will not be done cannot be done either. */

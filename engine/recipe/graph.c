@@ -220,7 +220,7 @@ static int check_name(const struct recipe *r, const struct target *t,
 		               PLACE_ARG(t->place), target_kind_text(t->kind), t->name,
 		               first->place.file, first->place.line);
 	for (; reserved && *reserved && !t->of_dockerfile; reserved++)
-		if (!strcmp(*reserved, t->name))
+		if (**reserved == *t->name && !strcmp(*reserved, t->name))
 			return err_set(e, ERR_INVALID,
 			               PLACE_FMT "%s '%s': that is the name of a command",
 			               PLACE_ARG(t->place), target_kind_text(t->kind),

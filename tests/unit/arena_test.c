@@ -70,6 +70,54 @@ static void two_texts_become_one(void **state)
 	arena_fini(&a);
 }
 
+static void it_begins_in_memory_that_is_given(void **state)
+{
+	_Alignas(max_align_t) char given[256] = { 0 };
+	struct arena a;
+	char *first, *later;
+
+	(void)state;
+	arena_begin(&a, given, sizeof(given));
+	first = arena_alloc(&a, 200);
+	later = arena_alloc(&a, 200);
+	assert_ptr_equal(first, given);
+	assert_true(later < given || later >= given + sizeof(given));
+	memset(later, 1, 200);
+	arena_fini(&a);
+}
+
+/* Blocks of the kernel's among them. */
+static void millions_of_bytes_are_zeroed_and_aligned(void **state)
+{
+	enum { SIZE = 1000, MANY = 12000 };
+	static const char zero[SIZE];
+	struct arena a = ARENA_INIT;
+
+	(void)state;
+	arena_expect(&a, 64 << 10);
+	for (size_t i = 0; i < MANY; i++) {
+		char *p = arena_alloc(&a, SIZE);
+
+		assert_int_equal((uintptr_t)p % _Alignof(max_align_t), 0);
+		assert_memory_equal(p, zero, SIZE);
+		memset(p, 1, SIZE);
+	}
+	arena_fini(&a);
+}
+
+static void pages_are_aligned_and_zeroed(void **state)
+{
+	char *p = mem_pages(2 * MEM_LARGE_PAGE);
+
+	(void)state;
+	assert_non_null(p);
+	assert_int_equal((uintptr_t)p % MEM_LARGE_PAGE, 0);
+	assert_int_equal(p[0], 0);
+	assert_int_equal(p[2 * MEM_LARGE_PAGE - 1], 0);
+	p[0] = p[2 * MEM_LARGE_PAGE - 1] = 1;
+	mem_pages_free(p, 2 * MEM_LARGE_PAGE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -77,6 +125,9 @@ int main(void)
 		cmocka_unit_test(a_large_piece_leaves_the_open_block_in_use),
 		cmocka_unit_test(two_texts_become_one),
 		cmocka_unit_test(text_is_copied),
+		cmocka_unit_test(it_begins_in_memory_that_is_given),
+		cmocka_unit_test(millions_of_bytes_are_zeroed_and_aligned),
+		cmocka_unit_test(pages_are_aligned_and_zeroed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
