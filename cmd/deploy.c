@@ -233,7 +233,8 @@ int cmd_deploy(const struct options *o, struct terminal *t)
 
 	if (session_open(&s, o, t,
 	                 SESSION_RECIPE | SESSION_REGISTRY | SESSION_BUILD |
-	                         (o->dry_run ? SESSION_STORE_READ : SESSION_STORE),
+	                         (o->dry_run ? SESSION_STORE_READ | SESSION_FORESEE
+	                                     : SESSION_STORE),
 	                 &e) < 0 ||
 	    choose(&s, &images, &n, &e) < 0 || deploy_images(&s, images, n, &e) < 0)
 		return session_fail(&s, &e);

@@ -253,6 +253,7 @@ static int open_build(struct session *s, struct err *e)
 		.trace = o->trace,
 		.keep_going = o->keep_going,
 		.dry_run = s->store.read_only,
+		.foresee = s->foresee,
 		.lock_update = o->lock == LOCK_UPDATE,
 		.lock_strict = lock_strict(s),
 		.no_host = o->no_host,
@@ -321,7 +322,8 @@ int session_open(struct session *s, const struct options *o, struct terminal *t,
 	*s = (struct session){ .options = o,
 		               .terminal = t,
 		               .convert = (parts & SESSION_CONVERT) != 0,
-		               .lint = (parts & SESSION_LINT) != 0 };
+		               .lint = (parts & SESSION_LINT) != 0,
+		               .foresee = (parts & SESSION_FORESEE) != 0 };
 	s->store.dir = s->store.lease = -1;
 	for (size_t i = 0; i < o->limits.len; i++)
 		if (image_limits_say(o->limits.at[i], e) < 0)

@@ -29,6 +29,7 @@ struct session {
 	struct remote_cache *remote; /* --cache, --cache-read; or NULL */
 	bool convert;                /* SESSION_CONVERT */
 	bool lint;                   /* SESSION_LINT */
+	bool foresee;                /* SESSION_FORESEE */
 	bool distrust; /* what others made counts only as far as it is here */
 };
 
@@ -43,6 +44,7 @@ enum {
 	SESSION_CONVERT = 1 << 6, /* the recipe, a Dockerfile, is converted; a base that
 	                             cannot be had is none of its errors */
 	SESSION_LINT = 1 << 7,    /* recipe.text gets findings */
+	SESSION_FORESEE = 1 << 8, /* a dry run that asks build_foresee */
 };
 
 MUST_CHECK int session_open(struct session *s, const struct options *o,

@@ -23,6 +23,7 @@ struct build_options {
 	bool always;               /* -B: results are not looked up */
 	bool keep_going;           /* -k */
 	bool dry_run;              /* -n, -q: nothing is run or written */
+	bool foresee;              /* of a dry run: build_foresee is to be asked */
 	bool lock_update; /* bases are locked anew, to what their tags are today */
 	bool lock_strict; /* an unlocked base or download is an error */
 	bool trace;       /* tells each target's reasons and each step as it is made */

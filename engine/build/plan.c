@@ -338,7 +338,7 @@ static int key_step(struct node *n, const struct step *s, struct step_plan *p,
 	if (key_arguments(n, s, p, e) < 0)
 		return -1;
 	/* It is for making the step, and who configures only is not looked up by it. */
-	if (step_changes_files(s) && !n->build->o.dry_run)
+	if (step_changes_files(s) && (!n->build->o.dry_run || n->build->o.foresee))
 		key_value(&n->key, &p->plan_key);
 	return 0;
 }
