@@ -10,16 +10,14 @@
 
 #include "base/path.h"
 #include "build/fileset.h"
-#include "image/piped.h"
 #include "os/fd.h"
 #include "os/file.h"
 #include "store/stat_cache.h"
 
 enum { CHUNK = 128 * 1024, CAPABILITY_MAX = 64 };
 
-/* Large files come first, so that none is begun when all else is done; what may take
- * longest is read by one thread and hashed by another. */
-enum { LARGE = 4 << 20, READ_AHEAD = 16 << 20 };
+/* Large files come first, so that none is begun when all else is done. */
+enum { LARGE = 4 << 20 };
 
 struct unhashed {
 	struct project_file *file;
@@ -36,28 +34,12 @@ struct round {
 	struct err err;
 };
 
-static int hash_ahead(int fd, const char *path, int64_t *size, struct digest *out,
-                      struct err *e)
-{
-	struct fd_source in;
-	struct piped *p;
-
-	fd_source_init(&in, fd, path);
-	p = piped_new(&in.source);
-	*size = piped_drain(p, e);
-	piped_end(p, out);
-	return *size < 0 ? -1 : 0;
-}
-
-/* *size: as was told, and as it was read. */
 static int hash_fd(int fd, const char *path, char *chunk, int64_t *size,
                    struct digest *out, struct err *e)
 {
 	struct hasher h;
 	ssize_t n;
 
-	if (*size >= READ_AHEAD)
-		return hash_ahead(fd, path, size, out, e);
 	hasher_init(&h);
 	*size = 0;
 	while ((n = fd_read(fd, chunk, CHUNK, path, e)) > 0) {
@@ -112,7 +94,6 @@ static int hash_and_learn(const struct reading *r, int fd, struct project_file *
 	stamp_of(&news.stamp, &st);
 	learn = r->place && stat_cache_wants(r->context->cache, r->place, &news.stamp) &&
 	        stamp_unwritten(fd);
-	out->size = st.st_size;
 	if (hash_fd(fd, r->path, r->chunk, &out->size, &news.digest, e) < 0)
 		return -1;
 	out->digest = news.digest;
@@ -134,14 +115,11 @@ int file_open_hashed(const struct context *c, const char *path, struct digest *o
 
 	if (fd < 0)
 		return -1;
-	if (fstat(fd, before) < 0) {
+	if (fstat(fd, before) < 0)
 		err_sys(e, "read %s", path);
-	} else {
-		size = before->st_size;
-		if (hash_fd(fd, path, chunk, &size, out, e) == 0 &&
-		    lseek(fd, 0, SEEK_SET) == 0)
-			return fd;
-	}
+	else if (hash_fd(fd, path, chunk, &size, out, e) == 0 &&
+	         lseek(fd, 0, SEEK_SET) == 0)
+		return fd;
 	fd_close(&fd);
 	return -1;
 }

@@ -83,23 +83,18 @@ static void take_block(struct piped *p)
 	pthread_mutex_unlock(&p->lock);
 }
 
-/* There is no block any more: 0, or -1 if that is because it failed. */
-static int at_end(struct piped *p, struct err *e)
-{
-	if (p->failed)
-		*e = p->why;
-	else
-		p->over = true;
-	return p->failed ? -1 : 0;
-}
-
 static ssize_t read_ahead(struct source *self, void *data, size_t n, struct err *e)
 {
 	struct piped *p = (struct piped *)self;
 	struct block *b = wait_for_block(p);
 
+	if (!b && p->failed) {
+		*e = p->why;
+		return -1;
+	}
+	p->over = !b;
 	if (!b)
-		return at_end(p, e);
+		return 0;
 	if (p->at == 0 && n)
 		hasher_add(&p->hash, b->data, b->n);
 	if (n > b->n - p->at)
@@ -120,33 +115,6 @@ static ssize_t read_directly(struct source *self, void *data, size_t n, struct e
 	if (got > 0)
 		hasher_add(&p->hash, data, (size_t)got);
 	return got;
-}
-
-/* Nothing is copied where a thread reads ahead. */
-static ssize_t drain_some(struct piped *p, struct err *e)
-{
-	bool ahead = p->source.read == read_ahead;
-	struct block *b = ahead ? wait_for_block(p) : &p->blocks[0];
-	ssize_t n;
-
-	if (!ahead)
-		return read_directly(&p->source, b->data, BLOCK, e);
-	if (!b)
-		return at_end(p, e);
-	hasher_add(&p->hash, b->data, b->n);
-	n = (ssize_t)b->n;
-	take_block(p);
-	return n;
-}
-
-int64_t piped_drain(struct piped *p, struct err *e)
-{
-	int64_t all = 0;
-	ssize_t n;
-
-	while ((n = drain_some(p, e)) > 0)
-		all += n;
-	return n < 0 ? -1 : all;
 }
 
 struct piped *piped_new(struct source *in)

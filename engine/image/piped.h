@@ -2,7 +2,7 @@
 #define IMAGE_PIPED_H
 
 /* A source that is read ahead by a thread of its own, in bounded memory, and hashed by
- * whoever reads it. */
+ * whoever reads it. Inside of image/. */
 #include "image/codec.h"
 
 struct piped;
@@ -10,8 +10,6 @@ struct piped;
  * works too, only slower. */
 struct piped *piped_new(struct source *in);
 struct source *piped_source(struct piped *p);
-/* Reads to the end, for the hash alone: the number of bytes, or -1. */
-MUST_CHECK int64_t piped_drain(struct piped *p, struct err *e);
 /* Stops the thread. *hash (may be NULL) is of all bytes, when they were read to the end
  * without an error; it is zero otherwise. */
 void piped_end(struct piped *p, struct digest *hash);

@@ -27,7 +27,7 @@ other_recipes() {
 			default { file "out" { deps = { "src/*" }, run = "cat src/a src/b >out; echo run >>ran" } }
 		EOF
 	done
-	truncate -s 20M large/src/a # read by one thread, hashed by another
+	truncate -s 20M large/src/a
 	tar -C unpacked/src -cf unpacked/archive.tar a b
 	recipe unpacked <<-'EOF'
 		image "x" { from = "scratch", unpack { "archive.tar", to = "/" } }
