@@ -15,12 +15,14 @@ return function(read)
     return value
   end
 
+  ---The value of a JSON text.
   ---@param text string
   ---@return any
   function json.decode(text)
     return decode(text, "json.decode")
   end
 
+  ---The value of a file of the project.
   ---@param path string  relative to the Imagefile
   ---@return any
   function json.read(path)

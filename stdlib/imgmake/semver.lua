@@ -8,6 +8,7 @@ local semver = {}
 ---@field prerelease? string
 ---@field build? string
 
+---The parts of a version: "v1.2" → 1, 2, 0.
 ---@param text string
 ---@return semver.Version? version  nil if it is none
 function semver.parse(text)
@@ -87,6 +88,7 @@ local function compare(a, b)
   return compare_prerelease(a.prerelease, b.prerelease)
 end
 
+---Which of two versions is the older one.
 ---@param a string
 ---@param b string
 ---@return integer  -1, 0 or 1

@@ -35,14 +35,17 @@
 ---@return imgmake.Target
 function base(ref) end
 
+---Files that others start from or copy from: built when something needs it, and never published.
 ---@param name string
 ---@return fun(body: imgmake.Stage): imgmake.Target
 function stage(name) end
 
+---A result: an OCI image, published where `publish` says so.
 ---@param name string
 ---@return fun(body: imgmake.Image): imgmake.Target
 function image(name) end
 
+---A test of an image, in it or on the host; deploy waits for it.
 ---@param name string
 ---@return fun(body: imgmake.Check): imgmake.Target
 function check(name) end
@@ -80,54 +83,67 @@ function dockerfile(body) end
 ---@return table<string, imgmake.Target>
 function import(dir) end
 
+---Declares a variable and returns its value: the command line's, else that of IMGMAKE_VAR_NAME, else the default.
 ---@param body string|imgmake.Variable
 ---@return string?
 function var(body) end
 
+---Files of the project, or with `from` of another target, into the image.
 ---@param body imgmake.Copy
 ---@return imgmake.Step
 function copy(body) end
 
+---A file with this text.
 ---@param body imgmake.Write
 ---@return imgmake.Step
 function write(body) end
 
+---Directories, with their parents.
 ---@param body string|{ [integer]: string, mode?: string, owner?: string|integer, keep?: boolean }
 ---@return imgmake.Step
 function mkdir(body) end
 
+---A symbolic link at the path.
 ---@param body { [1]: string, target: string, owner?: string|integer }
 ---@return imgmake.Step
 function symlink(body) end
 
+---Takes files of the image so far away.
 ---@param body string|{ [integer]: string, optional?: boolean }
 ---@return imgmake.Step
 function remove(body) end
 
+---The contents of an archive of the project.
 ---@param body imgmake.Unpack
 ---@return imgmake.Step
 function unpack(body) end
 
+---A file of the network; without `sha256` its digest is kept in Imagefile.lock.
 ---@param body imgmake.Add
 ---@return imgmake.Step
 function add(body) end
 
+---Variables of the environment, for the steps after it and in the configuration; ${NAME} is what there is so far.
 ---@param body table<string, string|integer>
 ---@return imgmake.Step
 function env(body) end
 
+---The working directory, for the steps after it and in the configuration.
 ---@param path string
 ---@return imgmake.Step
 function workdir(path) end
 
+---The user, for the steps after it and in the configuration.
 ---@param name string|integer
 ---@return imgmake.Step
 function user(name) end
 
+---Configuration of the image: what it runs, its ports, labels and so on.
 ---@param body imgmake.Config
 ---@return imgmake.Step
 function config(body) end
 
+---Commands in the image so far, as one script of /bin/sh -ec: one layer of what they changed.
 ---@param body string|imgmake.Run
 ---@return imgmake.Step
 function run(body) end

@@ -231,3 +231,20 @@ layers_at() {   # REPO:TAG below this test's
 	imgmake export hello dir:root --registry-mirror "docker.io=$HUB"
 	[ ! -e root/bin/sh ]
 }
+
+@test "save-load: saved in one place, built upon in another that reaches nothing" {
+	skopeo copy -q --dest-tls-verify=false "$BUSYBOX" "docker://$HUB/library/busybox:1"
+	example save-load
+	ok ours export site oci-archive:site.tar
+	ok ours export site docker-archive:docker.tar
+	spotless
+	rm -r "$IMGMAKE_STORE"
+	# A mirror that nobody serves: what is asked for fails.
+	ok imgmake --registry-mirror docker.io=localhost:1 -C there run site-there -- cat /srv/www/index.html /srv/www/place.html
+	equal "$output" $'<p>Carried here.</p>\n<p>Behind the wall.</p>'
+	ok imgmake push oci-archive:site.tar "$(repo site):1"
+	equal "$(skopeo inspect --raw --tls-verify=false "docker://$(repo site):1" | jq -r .config.digest)" \
+		"$(skopeo inspect --raw oci-archive:site.tar | jq -r .config.digest)"
+	equal "$(skopeo inspect --config docker-archive:docker.tar | jq -c .config.Cmd)" \
+		'["httpd","-f","-p","8080","-h","/srv/www"]'
+}
