@@ -1,6 +1,9 @@
 #include "base/json.h"
 
+#include <malloc.h>
+#include <pthread.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* jansson recurses to its own limit of 2048; ours is smaller, so it is checked on the
@@ -35,6 +38,33 @@ static bool too_deep(const char *text, size_t n, int most)
 		}
 	}
 	return false;
+}
+
+static _Thread_local bool wiping;
+
+/* jansson copies what it reads into buffers that grow. */
+static void free_wiped(void *p)
+{
+	if (wiping && p)
+		explicit_bzero(p, malloc_usable_size(p));
+	free(p);
+}
+
+static void wipe_when_told(void)
+{
+	json_set_alloc_funcs(malloc, free_wiped);
+}
+
+int json_read_secret(json_t **out, const char *text, size_t n, struct err *e)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	int rc;
+
+	pthread_once(&once, wipe_when_told);
+	wiping = true;
+	rc = json_read(out, text, n, e);
+	wiping = false;
+	return rc;
 }
 
 int json_read(json_t **out, const char *text, size_t n, struct err *e)

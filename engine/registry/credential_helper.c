@@ -15,7 +15,7 @@ static int read_answer(const struct buf *out, struct credential *cred, struct er
 {
 	const char *user = "", *secret = NULL;
 	json_t *root = NULL;
-	int rc = json_read(&root, out->s, out->len, e);
+	int rc = json_read_secret(&root, out->s, out->len, e);
 
 	if (rc == 0)
 		rc = json_member_str(root, "Username", false, &user, e);

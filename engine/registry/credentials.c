@@ -102,7 +102,7 @@ int credentials_read_file(const char *path, json_t **out, struct err *e)
 	rc = file_read(AT_FDCWD, path, &text, FILE_MAX, e);
 	if (rc < 0)
 		return e->code == ERR_NOT_FOUND ? 0 : err_wrap(e, "read credentials");
-	rc = json_read(out, text.s, text.len, e);
+	rc = json_read_secret(out, text.s, text.len, e);
 	explicit_bzero(text.s, text.len);
 	if (rc == 0 && !json_is_object(*out)) {
 		json_decref(*out);

@@ -74,7 +74,7 @@ int token_read(const char *text, size_t n, int64_t asked_at, struct token **out,
 	int64_t life = LIFE_DEFAULT_S;
 	AUTO_JSON *root = NULL;
 
-	if (json_read(&root, text, n, e) < 0 ||
+	if (json_read_secret(&root, text, n, e) < 0 ||
 	    json_member_str(root, "token", false, &token, e) < 0 ||
 	    json_member_str(root, "access_token", false, &access, e) < 0 ||
 	    json_member_int(root, "expires_in", false, &life, e) < 0)

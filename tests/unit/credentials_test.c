@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -299,6 +300,121 @@ static int stop(void **state)
 	return system(command);
 }
 
+/* --- What stays in memory --------------------------------------------------------------
+ */
+
+/* Of memory that was freed the first bytes are written over: the end is looked for. */
+enum { SECRET = 120, END = 24, MASK = 0x55 };
+
+/* A secret of this run's own, masked: its text must be nowhere but where it is kept. */
+static void make_secret(unsigned char masked[SECRET])
+{
+	FILE *f = fopen("/dev/urandom", "r");
+
+	assert_non_null(f);
+	assert_int_equal(fread(masked, 1, SECRET, f), SECRET);
+	fclose(f);
+	for (size_t i = 0; i < SECRET; i++)
+		masked[i] = (unsigned char)(('a' + masked[i] % 26) ^ MASK);
+}
+
+/* Looks at memory where it is, so that looking makes no copies. */
+static bool in_region(const volatile unsigned char *from,
+                      const volatile unsigned char *to,
+                      const unsigned char masked[SECRET])
+{
+	const unsigned char *end = masked + SECRET - END;
+
+	for (; to - from >= END; from++) {
+		size_t n = 0;
+
+		while (n < END && (from[n] ^ MASK) == end[n])
+			n++;
+		if (n == END)
+			return true;
+	}
+	return false;
+}
+
+static bool in_memory(const unsigned char masked[SECRET])
+{
+	FILE *f = fopen("/proc/self/maps", "r");
+	unsigned long from, to;
+	char line[500], rights[8];
+	bool found = false;
+
+	assert_non_null(f);
+	while (!found && fgets(line, sizeof(line), f))
+		if (sscanf(line, "%lx-%lx %7s", &from, &to, rights) == 3 &&
+		    !strncmp(rights, "rw", 2))
+			found = in_region((void *)from, (void *)to, masked);
+	fclose(f);
+	return found;
+}
+
+/* Appends the secret to `text`, which the caller wipes. */
+static void add_secret(char *text, const unsigned char masked[SECRET])
+{
+	size_t n = strlen(text);
+
+	for (size_t i = 0; i < SECRET; i++)
+		text[n + i] = (char)(masked[i] ^ MASK);
+	text[n + SECRET] = '\0';
+}
+
+static void check_token(const unsigned char masked[SECRET])
+{
+	char text[300] = "{\"expires_in\":300,\"token\":\"";
+	struct token *t;
+	struct err e;
+
+	add_secret(text, masked);
+	strcat(text, "\"}");
+	assert_int_equal(token_read(text, strlen(text), 0, &t, &e), 0);
+	explicit_bzero(text, sizeof(text));
+	assert_true(in_memory(masked)); /* it is kept, and would be found */
+	token_free(t);
+	assert_false(in_memory(masked));
+}
+
+static void check_password(const unsigned char masked[SECRET])
+{
+	struct credentials *c = credentials_new(NULL);
+	char text[300] = "{\"auths\":{\"s.example\":{\"username\":\"u\",\"password\":\"";
+	struct credential got;
+	char path[200];
+	struct err e;
+	int fd;
+
+	add_secret(text, masked);
+	strcat(text, "\"}}}");
+	snprintf(path, sizeof(path), "%s/config.json", dir);
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+	explicit_bzero(text, sizeof(text));
+	assert_false(in_memory(masked));
+	assert_int_equal(credentials_find(c, "s.example", "x", &got, &e), 1);
+	assert_true(in_memory(masked));
+	credential_fini(&got);
+	credentials_free(c);
+	assert_false(in_memory(masked));
+}
+
+static void secrets_do_not_stay_in_memory(void **state)
+{
+	unsigned char masked[SECRET];
+
+	(void)state;
+#ifdef __SANITIZE_ADDRESS__
+	skip(); /* most of what is mapped then is not memory */
+#endif
+	make_secret(masked);
+	check_token(masked);
+	make_secret(masked);
+	check_password(masked);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -313,6 +429,7 @@ int main(void)
 		cmocka_unit_test(tokens_are_read_and_hostile_ones_refused),
 		cmocka_unit_test(a_token_lives_a_minute_unless_it_says_more),
 		cmocka_unit_test(scopes_cover_their_parts),
+		cmocka_unit_test(secrets_do_not_stay_in_memory),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);
