@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/mode.h"
 #include "image/descriptor.h"
 #include "image/reference.h"
 #include "lua/bind.h"
@@ -30,6 +31,18 @@ static int l_path_join(lua_State *L)
 	path_join(b, base, path);
 	lua_pushlstring(L, b->s, b->len);
 	buf_fini(b);
+	return 1;
+}
+
+/* change_mode(text, mode, is_dir) -> what chmod(1) makes of it, or nil */
+static int l_change_mode(lua_State *L)
+{
+	uint32_t mode = (uint32_t)luaL_checkinteger(L, 2) & 07777;
+
+	if (mode_change(luaL_checkstring(L, 1), mode, lua_toboolean(L, 3), &mode) < 0)
+		lua_pushnil(L);
+	else
+		lua_pushinteger(L, mode);
 	return 1;
 }
 
@@ -327,15 +340,11 @@ static int l_json_encode(lua_State *L)
 int bind_text(lua_State *L)
 {
 	static const luaL_Reg own[] = {
-		{ "json_array", l_json_array },
-		{ "json_decode", l_json_decode },
-		{ "path_clean", l_path_clean },
-		{ "path_join", l_path_join },
-		{ "platform", l_platform },
-		{ "reference", l_reference },
-		{ "repository", l_repository },
-		{ "tag_valid", l_tag_valid },
-		{ NULL, NULL },
+		{ "change_mode", l_change_mode }, { "json_array", l_json_array },
+		{ "json_decode", l_json_decode }, { "path_clean", l_path_clean },
+		{ "path_join", l_path_join },     { "platform", l_platform },
+		{ "reference", l_reference },     { "repository", l_repository },
+		{ "tag_valid", l_tag_valid },     { NULL, NULL },
 	};
 
 	luaL_setfuncs(L, own, 0);

@@ -15,7 +15,7 @@ enum { PLAN_VERSION = 2, JOIN_VERSION = 1 };
 
 static const int op_version[] = {
 	[STEP_COPY] = 3,    [STEP_WRITE] = 1,   [STEP_MKDIR] = 1,  [STEP_SYMLINK] = 1,
-	[STEP_REMOVE] = 1,  [STEP_UNPACK] = 2,  [STEP_ADD] = 3,    [STEP_GIT] = 2,
+	[STEP_REMOVE] = 1,  [STEP_UNPACK] = 2,  [STEP_ADD] = 3,    [STEP_GIT] = 3,
 	[STEP_LAYER] = 1,   [STEP_ACCOUNT] = 1, [STEP_RUN] = 1,    [STEP_ENV] = 1,
 	[STEP_WORKDIR] = 1, [STEP_USER] = 1,    [STEP_CONFIG] = 1,
 };
@@ -65,6 +65,10 @@ static int key_copy(struct node *n, const struct step_copy *c, struct step_plan 
 	key_strings(k, "exclude", c->exclude.at, c->exclude.n);
 	key_int(k, "mode", c->mode);
 	key_int(k, "dir_mode", c->dir_mode);
+	if (*c->chmod || *c->dir_chmod) {
+		key_str(k, "mode in letters", c->chmod);
+		key_str(k, "dir_mode in letters", c->dir_chmod);
+	}
 	key_str(k, "owner", c->owner);
 	key_int(k, "parents", c->parents);
 	if (c->as_docker)
@@ -164,6 +168,7 @@ static int key_git(struct node *n, const struct step_git *s, struct step_plan *p
 	key_str(k, "subdir", s->subdir);
 	key_str(k, "to", s->to);
 	key_int(k, "mode", s->mode);
+	key_str(k, "mode in letters", s->chmod);
 	key_str(k, "owner", s->owner);
 	key_strings(k, "exclude", s->exclude.at, s->exclude.n);
 	key_int(k, "no_submodules", s->no_submodules);

@@ -1,6 +1,7 @@
 /* Where copied files go, and with which metadata. */
 #include <string.h>
 
+#include "base/mode.h"
 #include "base/path.h"
 #include "build/work.h"
 
@@ -99,9 +100,21 @@ static int path_for(struct place_work *pw, const char *dest, bool is_dir,
 	return 0;
 }
 
+/* What is given by a number or in letters, which evaluation has checked. */
+static uint32_t changed_mode(int number, const char *letters, bool is_dir, uint32_t own)
+{
+	uint32_t out = own;
+
+	if (number >= 0)
+		return (uint32_t)number;
+	if (letters && *letters && mode_change(letters, own, is_dir, &out) < 0)
+		return own;
+	return out;
+}
+
 static uint32_t new_dir_mode(const struct place_work *pw)
 {
-	return pw->p->dir_mode < 0 ? 0755 : (uint32_t)pw->p->dir_mode;
+	return changed_mode(pw->p->dir_mode, pw->p->dir_chmod, true, 0755);
 }
 
 /* A directory that nobody copied: `to`, and what is above it. */
@@ -148,9 +161,8 @@ static void set_directory(struct place_work *pw, struct toc_entry *x,
 {
 	const struct toc_entry *own = f->entry ? f->entry : old;
 
-	x->mode = own ? own->mode : 0755;
-	if (pw->p->dir_mode >= 0)
-		x->mode = (uint32_t)pw->p->dir_mode;
+	x->mode = changed_mode(pw->p->dir_mode, pw->p->dir_chmod, true,
+	                       own ? own->mode : 0755);
 	set_owner(pw, x, own);
 	if (own) {
 		x->xattrs = own->xattrs;
@@ -196,8 +208,7 @@ static void set_file(struct place_work *pw, struct toc_entry *x,
 	} else {
 		x->mode = f->executable ? 0755 : 0644;
 	}
-	if (pw->p->mode >= 0)
-		x->mode = (uint32_t)pw->p->mode;
+	x->mode = changed_mode(pw->p->mode, pw->p->chmod, false, x->mode);
 	if (f->type == TOC_SYMLINK)
 		x->mode = 0777;
 	if (f->capability) {
@@ -297,6 +308,8 @@ int work_copy(struct work *w, const struct step_copy *c, const struct step_plan 
 	struct placing placing = { .to = c->to,
 		                   .mode = c->mode,
 		                   .dir_mode = c->dir_mode,
+		                   .chmod = c->chmod,
+		                   .dir_chmod = c->dir_chmod,
 		                   .owner = c->owner,
 		                   .below_to = c->as_docker,
 		                   .mtime = c->mtime,

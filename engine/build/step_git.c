@@ -252,6 +252,8 @@ int work_git(struct work *w, const struct step_git *s, const struct step_plan *p
 	struct placing placing = { .to = s->to,
 		                   .mode = s->mode,
 		                   .dir_mode = s->mode,
+		                   .chmod = s->chmod,
+		                   .dir_chmod = s->chmod,
 		                   .below_to = true,
 		                   .owner = s->owner };
 	struct build *b = w->node->build;

@@ -55,6 +55,7 @@ struct step_copy {
 	struct target *from; /* NULL: the project */
 	struct strings exclude;
 	int mode, dir_mode;
+	const char *chmod, *dir_chmod; /* letters, as base/mode.h: of what it is so far */
 	const char *owner;
 	bool parents, optional;
 	bool as_docker; /* a single match of a pattern may be named by `to`, a pattern may
@@ -119,6 +120,7 @@ struct step_git {
 	const char *to;
 	struct strings exclude;
 	int mode;
+	const char *chmod; /* letters, as in step_copy */
 	const char *owner;
 	bool keep_dir;      /* .git as well, where there is no subdir */
 	bool no_submodules; /* they are empty directories; else an error */

@@ -78,6 +78,11 @@ local function mode_field(name, mode, usual)
   return mode and mode ~= usual and field(name, text_of(("%04o"):format(mode))) or nil
 end
 
+--- A number, or the letters of a change.
+local function change_field(self, name, mode, letters)
+  return mode_field(name, mode) or text_field(self, name, letters)
+end
+
 local function flag(name, value)
   return value and field(name, source.code("true")) or nil
 end
@@ -243,13 +248,15 @@ function does.copy(self, step, notes)
       optional = optional or is_pattern(name)
     end
   end
-  local dir_mode = not only_files(self, step) and step.dir_mode or nil
+  local plain = only_files(self, step)
   local copy = source.table("copy", values(self, sources), fields(9,
     field("to", self:value(step.to)), step.from and field("from", self:target(step.from)) or nil,
     list_field(self, "exclude", step.exclude), text_field(self, "owner", step.owner),
-    mode_field("mode", step.mode), mode_field("dir_mode", dir_mode), flag("parents", step.parents),
+    change_field(self, "mode", step.mode, step.chmod),
+    not plain and change_field(self, "dir_mode", step.dir_mode, step.dir_chmod) or nil, flag("parents", step.parents),
     flag("optional", optional)))
-  if not dir_mode or dir_mode == 493 or not has_directory(self, step) then
+  local dir_mode = step.dir_mode or step.dir_chmod and engine.change_mode(step.dir_chmod, 493, true) or 493
+  if plain or dir_mode == 493 or not has_directory(self, step) then
     return copy
   end
   -- Docker's --chmod is not for the destination itself.
@@ -291,8 +298,8 @@ function does.git(self, step)
   return source.table("add", { self:value(step.url) }, fields(10, flag("git", true),
     text_field(self, "ref", step.ref), text_field(self, "commit", step.commit),
     text_field(self, "subdir", step.subdir), field("to", self:value(step.to)),
-    list_field(self, "exclude", step.exclude), mode_field("mode", step.mode), text_field(self, "owner", step.owner),
-    flag("keep_git_dir", step.keep_dir), step.no_submodules and field("submodules", source.code("false")) or nil))
+    list_field(self, "exclude", step.exclude), change_field(self, "mode", step.mode, step.chmod),
+    text_field(self, "owner", step.owner), flag("keep_git_dir", step.keep_dir), step.no_submodules and field("submodules", source.code("false")) or nil))
 end
 
 function does.layer(self, step, notes)

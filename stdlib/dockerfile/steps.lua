@@ -176,15 +176,22 @@ function steps.ONBUILD(_, stage, c)
   stage.onbuild[#stage.onbuild + 1] = c.expression
 end
 
---- --chmod: octal digits.
+--- --chmod: octal digits, or letters. → number, letters
 local function mode(f, stage, c)
   local text = c.flags.chmod and word(f, stage, c, c.flags.chmod)
   if not text or text == "" then
     return nil
-  elseif not text:find("^[0-7]+$") or #text > 9 or tonumber(text, 8) > 4095 then
-    fail(c, "%s: --chmod=%s: it should be an octal number between 0 and 07777", c.name, text)
+  elseif text:find("^[0-7]+$") and #text <= 9 and tonumber(text, 8) <= 4095 then
+    return tonumber(text, 8)
+  elseif not text:find("^%d") and engine.change_mode(text, 0, false) then
+    return nil, text
   end
-  return tonumber(text, 8)
+  fail(c, "%s: --chmod=%s: it should be an octal number between 0 and 07777, or letters like u+x,go-w", c.name, text)
+end
+
+--- Of a file whose own mode is known.
+local function mode_of(o, own)
+  return o.mode or (o.chmod and engine.change_mode(o.chmod, own, false)) or own
 end
 
 local function has_wildcard(text)
@@ -214,14 +221,15 @@ local function add_files(f, stage, c, o, out)
       end
       text = result
     end
-    out[#out + 1] = { kind = "write", path = o.to, name = file.name, text = text, mode = o.mode or 420, owner = o.owner }
+    out[#out + 1] = { kind = "write", path = o.to, name = file.name, text = text, mode = mode_of(o, 420),
+      owner = o.owner }
   end
 end
 
 local function copy_step(o, sources, from)
   return {
     kind = "copy", sources = sources, to = o.to, from = from, exclude = o.exclude, mode = o.mode, dir_mode = o.mode,
-    owner = o.owner, parents = o.parents, as_docker = true,
+    chmod = o.chmod, dir_chmod = o.chmod, owner = o.owner, parents = o.parents, as_docker = true,
   }
 end
 
@@ -239,9 +247,10 @@ end
 
 local function options(f, stage, c)
   local o = {
-    to = word(f, stage, c, c.to), mode = mode(f, stage, c), parents = c.flags.parents,
+    to = word(f, stage, c, c.to), parents = c.flags.parents,
     owner = c.flags.chown and word(f, stage, c, c.flags.chown), exclude = {},
   }
+  o.mode, o.chmod = mode(f, stage, c)
   for i, pattern in ipairs(c.flags.exclude or {}) do
     o.exclude[i] = word(f, stage, c, pattern)
   end
@@ -337,7 +346,7 @@ local function add_git(c, o, text, sum)
   end
   local dir = below(g.subdir)
   return { kind = "git", url = g.url, ref = g.ref, commit = commit, subdir = dir ~= "." and dir or nil, to = o.to,
-    exclude = o.exclude, mode = o.mode, owner = o.owner, keep_dir = g.keep_dir, no_submodules = g.submodules == false }
+    exclude = o.exclude, mode = o.mode, chmod = o.chmod, owner = o.owner, keep_dir = g.keep_dir, no_submodules = g.submodules == false }
 end
 
 local function add_url(c, o, url, sum)
@@ -345,7 +354,7 @@ local function add_url(c, o, url, sum)
   if to:sub(-1) == "/" and not c.flags.unpack and path:match("[^/]*$") == "" then
     to = to .. "__unnamed__" -- as BuildKit calls it
   end
-  return { kind = "add", url = url, sha256 = sha256(c, sum), to = to, mode = o.mode or 384, owner = o.owner,
+  return { kind = "add", url = url, sha256 = sha256(c, sum), to = to, mode = mode_of(o, 384), owner = o.owner,
     unpack = c.flags.unpack }
 end
 

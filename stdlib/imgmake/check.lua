@@ -112,6 +112,18 @@ function types.mode(v)
   return tonumber(v, 8)
 end
 
+--- The same, or a change of what it is: "u+x,go-w"
+function types.change(v)
+  if type(v) == "string" and v:find("^[ugoa]*[-+=]") and engine.change_mode(v, 0, false) then
+    return v
+  end
+  local mode, expected = types.mode(v)
+  if expected and type(v) == "string" and not v:find("^%d") then
+    expected = expected .. ', or letters as chmod(1) takes them, as "u+x"'
+  end
+  return mode, expected
+end
+
 function types.owner(v)
   if math.type(v) == "integer" then
     v = ("%d"):format(v)

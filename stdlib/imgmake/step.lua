@@ -59,7 +59,7 @@ local function split(v)
 end
 
 local copy_options = {
-  to = "name", from = "file_system", exclude = "names", mode = "mode", dir_mode = "mode",
+  to = "name", from = "file_system", exclude = "names", mode = "change", dir_mode = "change",
   owner = "owner", parents = "boolean", optional = "boolean", mtime = mtime, split = split,
 }
 
@@ -68,13 +68,20 @@ local copy_options = {
 ---@field to string                        where to; ending in "/" a directory
 ---@field from? imgmake.Target             copy from a base, stage or image instead of the project
 ---@field exclude? string|string[]         patterns to leave out
----@field mode? string                     of files, as "0644"
----@field dir_mode? string                 of directories, as "0755"
+---@field mode? string                     of files, as "0644", or what changes of it, as "u+x"
+---@field dir_mode? string                 of directories, as "0755" or "go-w"
 ---@field owner? string|integer            "uid", "uid:gid" or names
 ---@field parents? boolean                 keep the directories of the sources' names
 ---@field optional? boolean                matching nothing is no error
 ---@field mtime? "content"|"keep"|integer  times of files in the layer
 ---@field split? "auto"|false|integer      into how many layers at most; false: one, however large
+
+--- Letters are a field of their own.
+local function split_mode(o, name, letters)
+  if type(o[name]) == "string" then
+    o[letters], o[name] = o[name], nil
+  end
+end
 
 ---Copies files of the project, or of another target, into the image.
 ---@param body imgmake.Copy
@@ -85,6 +92,8 @@ function step.copy(body)
   check.need("copy", o, "to")
   check_sources("copy", sources, o.from)
   o.sources = sources
+  split_mode(o, "mode", "chmod")
+  split_mode(o, "dir_mode", "dir_chmod")
   if not math.tointeger(o.split) then
     o.split = o.split == false and 1 or nil
   end
@@ -190,7 +199,7 @@ local file_options = { sha256 = sha256, unpack = "boolean" }
 
 --- Options for files alone, or for repositories alone.
 local function add_options(is_git)
-  local out = { git = "boolean", to = "name", mode = "mode", owner = "owner" }
+  local out = { git = "boolean", to = "name", mode = is_git and "change" or "mode", owner = "owner" }
   for name, kind in pairs(is_git and git_options or file_options) do
     out[name] = kind
   end
@@ -213,6 +222,7 @@ local function add_git(o, url)
   o.url, o.subdir, o.git = url, subdir(o.subdir), nil
   o.keep_dir, o.no_submodules = o.keep_git_dir, o.submodules == false
   o.keep_git_dir, o.submodules = nil, nil
+  split_mode(o, "mode", "chmod")
   return make("git", o)
 end
 
@@ -221,7 +231,7 @@ end
 ---@field to string
 ---@field sha256? string          of the file; without it the lock remembers it
 ---@field unpack? boolean         it is an archive to be unpacked in `to`
----@field mode? string
+---@field mode? string            as "0644"; of a repository also what changes of it, as "go-w"
 ---@field owner? string|integer
 ---@field git? boolean            it is a repository of git, whose files go into `to`
 ---@field ref? string             branch, tag or commit of the repository; without it its HEAD

@@ -107,6 +107,9 @@ OPTIONS=()
 		COPY --chmod=640 d/one /key/store/one
 		COPY --chmod=700 --chown=8:9 d /closed/all
 		COPY --chmod=750 d/sub /cs/
+		COPY --chmod=+x four.txt /runs
+		COPY --chmod=go-rwx d /letters/
+		COPY --chmod=u=rwX,go=rX d /usual/
 		COPY /four.txt ./../up
 		COPY --parents ./d/./sub/two /kept/
 		COPY --exclude=*.md --exclude=sub . /some/

@@ -175,6 +175,35 @@ refused() {
 	equal "$(readlink from/link from/way)" "$(printf 'in/f\nin')"
 }
 
+@test "--chmod in letters changes what each file is" {
+	mkdir -p d/sub
+	echo 1 >d/plain
+	echo 2 >d/sub/tool
+	chmod +x d/sub/tool
+	dockerfile <<-'EOF'
+		FROM localhost/busybox AS src
+		RUN mkdir -p /s/in && echo 1 > /s/f && chmod 666 /s/f && chmod 2770 /s/in && echo x > /s/in/x && chmod 700 /s/in/x
+		FROM scratch
+		ARG MODE=go-rwx
+		COPY --chmod=+x d/plain /entry
+		COPY --chmod=$MODE d /all
+		COPY --chmod=u=rwX,go=rX d /usual
+		COPY --from=src --chmod=g=u,o= /s /from
+		COPY --chmod=a-w <<END /here
+		text
+		END
+	EOF
+	ours
+	cd ../ours/rootfs
+	modes() {
+		find "$@" -printf '%m %p\n' | sort -k2
+	}
+	equal "$(modes entry here)" "$(printf '755 entry\n444 here')"
+	equal "$(modes all)" "$(printf '%s\n' '755 all' '600 all/plain' '700 all/sub' '700 all/sub/tool')"
+	equal "$(modes usual)" "$(printf '%s\n' '755 usual' '644 usual/plain' '755 usual/sub' '755 usual/sub/tool')"
+	equal "$(modes from)" "$(printf '%s\n' '755 from' '660 from/f' '2770 from/in' '770 from/in/x')"
+}
+
 @test "shell forms, exec forms, SHELL, and variables in between" {
 	dockerfile <<-'EOF'
 		FROM localhost/busybox
@@ -541,7 +570,9 @@ bad() {
 	bad 3 "${F}\nCOPY --form=x a b\n" "COPY: unknown flag --form, did you mean '--from'\?"
 	bad 2 "${F}COPY f\n" 'COPY requires at least two arguments, but only one was provided'
 	bad 2 "${F}COPY missing /\n" '.*missing: no such file'
-	bad 2 "${F}COPY --chmod=u+x f /\n" 'COPY: --chmod=u\+x: it should be an octal number'
+	bad 2 "${F}COPY --chmod=u+y f /\n" 'COPY: --chmod=u\+y: it should be an octal number .*, or letters like u\+x'
+	bad 2 "${F}COPY --chmod=888 f /\n" 'COPY: --chmod=888: it should be an octal number'
+	bad 2 "${F}COPY --chmod=755+x f /\n" 'COPY: --chmod=755\+x: it should be an octal number'
 	bad 2 "${F}COPY --from=\$X f /\n" 'COPY: variable expansion is not supported for --from'
 	bad 2 "${F}COPY --from=7 f /\n" 'COPY: invalid stage index 7'
 	bad 2 "${F}RUN --mount=type=cahce,target=/x true\n" "RUN: unsupported mount type 'cahce', did you mean 'cache'\?"

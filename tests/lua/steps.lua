@@ -191,3 +191,6 @@ layer { run "true", mkdir "/a" }
 layer { mkdir "/a", run "true", layer { remove "/a", run "true" } }
 fails(function() run { "a", cache = { path = "/x", export = "yes" } } end,
   "run: cache: 'export' must be true or false, not the string 'yes'")
+fails(function() copy { "a", to = "/", dir_mode = "u+y" } end,
+  'copy: \'dir_mode\' must be a string of octal digits, as "0755", or letters as chmod(1) takes them, as "u+x", '
+  .. "not the string 'u+y'")
