@@ -198,8 +198,7 @@ static int visit_dir(struct copying *c, const struct walk_entry *w, struct err *
 	return there ? 0 : make_dir(c, w, from, e);
 }
 
-/* 1: it is the mark of a whiteout, and done with. Beside the name itself it means what is
- * below. */
+/* 1: it is the mark of a whiteout, and done with. */
 static int visit_mark(struct copying *c, const struct walk_entry *w)
 {
 	AUTO_BUF hidden = BUF_INIT;
@@ -208,8 +207,7 @@ static int visit_mark(struct copying *c, const struct walk_entry *w)
 		return 0;
 	buf_add(&hidden, w->path, strlen(w->path) - strlen(w->name));
 	buf_adds(&hidden, w->name + 4);
-	if (!map_get(&c->seen, hidden.s))
-		set_seen(c, hidden.s, is_closed);
+	set_seen(c, hidden.s, is_closed);
 	return 1;
 }
 
@@ -223,10 +221,11 @@ static enum walk_next visit(void *self, const struct walk_entry *w, struct err *
 			return WALK_SKIP;
 		return visit_dir(c, w, e) < 0 ? WALK_ERROR : WALK_ON;
 	}
-	if (above || visit_mark(c, w))
+	if (visit_mark(c, w))
 		return WALK_ON;
+	/* Under a directory of a layer above, it keeps that of layers below from it. */
 	set_seen(c, w->path, is_closed);
-	return copy_other(c, w, e) < 0 ? WALK_ERROR : WALK_ON;
+	return !above && copy_other(c, w, e) < 0 ? WALK_ERROR : WALK_ON;
 }
 
 static enum walk_next visit_upper(void *self, const struct walk_entry *w, struct err *e)
