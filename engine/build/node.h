@@ -211,7 +211,7 @@ void settled_fini(struct map *m); /* of the build */
 
 /* The files of a layer whose table was made in this build, to be unpacked; or NULL. */
 struct layer_files;
-const struct layer_files *layer_files_of(struct build *b, const struct digest *diff_id);
+struct layer_files *layer_files_of(struct build *b, const struct digest *diff_id);
 
 /* assemble.c: writes config and manifest of an image, where they are not known to be
  * there, and sets n->manifest. The record of a current one remembers them. */

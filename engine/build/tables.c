@@ -1,4 +1,5 @@
 /* Tables of contents of layers, each read once a process, scanned once a machine. */
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -70,9 +71,15 @@ static bool will_run(const struct target *t)
 static int new_files(struct build *b, struct layer_files **out, struct err *e)
 {
 	AUTO_BUF name = BUF_INIT;
+	int rc;
 
-	buf_addf(&name, "tmp/files.%d.%u", (int)getpid(), atomic_fetch_add(&b->runs, 1));
-	return layer_files_new(out, b->o.store->dir, name.s, e);
+	do { /* a killed process, or one of another container, may have had our pid */
+		buf_reset(&name);
+		buf_addf(&name, "tmp/files.%d.%u", (int)getpid(),
+		         atomic_fetch_add(&b->runs, 1));
+		rc = layer_files_new(out, b->o.store->dir, name.s, e);
+	} while (rc < 0 && e->sys == EEXIST);
+	return rc;
 }
 
 /* What scanning a layer gives. */
@@ -286,10 +293,10 @@ static int load(const struct node *n, const struct layer *l, const struct toc **
 	return 0;
 }
 
-const struct layer_files *layer_files_of(struct build *b, const struct digest *diff_id)
+struct layer_files *layer_files_of(struct build *b, const struct digest *diff_id)
 {
 	char hex[DIGEST_HEX + 1];
-	const struct layer_files *f;
+	struct layer_files *f;
 
 	pthread_mutex_lock(&b->lock);
 	f = map_get(&b->files, digest_hex(diff_id, hex));

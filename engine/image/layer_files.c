@@ -17,7 +17,7 @@ struct layer_files {
 	char *name;
 	atomic_size_t n_files, n_dirs; /* of entries; directories without are not counted
 	                                */
-	atomic_bool useless;
+	atomic_bool useless, taken;
 };
 
 int layer_files_new(struct layer_files **out, int dir, const char *name, struct err *e)
@@ -50,17 +50,19 @@ void layer_files_free(struct layer_files *f)
 	free(f);
 }
 
-/* There are only directories and files of ours here, so that no name leads away. */
-static void make_parents(const struct layer_files *f, const char *path)
+/* There are only directories and files of ours here, so that no name leads away. -1:
+ * errno. */
+static int make_parents(const struct layer_files *f, const char *path)
 {
 	AUTO_FREE char *dir = mem_strdup(path);
 
 	for (char *slash = strchr(dir, '/'); slash; slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
 		if (mkdirat(f->dir, dir, 0700) < 0 && errno != EEXIST)
-			return; /* the next call will say why */
+			return -1;
 		*slash = '/';
 	}
+	return 0;
 }
 
 static bool is_dir(int dir, const char *path)
@@ -77,10 +79,8 @@ void layer_files_add_dir(struct layer_files *f, const char *path)
 	if (!*path || f->useless)
 		return;
 	rc = mkdirat(f->dir, path, 0700);
-	if (rc < 0 && errno == ENOENT) {
-		make_parents(f, path);
+	if (rc < 0 && errno == ENOENT && make_parents(f, path) == 0)
 		rc = mkdirat(f->dir, path, 0700);
-	}
 	if (rc == 0 || (errno == EEXIST && is_dir(f->dir, path)))
 		f->n_dirs++;
 	else
@@ -105,10 +105,8 @@ int layer_files_create(struct layer_files *f, const char *path, int *fd, struct 
 	if (f->useless)
 		return 0;
 	*fd = create(f, path);
-	if (*fd < 0 && errno == ENOENT) {
-		make_parents(f, path);
+	if (*fd < 0 && errno == ENOENT && make_parents(f, path) == 0)
 		*fd = create(f, path);
-	}
 	if (*fd >= 0) {
 		f->n_files++;
 		return 0;
@@ -117,6 +115,11 @@ int layer_files_create(struct layer_files *f, const char *path, int *fd, struct 
 		return err_sys(e, "create a file in %s", f->name);
 	f->useless = true;
 	return 0;
+}
+
+bool layer_files_take(struct layer_files *f)
+{
+	return !atomic_exchange(&f->taken, true);
 }
 
 bool layer_file_plain(const struct toc_entry *t)
@@ -169,7 +172,7 @@ static int move_names(DIR *d, int to, struct err *e)
 	struct dirent *ent;
 	int moved = 0;
 
-	while ((ent = readdir(d))) {
+	while (errno = 0, (ent = readdir(d))) {
 		if (!strcmp(ent->d_name, ".") || !strcmp(ent->d_name, ".."))
 			continue;
 		if (renameat2(dirfd(d), ent->d_name, to, ent->d_name, RENAME_NOREPLACE) <
@@ -179,7 +182,7 @@ static int move_names(DIR *d, int to, struct err *e)
 			               : err_sys(e, "move /%s into place", ent->d_name);
 		moved = 1;
 	}
-	return moved;
+	return errno ? err_sys(e, "list the files of a layer") : moved;
 }
 
 int layer_files_move(const struct layer_files *f, int to, struct err *e)

@@ -27,6 +27,10 @@ MUST_CHECK int layer_files_create(struct layer_files *f, const char *path, int *
 MUST_CHECK int layer_files_end(struct layer_files *f, int *fd, const struct toc_entry *t,
                                struct err *e);
 
+/* True for the first who asks, of all threads: then they are his to move. Two who moved
+ * them at once would each have a part. */
+bool layer_files_take(struct layer_files *f);
+
 /* No more metadata than owner, mode of nine bits and time. */
 bool layer_file_plain(const struct toc_entry *t);
 

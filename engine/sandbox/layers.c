@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "image/archive_late.h"
+#include "image/layer_files.h"
 #include "image/place_meta.h"
 #include "os/fd.h"
 #include "os/file.h"
@@ -235,6 +236,19 @@ static int plan_missing(struct layers *l, const struct layers_options *o, struct
 	return 0;
 }
 
+/* The same layer may be missing twice, here and in what other threads have, under names
+ * that differ with what is below it. Whoever comes second reads the layer. */
+static void take_files(struct layers *l)
+{
+	for (size_t i = 0; i < l->n_holds; i++) {
+		struct layer_plan *p = l->own[l->holds[i].plan];
+
+		if (l->holds[i].missing && p->item.files &&
+		    !layer_files_take(p->item.files))
+			p->item.files = NULL;
+	}
+}
+
 static int by_name(const void *a, const void *b)
 {
 	return strcmp(((const struct layers_hold *)a)->name,
@@ -379,6 +393,7 @@ static int make_all(struct layers *l, const struct layers_options *o, struct err
 	/* Loaded there it would be from among a stranger's files, or not at all. */
 	if (archive_late_load(e) < 0)
 		return -1;
+	take_files(l);
 	pthread_mutex_init(&m.lock, NULL);
 	rc = inside_call(&o->inside, make_missing, &m, e);
 	pthread_mutex_destroy(&m.lock);

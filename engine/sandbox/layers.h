@@ -35,7 +35,7 @@ struct layers_item {
 	struct descriptor blob; /* in the store */
 	const struct toc *toc;  /* what layer_scan or the packer said of it */
 	/* The layer's files, if they lie beside since it was scanned, or NULL. */
-	const struct layer_files *files;
+	struct layer_files *files;
 };
 
 /* What was found out about layers above others, for all who open some in one process: a

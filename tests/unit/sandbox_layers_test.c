@@ -11,7 +11,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
-#include "image/layer_files.h"
+#include "sandbox/copy.h"
 #include "unit/sandboxing.h"
 
 /* All but directories' times and numbers of links, in which merging takes other
@@ -23,6 +23,27 @@
 #define LIST_ROOTFS                                                                                          \
 	"(cd store/rootfs && { find . ! -name '*.lock' -mindepth 2 -printf '%P %y %m %U %G %n %s %T@ %l\n';" \
 	" find . -type f ! -name '*.lock' -exec sha256sum {} +; } | LC_ALL=C sort)"
+
+/* Without a mount, the same. */
+static void shows_copied(struct fixture *f, const struct unpacked *u)
+{
+	struct copy_options o = {
+		.lower = (const char *const *)u->l.paths.at,
+		.n_lower = u->l.paths.len,
+	};
+	AUTO_BUF upper = BUF_INIT;
+	AUTO_BUF script = BUF_INIT;
+	struct err e;
+
+	run(f, "mkdir copy");
+	buf_addf(&upper, "%s/copy", f->dir);
+	o.upper = upper.s;
+	if (copy_layers(&o, &e) < 0)
+		fail_msg("%s", e.msg);
+	buf_addf(&script,
+	         "(cd copy && " LISTING ") >copy.list; diff -u fs.list copy.list");
+	run(f, script.s);
+}
 
 static void shows(struct fixture *f)
 {
@@ -38,6 +59,7 @@ static void shows(struct fixture *f)
 	buf_addf(&script, "(cd m && " LISTING ") >m.list; (cd fs && " LISTING
 	                  ") >fs.list; diff -u fs.list m.list");
 	with_mount(&u, script.s);
+	shows_copied(f, &u);
 	unpacked_fini(&u);
 }
 
@@ -61,6 +83,15 @@ static void a_directory_made_anew_hides_the_old_one(void **state)
 {
 	layer(*state, "d:a f:a/x=1 d:b f:b/x=1 f:c=1");
 	layer(*state, "w:a d:a f:a/y=2 w:b f:b/z=3 w:c d:c f:c/x=1");
+	shows(*state);
+}
+
+/* The one in the middle hides what is below from the one above. */
+static void a_directory_made_anew_a_layer_later_hides_the_old_one(void **state)
+{
+	layer(*state, "d:a f:a/x=1 d:b f:b/x=1 d:c f:c/d/x=1");
+	layer(*state, "w:a f:b=file w:c/d");
+	layer(*state, "d:a f:a/y=2 d:b f:b/y=2 f:c/d/y=2");
 	shows(*state);
 }
 
@@ -283,26 +314,11 @@ static void unpacks_from(struct fixture *f, struct layer_files **files,
                          const char *meanwhile)
 {
 	struct unpacked u;
-	struct toc again = TOC_INIT;
-	struct digest diff_id;
-	struct fd_source in;
-	enum codec codec;
 	struct err e;
-	int fd;
 
 	unpacked_init(&u, f, NULL);
-	fd = blobs_get(f->blobs, &f->layers[1].digest, NULL, &e);
-	assert_int_equal(media_layer_codec(f->layers[1].media_type, &codec, &e), 0);
-	assert_int_equal(layer_files_new(files, f->store_fd, "files", &e), 0);
-	fd_source_init(&in, fd, "layer");
-	if (layer_scan_files(&in.source, codec, *files, &again, &diff_id, &e) < 0)
-		fail_msg("%s", e.msg);
-	close(fd);
-	assert_true(digest_equal(&diff_id, &u.items[1].diff_id));
+	*files = scan_beside(&u, 1);
 	run(f, meanwhile);
-	toc_fini(&u.tables[1]);
-	u.tables[1] = again;
-	u.items[1].files = *files;
 	if (layers_open(&u.l, &u.o, &e) < 0)
 		fail_msg("%s", e.msg);
 	unpacked_fini(&u);
@@ -322,7 +338,7 @@ static void same_from_the_scan(struct fixture *f, const char *meanwhile, const c
 	run(f, LIST_ROOTFS " | diff plain -");
 	run(f, then);
 	layer_files_free(files);
-	run(f, "test ! -e store/files && rm -r store/rootfs");
+	run(f, "test ! -e store/files1 && rm -r store/rootfs");
 }
 
 static void files_of_the_scan_need_no_second_reading(void **state)
@@ -331,10 +347,10 @@ static void files_of_the_scan_need_no_second_reading(void **state)
 
 	layer(f, "d:usr d:usr/lib f:usr/lib/old=1 l:lib>usr/lib");
 	layer(f, "f:lib/a=one f:lib/b=two f:c=three f:empty= h:d>lib/a d:x");
-	same_from_the_scan(f, "test $(find store/files -type f | wc -l) = 4",
-	                   "test -z \"$(find store/files -type f)\"");
-	same_from_the_scan(f, "rm store/files/c store/files/lib/a", "true");
-	same_from_the_scan(f, "rm -r store/files/*", "true");
+	same_from_the_scan(f, "test $(find store/files1 -type f | wc -l) = 4",
+	                   "test -z \"$(find store/files1 -type f)\"");
+	same_from_the_scan(f, "rm store/files1/c store/files1/lib/a", "true");
+	same_from_the_scan(f, "rm -r store/files1/*", "true");
 }
 
 /* "b" sorts before the file that it is a link to; "new" has no entry of its own. */
@@ -346,10 +362,10 @@ static void a_layer_of_nothing_odd_is_moved_whole(void **state)
 	layer(f,
 	      "d:usr d:usr/lib f:usr/lib/a=one w:usr/gone f:z=2 h:b>z h:usr/c>usr/lib/a "
 	      "f:new/deep/file=3 l:s>z");
-	same_from_the_scan(f, "stat -c %i store/files/usr/lib >inode",
-	                   "test -z \"$(ls store/files)\" &&"
+	same_from_the_scan(f, "stat -c %i store/files1/usr/lib >inode",
+	                   "test -z \"$(ls store/files1)\" &&"
 	                   " stat -c %i store/rootfs/*/usr/lib | grep -qx $(cat inode)");
-	same_from_the_scan(f, "rm -r store/files/*", "true");
+	same_from_the_scan(f, "rm -r store/files1/*", "true");
 }
 
 /* Only the layer itself says which one counts. */
@@ -369,6 +385,35 @@ static void names_that_come_twice_are_read_once_more(void **state)
 		buf_addf(&spec, "%s f:other=2", odd[i]);
 		layer(f, spec.s);
 		same_from_the_scan(f, "true", "true");
+	}
+}
+
+/* The lower one, whose whiteout hides nothing, has a directory of its own. Both want the
+ * same files, at once. */
+static void a_layer_that_is_there_twice_gets_its_files_twice(void **state)
+{
+	struct fixture *f = *state;
+	struct layer_files *files[LAYERS_MAX];
+	AUTO_BUF twice = BUF_INIT;
+	struct unpacked u;
+	struct err e;
+
+	for (int i = 0; i < 300; i++)
+		buf_addf(&twice, "f:a%d=%d ", i, i);
+	buf_adds(&twice, "w:y");
+	layer(f, twice.s);
+	layer(f, "f:y=1");
+	layer(f, twice.s);
+	for (int i = 0; i < 10; i++) {
+		unpacked_init(&u, f, NULL);
+		scan_all_beside(&u, files);
+		if (layers_open(&u.l, &u.o, &e) < 0)
+			fail_msg("%s", e.msg);
+		unpacked_fini(&u);
+		for (size_t k = 0; k < 3; k++)
+			layer_files_free(files[k]);
+		run(f, "test $(find store/rootfs -type f -name 'a*' | wc -l) = 600 &&"
+		       " rm -r store/rootfs");
 	}
 }
 
@@ -393,9 +438,9 @@ static void files_of_the_scan_get_owners_modes_and_times_as_others_do(void **sta
 	unpacked_fini(&u);
 	run(f, LIST_ROOTFS " >plain; rm -r store/rootfs");
 	unpacks_from(f, &files,
-	             "cd store/files && test $(find . -type f -perm 755 | wc -l) = 2 &&"
+	             "cd store/files1 && test $(find . -type f -perm 755 | wc -l) = 2 &&"
 	             " test $(find . -type f -perm 600 | wc -l) = 8");
-	run(f, LIST_ROOTFS " | diff plain - && test -z \"$(find store/files -type f)\"");
+	run(f, LIST_ROOTFS " | diff plain - && test -z \"$(find store/files1 -type f)\"");
 	layer_files_free(files);
 }
 
@@ -570,6 +615,7 @@ int main(void)
 		TEST(what_layers_say_replaces_what_is_below),
 		TEST(whiteouts_and_opaque_directories_hide),
 		TEST(a_directory_made_anew_hides_the_old_one),
+		TEST(a_directory_made_anew_a_layer_later_hides_the_old_one),
 		TEST(names_go_through_symlinks_of_layers_below),
 		TEST(a_layer_links_files_of_those_below),
 		TEST(directories_without_an_entry_are_as_they_were),
@@ -583,8 +629,7 @@ int main(void)
 		TEST(files_of_the_scan_need_no_second_reading),
 		TEST(a_layer_of_nothing_odd_is_moved_whole),
 		TEST(names_that_come_twice_are_read_once_more),
-		TEST(a_layer_of_nothing_odd_is_moved_whole),
-		TEST(names_that_come_twice_are_read_once_more),
+		TEST(a_layer_that_is_there_twice_gets_its_files_twice),
 		TEST(files_of_the_scan_get_owners_modes_and_times_as_others_do),
 		TEST(what_is_remembered_of_layers_changes_nothing),
 		TEST(layers_in_use_are_not_swept),

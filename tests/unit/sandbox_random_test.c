@@ -154,6 +154,30 @@ static void step(struct fixture *f, struct unpacked *u, unsigned *seed)
 	run(f, "(cd fs && " LIST ") >fs.list; diff -u m.list fs.list");
 }
 
+#define LIST_ROOTFS                                                                                                \
+	"(cd store/rootfs && { find . ! -name '*.lock' -mindepth 2 -printf '%P %y %m %U %G %n %s %l ' \\( -type c" \
+	" -printf '\\n' -o -printf '%T@\\n' \\); find . -type f ! -name '*.lock' -exec sha256sum {} +;"            \
+	" getfattr -dR -m . .; } | LC_ALL=C sort)"
+
+/* The same directories from files that the scan put beside. */
+static void beside(struct fixture *f)
+{
+	struct layer_files *files[LAYERS_MAX];
+	struct unpacked u;
+	struct err e;
+
+	run(f, LIST_ROOTFS " >plain; rm -r store/rootfs");
+	unpacked_init(&u, f, NULL);
+	scan_all_beside(&u, files);
+	if (layers_open(&u.l, &u.o, &e) < 0)
+		fail_msg("%s", e.msg);
+	run(f, LIST_ROOTFS " | diff plain -");
+	unpacked_fini(&u);
+	for (size_t i = 0; i < f->image.manifest.n_layers; i++)
+		layer_files_free(files[i]);
+	run(f, "! ls store/files* 2>/dev/null");
+}
+
 /* 1: it is an image that merges. */
 static int one_image(struct fixture *f, unsigned seed)
 {
@@ -172,6 +196,7 @@ static int one_image(struct fixture *f, unsigned seed)
 	if (rc < 0 && !strstr(e.msg, "which is no file"))
 		fail_msg("%s", e.msg);
 	if (rc == 0) {
+		beside(f);
 		copy(f, &u);
 		step(f, &u, &seed);
 	}

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 
+#include "image/layer_files.h"
 #include "sandbox/layers.h"
 #include "unit/unpacking.h"
 
@@ -161,6 +162,48 @@ static inline void unpacked_fini(struct unpacked *u)
 		toc_fini(&u->tables[i]);
 	free(u->tables);
 	free(u->items);
+}
+
+/* Scans layer `i` once more, with its files put beside; end with layer_files_free. */
+static inline struct layer_files *scan_beside(struct unpacked *u, size_t i)
+{
+	const struct descriptor *blob = &u->f->layers[i];
+	struct layer_files *files;
+	struct digest diff_id;
+	struct fd_source in;
+	enum codec codec;
+	char name[32];
+	struct err e;
+	int fd = blobs_get(u->f->blobs, &blob->digest, NULL, &e);
+
+	snprintf(name, sizeof(name), "files%zu", i);
+	assert_int_equal(media_layer_codec(blob->media_type, &codec, &e), 0);
+	assert_int_equal(layer_files_new(&files, u->f->store_fd, name, &e), 0);
+	fd_source_init(&in, fd, "layer");
+	toc_fini(&u->tables[i]);
+	u->tables[i] = (struct toc)TOC_INIT;
+	if (layer_scan_files(&in.source, codec, files, &u->tables[i], &diff_id, &e) < 0)
+		fail_msg("%s", e.msg);
+	close(fd);
+	assert_true(digest_equal(&diff_id, &u->items[i].diff_id));
+	u->items[i].files = files;
+	return files;
+}
+
+/* All layers, as builds do it: of the same layer there is one table, with its files. */
+static inline void scan_all_beside(struct unpacked *u, struct layer_files **files)
+{
+	for (size_t i = 0; i < u->o.n; i++) {
+		size_t first = 0;
+
+		while (!digest_equal(&u->items[first].diff_id, &u->items[i].diff_id))
+			first++;
+		files[i] = first == i ? scan_beside(u, i) : NULL;
+		if (first < i) {
+			u->items[i].toc = u->items[first].toc;
+			u->items[i].files = u->items[first].files;
+		}
+	}
 }
 
 struct script {
