@@ -234,10 +234,12 @@ int blob_begin(struct blob_writer *w, struct blobs *b, struct err *e)
 		hasher_init(&w->hash);
 		return 0;
 	}
-	snprintf(w->name, sizeof(w->name), "blob.%d.%u", (int)getpid(),
-	         atomic_fetch_add(&b->serial, 1));
-	w->fd = openat(b->tmp, w->name,
-	               O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	do { /* containers that share a store have the same pids */
+		snprintf(w->name, sizeof(w->name), "blob.%d.%u", (int)getpid(),
+		         atomic_fetch_add(&b->serial, 1));
+		w->fd = openat(b->tmp, w->name,
+		               O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	} while (w->fd < 0 && errno == EEXIST);
 	if (w->fd < 0)
 		return err_sys(e, "create a temporary file in the store");
 	hasher_init(&w->hash);
@@ -293,6 +295,7 @@ static int name_blob(struct blob_writer *w, const struct digest *d, struct err *
 			return -1;
 		if (renameat(w->store->tmp, w->name, w->store->dir, hex) < 0)
 			return err_sys(e, "name blob sha256:%s", hex);
+		*w->name = '\0'; /* it is free for others */
 		atomic_fetch_add(&w->store->added, w->size);
 	}
 	return w->first ? 0 : fd_sync(w->store->dir, "the store", e);

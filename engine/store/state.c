@@ -40,6 +40,14 @@ static const char *const names[STATE_TABLES] = {
 
 static int failed(int rc, const char *what, struct err *e)
 {
+	/* LMDB locks a place for each reader by its pid. */
+	if (rc == EAGAIN)
+		return err_set(
+			e, ERR_FAILED,
+			"the store is in use by a process of another container that has "
+			"the same number (%d); start this one again, or give each "
+			"container a store of its own",
+			(int)getpid());
 	if (rc == MDB_MAP_FULL)
 		errno = ENOSPC;
 	else if (rc > 0)

@@ -125,6 +125,29 @@ upload_begun() {
 	store_is_whole
 }
 
+@test "builds in containers of their own, all with the same number, on one store, are whole or refused" {
+	needs_root
+	local k pids=()
+	for k in {1..6}; do
+		mkdir "p$k"
+		printf '%s' "$k" >"p$k/f"
+		cat >"p$k/Imagefile" <<-LUA
+			image "x" { from = base "$BUSYBOX", copy { "f", to = "/" }, run { "echo \$(cat /f) >/g" } }
+		LUA
+	done
+	for k in {1..6}; do
+		(cd "p$k" && exec unshare --pid --fork --mount-proc "$IMGMAKE" export x dir:out) >"log$k" 2>&1 3>&- &
+		pids+=($!)
+	done
+	for k in {1..6}; do
+		wait "${pids[k - 1]}" || contains "$(cat "log$k")" 'another container that has the same number \(1\)'
+	done
+	for k in {1..6}; do
+		(cd "p$k" && ok imgmake export x dir:again && equal "$(cat again/g)" "$k")
+	done
+	store_is_whole
+}
+
 @test "a full disk: one line, and the store is good afterwards" {
 	needs_root
 	big_image 30

@@ -257,6 +257,32 @@ static void a_state_that_is_mostly_free_is_written_anew(void **state)
 		1);
 }
 
+/* As in two containers, where both may be process 1. */
+static void processes_with_one_number_write_blobs_at_once(void **state)
+{
+	static const char *const texts[] = { "one", "two" };
+	struct place *p = *state;
+	struct blobs *blobs[2];
+	struct blob_writer w[2];
+	struct digest d;
+	struct err e;
+	bool whole;
+
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(blobs_open(&blobs[i], p->store.dir, false, &e), 0);
+		assert_int_equal(blob_begin(&w[i], blobs[i], &e), 0);
+	}
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(blob_write(&w[i], texts[i], 3, &e), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(blob_commit(&w[i], NULL, &d, &e), 0);
+		assert_int_equal(blobs_check(blobs[i], &d, &whole, &e), 0);
+		assert_true(whole);
+	}
+	for (int i = 0; i < 2; i++)
+		blobs_close(blobs[i]);
+}
+
 static void a_lease_tells_since_when_it_is_held(void **state)
 {
 	struct place *p = *state;
@@ -286,6 +312,7 @@ int main(void)
 		TEST(several_records_change_at_once),
 		TEST(a_state_that_is_mostly_free_is_written_anew),
 		TEST(a_lease_tells_since_when_it_is_held),
+		TEST(processes_with_one_number_write_blobs_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
