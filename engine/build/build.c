@@ -132,6 +132,13 @@ static int make_now(struct node *n, struct err *e)
 	return n->target->kind == TARGET_TASK ? task_run(n, e) : node_make(n, e);
 }
 
+static int look_job(struct job *j, struct err *e)
+{
+	(void)e;
+	node_look((struct node *)((char *)j - offsetof(struct node, look)));
+	return 0;
+}
+
 static int plan_job(struct job *j, struct err *e)
 {
 	struct node *n = (struct node *)((char *)j - offsetof(struct node, plan));
@@ -223,28 +230,40 @@ static void keep_digests(struct build *b)
 		pool_submit(b->pool, write_cache, b->cache);
 }
 
+static void plan_after_needs(struct node *n)
+{
+	n->plan.run = plan_job;
+	n->make.run = make_job;
+	n->plan.needs =
+		arena_alloc(&n->arena, (n->needs.len + 1) * sizeof(*n->plan.needs));
+	for (size_t i = 0; i < n->needs.len; i++)
+		if (n->needs.at[i]->plan.state != JOB_DONE)
+			n->plan.needs[n->plan.n_needs++] = &n->needs.at[i]->plan;
+	if (node_may_look(n)) {
+		n->look.run = look_job;
+		n->plan.needs[n->plan.n_needs++] = &n->look;
+	}
+}
+
 /* The nodes from `before` on. */
 static int plan_nodes(struct build *b, size_t before, struct err *e)
 {
 	AUTO_FREE struct job **jobs = NULL;
+	size_t n = 0;
 	int rc;
 
-	jobs = mem_alloc((b->nodes.len + 1) * sizeof(*jobs));
+	jobs = mem_alloc((2 * b->nodes.len + 1) * sizeof(*jobs));
 	for (size_t i = before; i < b->nodes.len; i++) {
 		struct node *x = b->nodes.at[i];
 
-		x->plan.run = plan_job;
-		x->make.run = make_job;
-		x->plan.needs =
-			arena_alloc(&x->arena, x->needs.len * sizeof(*x->plan.needs));
-		for (size_t k = 0; k < x->needs.len; k++)
-			if (x->needs.at[k]->plan.state != JOB_DONE)
-				x->plan.needs[x->plan.n_needs++] = &x->needs.at[k]->plan;
-		jobs[i - before] = &x->plan;
+		plan_after_needs(x);
+		if (x->look.run)
+			jobs[n++] = &x->look;
+		jobs[n++] = &x->plan;
 	}
 	if (!b->o.dry_run && b->recipe->n_rules && times_expect(b, e) < 0)
 		return -1;
-	rc = run_jobs(b, jobs, b->nodes.len - before, e);
+	rc = run_jobs(b, jobs, n, e);
 	keep_digests(b);
 	for (size_t i = before; i < b->nodes.len; i++)
 		mark_unplanned(b->nodes.at[i]);

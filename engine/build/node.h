@@ -28,7 +28,9 @@ struct step_plan {
 };
 
 struct node {
-	struct job plan, make; /* jobs; `make` only when in build.to_make */
+	/* `look` only where planning can begin before the base is known, `make` only when
+	 * chosen */
+	struct job look, plan, make;
 	struct build *build;
 	const struct target *target;
 	struct platform platform;     /* {""} for host rules and tasks */
@@ -151,6 +153,10 @@ MUST_CHECK int node_taken(struct node *n, const struct digest *what, const char 
 /* What forces something that it needs forces it, too. */
 void node_inherit_force(struct node *n);
 MUST_CHECK int node_plan(struct node *n, struct err *e);
+/* What of planning needs no other node: the project's files, hashed while a base is asked
+ * for. False: there is nothing of that kind, or nothing to wait for. */
+bool node_may_look(const struct node *n);
+void node_look(struct node *n);
 
 /* base.c: resolves a base to a manifest of the node's platform and fills key, result,
  * base_name. */

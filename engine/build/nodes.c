@@ -266,6 +266,7 @@ static void node_fini(struct node *n)
 		result_fini(&n->result);
 	step_plans_fini(n->steps, n->target->steps, n->target->n_steps);
 	key_fini(&n->key);
+	job_fini(&n->look);
 	job_fini(&n->plan);
 	job_fini(&n->make);
 	vec_fini(&n->needs);

@@ -464,9 +464,28 @@ static void hash_ahead(struct node *n)
 		            0)
 			vec_push(&sets, n->steps[i].files);
 	}
-	if (sets.len > 1)
+	if (sets.len)
 		(void)!fileset_hash_all(sets.at, sets.len, n->context, &ignored);
 	vec_fini(&sets);
+}
+
+bool node_may_look(const struct node *n)
+{
+	const struct target *t = n->target;
+
+	if (!n->from || n->from->target->kind != TARGET_BASE ||
+	    n->from->plan.state == JOB_DONE || n->needs.len != 1)
+		return false;
+	for (size_t i = 0; i < t->n_steps; i++)
+		if (t->steps[i].kind == STEP_COPY && !t->steps[i].copy.from)
+			return true;
+	return false;
+}
+
+void node_look(struct node *n)
+{
+	n->steps = arena_alloc(&n->arena, (n->target->n_steps + 1) * sizeof(*n->steps));
+	hash_ahead(n);
 }
 
 static int plan_filesystem(struct node *n, struct err *e)
@@ -492,8 +511,8 @@ static int plan_filesystem(struct node *n, struct err *e)
 		return 0;
 	}
 	key_start(n);
-	n->steps = arena_alloc(&n->arena, (t->n_steps + 1) * sizeof(*n->steps));
-	hash_ahead(n);
+	if (!n->steps)
+		node_look(n);
 	for (size_t i = 0; i < t->n_steps; i++) {
 		const struct step *s = &t->steps[i];
 		const char *what = step_kind_text(s->kind);
