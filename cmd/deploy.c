@@ -145,14 +145,10 @@ static int attach(struct session *s, const struct target *t, struct deploy_image
 	if (build_sboms(s->build, t, &sboms, &n, e) < 0)
 		return -1;
 	image->attached = attached = mem_alloc((n + 1) * sizeof(*attached));
-	for (size_t i = 0; i < n; i++) {
-		struct descriptor document = { .digest = sboms[i].document,
-			                       .size = sboms[i].size };
-
-		if (attach_sbom(s->store.blobs, &sboms[i].image, &document, &attached[i],
-		                e) < 0)
+	for (size_t i = 0; i < n; i++)
+		if (attach_sbom(s->store.blobs, &sboms[i].image, &sboms[i].document,
+		                &attached[i], e) < 0)
 			return -1;
-	}
 	image->n_attached = n;
 	return 0;
 }

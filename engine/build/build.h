@@ -99,12 +99,13 @@ MUST_CHECK int build_check(struct build *b, struct target *const *targets, size_
 /* Puts the base layers of a made image into the store, where only the registry had them:
  * for export. */
 MUST_CHECK int build_complete(struct build *b, const struct target *t, struct err *e);
-/* Bills of materials, one a platform, in the store: of an image that is made or current.
- * In a dry run only those that are known. *out is the caller's to free. */
+/* Bills of materials, one a platform, of an image that is made or current. In a dry run
+ * only those that are known. *out is the caller's to free. */
 struct build_sbom {
 	struct descriptor image; /* manifest that it is about */
-	struct digest document;
-	int64_t size;
+	/* In the store; or, as long as others are trusted, only known of from the remote
+	 * cache: whoever misses it builds again and distrusts. */
+	struct descriptor document;
 };
 MUST_CHECK int build_sboms(struct build *b, const struct target *t,
                            struct build_sbom **out, size_t *n, struct err *e);

@@ -11,7 +11,8 @@ enum remote_kind {
 	REMOTE_RESULT, /* a target's, by plan key */
 	REMOTE_STEP,   /* a step's, by plan key or result key */
 	REMOTE_TABLE,  /* a layer's table of contents, by diff ID */
-	REMOTE_CHECK,  /* when a check passed, by its key: seconds since 1970 */
+	REMOTE_CHECK,  /* when a check passed, by its key: seconds since 1970; or a
+	                  document  of an image, by what it depends on: its descriptor */
 	REMOTE_MOUNT,  /* a run step's cache directory, as it was when it was last put */
 	REMOTE_KINDS,
 };

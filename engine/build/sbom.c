@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "build/extract.h"
+#include "build/remote.h"
 #include "image/sbom.h"
 #include "os/fd.h"
 #include "store/blobs.h"
@@ -179,36 +180,82 @@ static void document_key(const struct node *n, struct digest *out)
 	hasher_end(&h, out);
 }
 
-/* 1: the store has it. */
-static int find_document(struct node *n, const struct digest *key, struct build_sbom *out,
-                         struct err *e)
+static bool read_document(const struct buf *text, struct descriptor *out)
 {
-	struct store *store = n->build->o.store;
-	AUTO_BUF text = BUF_INIT;
-	int found = state_get(store->state, STATE_CHECKS, key->b, DIGEST_SIZE, &text, e);
+	AUTO_JSON *j = NULL;
+	struct err ignored;
 
-	if (found <= 0)
-		return found;
-	return digest_parse(&out->document, text.s, e) == 0 &&
-	       blobs_has(store->blobs, &out->document, &out->size);
+	return json_read(&j, text->s, text->len, &ignored) == 0 &&
+	       descriptor_read(out, j, &ignored) == 0;
 }
 
-static int make_document(struct node *n, const struct digest *key, struct build_sbom *out,
+/* 1: it is known; the store has it, unless another machine made it. */
+static int find_document(struct node *n, const struct digest *key, struct descriptor *out,
                          struct err *e)
 {
-	struct store *store = n->build->o.store;
+	struct build *b = n->build;
+	struct build_remote *r = b->o.remote;
 	AUTO_BUF text = BUF_INIT;
-	const char *name;
+	int found =
+		state_get(b->o.store->state, STATE_CHECKS, key->b, DIGEST_SIZE, &text, e);
+
+	if (found < 0)
+		return -1;
+	if (found && read_document(&text, out) &&
+	    blobs_has(b->o.store->blobs, &out->digest, NULL))
+		return 1;
+	buf_reset(&text);
+	return r && !atomic_load(&b->distrust) && r->get(r, REMOTE_CHECK, key, &text) &&
+	       read_document(&text, out);
+}
+
+static int keep_document(struct node *n, const struct digest *key,
+                         const struct descriptor *d, struct err *e)
+{
+	struct build_remote *r = n->build->o.remote;
+	struct remote_entry entry = { .kind = REMOTE_CHECK, .key = *key };
+	AUTO_JSON *j = descriptor_json(d);
+	AUTO_BUF text = BUF_INIT;
+
+	json_write(&text, j);
+	if (state_put(n->build->o.store->state, STATE_CHECKS, key->b, DIGEST_SIZE, text.s,
+	              text.len, e) < 0)
+		return -1;
+	entry.text = text.s;
+	if (r && r->writes)
+		r->put(r, &entry);
+	return 0;
+}
+
+static int make_document(struct node *n, const struct digest *key, struct descriptor *out,
+                         struct err *e)
+{
+	struct blobs *blobs = n->build->o.store->blobs;
+	AUTO_BUF text = BUF_INIT;
+	int rc;
 
 	progress_begin(n->build->o.progress, n->target->name, "list packages", -1);
-	if (node_sbom(n, &text, e) < 0 ||
-	    blobs_put(store->blobs, text.s, text.len, &out->document, e) < 0)
-		return -1;
+	rc = node_sbom(n, &text, e);
 	progress_end(n->build->o.progress, n->target->name, "list packages", 0);
-	out->size = (int64_t)text.len;
-	name = DIGEST_STR(&out->document);
-	return state_put(store->state, STATE_CHECKS, key->b, DIGEST_SIZE, name,
-	                 strlen(name), e);
+	*out = (struct descriptor){ .media_type = SBOM_MEDIA_TYPE,
+		                    .size = (int64_t)text.len };
+	if (rc < 0 || blobs_put(blobs, text.s, text.len, &out->digest, e) < 0)
+		return -1;
+	return keep_document(n, key, out, e);
+}
+
+/* 1: there is one; 0: in a dry run, not yet. */
+static int sbom_of(struct node *n, struct build_sbom *out, struct err *e)
+{
+	struct digest key;
+	int found;
+
+	*out = (struct build_sbom){ .image = n->manifest };
+	document_key(n, &key);
+	found = find_document(n, &key, &out->document, e);
+	if (found || n->build->o.dry_run)
+		return found;
+	return make_document(n, &key, &out->document, e) < 0 ? -1 : 1;
 }
 
 int build_sboms(struct build *b, const struct target *t, struct build_sbom **out,
@@ -217,22 +264,16 @@ int build_sboms(struct build *b, const struct target *t, struct build_sbom **out
 	VEC(struct build_sbom) list = { 0 };
 	int rc = 0;
 
-	for (struct node *x = nodes_of(b, t); rc == 0 && x; x = x->sibling) {
-		struct build_sbom one = { .image = x->manifest };
-		struct digest key;
-		int found;
+	for (struct node *x = nodes_of(b, t); rc >= 0 && x; x = x->sibling) {
+		struct build_sbom one;
 
-		document_key(x, &key);
-		found = find_document(x, &key, &one, e);
-		rc = found < 0               ? -1
-		     : found || b->o.dry_run ? 0
-		                             : make_document(x, &key, &one, e);
-		if (found > 0 || (rc == 0 && !b->o.dry_run))
+		rc = sbom_of(x, &one, e);
+		if (rc > 0)
 			vec_push(&list, one);
 	}
 	*out = list.at;
 	*n = list.len;
-	if (rc == 0)
+	if (rc >= 0)
 		return 0;
 	vec_fini(&list);
 	*out = NULL;

@@ -12,6 +12,7 @@
 
 /* Raised when the same image gives other bytes. */
 #define SBOM_VERSION "1"
+#define SBOM_MEDIA_TYPE "application/spdx+json"
 
 enum { SBOM_FILE_MAX = 256 << 20 }; /* bytes of a database */
 

@@ -3,9 +3,9 @@
 #include <string.h>
 
 #include "image/manifest.h"
+#include "image/sbom.h"
 
 #define MEDIA_EMPTY "application/vnd.oci.empty.v1+json"
-#define MEDIA_SPDX "application/spdx+json"
 
 static void describe(struct descriptor *d, const char *media_type, const char *body,
                      size_t n)
@@ -28,12 +28,12 @@ int attach_sbom(struct blobs *store, const struct descriptor *image,
                 const struct descriptor *document, struct descriptor *out, struct err *e)
 {
 	static const char empty[] = "{}";
-	struct descriptor layer = { .digest = document->digest, .size = document->size };
+	struct descriptor layer = *document;
 	json_t *title =
 		json_pack("{s:s}", "org.opencontainers.image.title", "sbom.spdx.json");
 	struct manifest m = {
 		.media_type = MEDIA_OCI_MANIFEST,
-		.artifact_type = MEDIA_SPDX,
+		.artifact_type = SBOM_MEDIA_TYPE,
 		.layers = &layer,
 		.n_layers = 1,
 		.layer_annotations = &title,
@@ -41,7 +41,6 @@ int attach_sbom(struct blobs *store, const struct descriptor *image,
 	AUTO_BUF body = BUF_INIT;
 	int rc;
 
-	strcpy(layer.media_type, MEDIA_SPDX);
 	describe(&m.config, MEDIA_EMPTY, empty, sizeof(empty) - 1);
 	refer_to(&m, image);
 	manifest_write(&m, &body);

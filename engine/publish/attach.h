@@ -7,7 +7,7 @@
 #include "store/blobs.h"
 
 /* Puts the manifest of an artifact with this one blob, an SPDX document, into the store,
- * and what it needs beside. `document` has digest and size; *out is the manifest. */
+ * and what it needs beside. *out is the manifest. */
 MUST_CHECK int attach_sbom(struct blobs *store, const struct descriptor *image,
                            const struct descriptor *document, struct descriptor *out,
                            struct err *e);

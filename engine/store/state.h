@@ -17,7 +17,7 @@ enum state_table {
 	STATE_LAYERS,  /* diff ID → known blobs and table of contents */
 	STATE_RULES,   /* "root\0output" → state of a host rule */
 	STATE_CHECKS,  /* image digest and check key → passed, when; or what a document
-	                  of an image depends on → its digest */
+	                  of an image depends on → its descriptor */
 	STATE_SOURCES, /* blob digest → registry repositories known to hold it */
 	STATE_FACTS,   /* name → what was found out about this machine by trying */
 	STATE_GONE, /* key of a result that gc took → when, decimal seconds since 1970 */

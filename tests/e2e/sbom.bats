@@ -315,3 +315,24 @@ attached() {   # DIGEST
 	ok imgmake deploy
 	equal "$(attached "$image" | jq length)" 1
 }
+
+@test "a machine with the remote cache neither reads layers for it nor makes it again" {
+	skopeo copy -q --dest-tls-verify=false "$DEBIAN" "docker://$(repo debian):12"
+	recipe <<-LUA
+		image "x" { from = base "$(repo debian):12", copy { "f", to = "/" }, publish = { "$(repo)", tags = { "1" }, sbom = true } }
+	LUA
+	echo 1 >f
+	ok imgmake deploy --cache "$(repo cache)"
+	export IMGMAKE_STORE=$DIR/second
+	ok imgmake deploy --cache-read "$(repo cache)"
+	equal "$(find "$IMGMAKE_STORE/blobs" -size +1000k)" ""
+	# Where the registry has lost it, it is made after all.
+	local image base=$REGISTRIES/open/data/docker/registry/v2
+	image=$(digest_of "$(repo):1")
+	rm -rf "${base:?}/repositories/t$BATS_TEST_NUMBER/app"
+	for d in $(grep -l SPDXRef-DOCUMENT "$base"/blobs/sha256/*/*/data); do rm -r "$(dirname "$d")"; done
+	export IMGMAKE_STORE=$DIR/third
+	ok imgmake deploy --cache-read "$(repo cache)"
+	contains "$stderr" 'once more$'
+	equal "$(attached "$image" | jq length)" 1
+}
