@@ -165,14 +165,24 @@ static json_t *result_json(const struct deploy_result *r, bool planned,
  */
 static void add_counts(const struct registry_counts *c, struct buf *out)
 {
-	buf_addf(out, "\n%lld request%s to registries", (long long)c->requests,
+	buf_addf(out, "%lld request%s to registries", (long long)c->requests,
 	         c->requests == 1 ? "" : "s");
 	if (c->retries)
 		buf_addf(out, ", %lld retr%s", (long long)c->retries,
 		         c->retries == 1 ? "y" : "ies");
 	if (c->waited_ns)
 		buf_addf(out, ", %.1f s waiting", (double)c->waited_ns / 1e9);
-	buf_addc(out, '\n');
+}
+
+void shipped_note_received(struct session *s)
+{
+	struct registry_counts counts;
+	AUTO_BUF size = BUF_INIT, text = BUF_INIT;
+
+	registry_counts(s->registry, &counts);
+	human_size(&size, counts.bytes_received);
+	add_counts(&counts, &text);
+	terminal_note(s->terminal, "%s received, %s", size.s, text.s);
 }
 
 void shipped_print(struct session *s, struct deploy_result *r, bool planned)
@@ -187,7 +197,9 @@ void shipped_print(struct session *s, struct deploy_result *r, bool planned)
 		images_table(r, planned, &out);
 		add_unknown(r, &out);
 		tags_table(r, planned, &out);
+		buf_addc(&out, '\n');
 		add_counts(&counts, &out);
+		buf_addc(&out, '\n');
 		session_print(s, &out);
 	}
 	deploy_result_fini(r);

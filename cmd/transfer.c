@@ -25,6 +25,7 @@ int cmd_pull(const struct options *o, struct terminal *t)
 	if (only_platform(&s, &p, &only, &e) < 0 ||
 	    image_pull(&root, o->words.at[0], only, &ship, &e) < 0)
 		return session_fail(&s, &e);
+	shipped_note_received(&s);
 	session_print_root(&s, &root);
 	return session_end(&s, 0);
 }

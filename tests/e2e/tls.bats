@@ -65,6 +65,17 @@ goes_there() {   # REPOSITORY
 	equal "$(in_the_clear)" 0
 }
 
+@test "docker.io: logged in and out under the name that other tools look for" {
+	ok imgmake login docker.io --username ci --password-stdin <<<secret
+	equal "$(jq -r '.auths | keys[]' "$HOME/.docker/config.json")" https://index.docker.io/v1/
+	contains "$(log)" '^GET /v2/ 200 registry-1.docker.io '
+	goes_there challenge/in
+	contains "$(log)" '^PUT /v2/challenge/in/manifests/1 201 registry-1.docker.io .* ci:secret$'
+	ok imgmake logout docker.io
+	equal "$(jq -c .auths "$HOME/.docker/config.json")" '{}'
+	equal "$(in_the_clear)" 0
+}
+
 @test "redirects: who we are is told to nobody else, be it another host or another port" {
 	local kind where
 	password_for registry.example.com cdn.example.com

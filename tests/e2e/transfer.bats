@@ -48,6 +48,11 @@ put_raw() {   # TYPE TAG <BODY
 	curl -sSf -X PUT -H "Content-Type: $1" -H Expect: --data-binary @- "http://$SCRIPTED/v2/plain/raw/manifests/$2"
 }
 
+human() {   # BYTES, as we write them
+	awk -v n="$1" 'BEGIN { split("B kB MB GB", u, " "); i = 1; while (n >= 1000) { n /= 1000; i++ }
+		printf i == 1 ? "%d %s" : "%.1f %s", n, u[i] }'
+}
+
 everything() {
 	echo none twice empty zstd tar docker artifact chart multi nested list large
 }
@@ -92,6 +97,18 @@ everything() {
 	done
 	equal "$(requests from)" ""
 	store_is_whole
+}
+
+@test "pull tells how much came, as the registry counts it, and in how many requests" {
+	local manifest asked layers
+	manifest=$(skopeo inspect --raw --tls-verify=false "docker://$FROM:twice" | tee raw | wc -c)
+	layers=$(jq '[.config, .layers[]] | unique_by(.digest) | map(.size) | add' raw)
+	: >"$REGISTRIES/from/log"
+	ok imgmake pull "$FROM:twice"
+	asked=$(requests from | wc -l)
+	contains "$stderr" "^$(human $((manifest + layers))) received, $asked requests to registries\$"
+	ok imgmake pull "$FROM:twice"
+	contains "$stderr" "^$(human "$manifest") received, 1 request to registries\$"
 }
 
 @test "push: of what the store lacks, its layers pass through from where it is" {
