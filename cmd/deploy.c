@@ -140,9 +140,12 @@ static int attach(struct session *s, const struct target *t, struct deploy_image
 	struct descriptor *attached;
 	size_t n;
 
-	if (!t->publish->sbom || !image->root)
+	if (!t->publish->sbom)
 		return 0;
-	if (build_sboms(s->build, t, &sboms, &n, e) < 0)
+	image->more_attached = true;
+	if (!image->root)
+		return 0;
+	if (build_sboms(s->build, t, &sboms, &n, &image->more_attached, e) < 0)
 		return -1;
 	image->attached = attached = mem_alloc((n + 1) * sizeof(*attached));
 	for (size_t i = 0; i < n; i++)

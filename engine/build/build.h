@@ -100,7 +100,8 @@ MUST_CHECK int build_check(struct build *b, struct target *const *targets, size_
  * for export. */
 MUST_CHECK int build_complete(struct build *b, const struct target *t, struct err *e);
 /* Bills of materials, one a platform, of an image that is made or current. In a dry run
- * only those that are known. *out is the caller's to free. */
+ * only those that are known; *more: there will be others. *out is the caller's to free.
+ */
 struct build_sbom {
 	struct descriptor image; /* manifest that it is about */
 	/* In the store; or, as long as others are trusted, only known of from the remote
@@ -108,7 +109,7 @@ struct build_sbom {
 	struct descriptor document;
 };
 MUST_CHECK int build_sboms(struct build *b, const struct target *t,
-                           struct build_sbom **out, size_t *n, struct err *e);
+                           struct build_sbom **out, size_t *n, bool *more, struct err *e);
 /* Makes calls under way stop soon, with ERR_CANCELLED. Async-signal-safe. */
 void build_cancel(struct build *b);
 

@@ -259,17 +259,19 @@ static int sbom_of(struct node *n, struct build_sbom *out, struct err *e)
 }
 
 int build_sboms(struct build *b, const struct target *t, struct build_sbom **out,
-                size_t *n, struct err *e)
+                size_t *n, bool *more, struct err *e)
 {
 	VEC(struct build_sbom) list = { 0 };
 	int rc = 0;
 
+	*more = false;
 	for (struct node *x = nodes_of(b, t); rc >= 0 && x; x = x->sibling) {
 		struct build_sbom one;
 
 		rc = sbom_of(x, &one, e);
 		if (rc > 0)
 			vec_push(&list, one);
+		*more |= !rc;
 	}
 	*out = list.at;
 	*n = list.len;

@@ -80,6 +80,17 @@ static int add_image(struct cargo *c, size_t i, const struct deploy_image *image
 	return 0;
 }
 
+static int add_to_repos(struct cargo *c, struct ship_item *item,
+                        const struct deploy_image *image, struct err *e)
+{
+	for (size_t k = 0; k < image->publish->repos.n; k++) {
+		if (reference_parse_repo(&item->to, image->publish->repos.at[k], e) < 0)
+			return -1;
+		add_item(c, item);
+	}
+	return 0;
+}
+
 /* What is said of an image is up before its tags are, as the image itself. */
 static int add_attached(struct cargo *c, size_t *next, const struct deploy_image *image,
                         const struct ship_options *o, struct err *e)
@@ -94,14 +105,12 @@ static int add_attached(struct cargo *c, size_t *next, const struct deploy_image
 		if (closure_load(closure, &from, &image->attached[i], NULL, e) < 0)
 			return -1;
 		item.image = closure;
-		for (size_t k = 0; k < image->publish->repos.n; k++) {
-			if (reference_parse_repo(&item.to, image->publish->repos.at[k],
-			                         e) < 0)
-				return -1;
-			add_item(c, &item);
-		}
+		if (add_to_repos(c, &item, image, e) < 0)
+			return -1;
 	}
-	return 0;
+	item.image = NULL;
+	item.unknown = "its packages are listed when it is deployed";
+	return image->more_attached ? add_to_repos(c, &item, image, e) : 0;
 }
 
 static int load(struct cargo *c, const struct deploy_image *images, size_t n,

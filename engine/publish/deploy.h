@@ -20,6 +20,7 @@ struct deploy_image {
 	 * without tags. */
 	const struct descriptor *attached;
 	size_t n_attached;
+	bool more_attached; /* of a plan: something that is not known yet */
 };
 
 /* One deploy_repo for each repository of each image, in their order, and after them those

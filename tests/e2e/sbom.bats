@@ -267,6 +267,11 @@ attached() {   # DIGEST
 	LUA
 	echo 1 >f
 	ok imgmake -n deploy
+	contains "$output" '^web sbom +[^ ]+ +not built yet +\? +\? +\?$'
+	contains "$output" '^web sbom: more is not known yet: its packages are listed when it is deployed'
+	ok imgmake web
+	ok imgmake -n deploy
+	contains "$output" '^web sbom: more is not known yet'
 	ok imgmake deploy
 	ok imgmake web.json
 	local image artifact manifest put
