@@ -440,7 +440,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.send(429)
         if self.kind == "down" and self.command == "GET":
             return self.send(503)
-        if any(kind not in self.headers.get("Accept", "") for kind in ACCEPTED):
+        if any(kind not in " ".join(self.headers.get_all("Accept", [])) for kind in ACCEPTED):
             return self.refuse(404, "MANIFEST_UNKNOWN", "of no kind that is accepted")
         digest = known.get(name, name)
         if (self.repo, digest) not in manifests:
