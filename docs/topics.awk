@@ -6,6 +6,7 @@ BEGIN {
 	open["Qq"] = "\""; close_["Qq"] = "\""; open["Sq"] = "'"; close_["Sq"] = "'"; open["Brq"] = "{ "; close_["Brq"] = " }"
 	open["Ql"] = "'"; close_["Ql"] = "'"
 	open["Op"] = "["; close_["Op"] = "]"; open["Pq"] = "("; close_["Pq"] = ")"; open["Oo"] = "["; open["Po"] = "("
+	open["Qo"] = "\""
 }
 
 function emit(text) {
@@ -48,7 +49,8 @@ function inline(s,   n, i, w, pending, flag, last) {
 		}
 		if (w == "Ns") { glue = 1; flag = 0 }
 		else if (w == "Ap") { line = line "'"; glue = 1 }
-		else if (w == "Oo" || w == "Po") { emit(open[w]); glue = 1 }
+		else if (w == "Oo" || w == "Po" || w == "Qo") { emit(open[w]); glue = 1 }
+		else if (w == "Qc") { line = line "\""; glue = 0 }
 		else if (w == "Oc") { line = line "]"; glue = 0 }
 		else if (w == "Pc") { line = line ")"; glue = 0 }
 		else if (w == "Fl") { flag = 1 }

@@ -359,3 +359,23 @@ publishes() {
 	PATH=$PWD/bin:$PATH ok imgmake check web-trivy
 	equal "$(wc -l <asked)" 3
 }
+
+# Nor is this one.
+@test "so is scan.grype, with a severity and a name of its own" {
+	mkdir bin
+	cat >bin/grype <<-'EOT'
+		#!/bin/sh
+		for word; do last=$word; done
+		jq -e '.manifests[0].digest' "${last#oci-dir:}/index.json" >/dev/null || exit 9
+		echo "asked: ${*%oci-dir:*}" >"$ASKED"
+	EOT
+	chmod +x bin/grype
+	export ASKED=$PWD/asked
+	recipe <<-LUA
+		local web = image "web" { from = "scratch", write { "/f", "x" }, publish = { "$(repo)", version = "1.0.0" } }
+		scan.grype { image = web, severity = "medium", name = "known-holes" }
+	LUA
+	fails 'scan.grype: grype is not installed|known-holes' imgmake deploy
+	PATH=$PWD/bin:$PATH ok imgmake deploy
+	equal "$(cat asked)" "asked: --quiet --fail-on=medium "
+}

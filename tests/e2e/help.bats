@@ -3,6 +3,8 @@ load helpers
 # imgmake help: commands, and what the manual pages say by topic.
 
 @test "a step, an option and a section of the manual" {
+	ok imgmake help sbom
+	contains "$output" '^Imagefile\(5\): sbom "path" \{ image =, platform = \}$'
 	ok imgmake help apt.install
 	contains "${lines[0]}" '^Imagefile\(5\): apt.install \{ '
 	ok imgmake help cache-key
