@@ -109,6 +109,27 @@ unknown() {   # of --json: IMAGE
 	equal "$(find "$IMGMAKE_STORE/blobs" -size +9k)" ""
 }
 
+@test "push, copy and promote say it as exactly" {
+	recipe <<-LUA
+		image "x" { from = "scratch", copy { "a", to = "/" }, env { A = "one" }, platforms = { "linux/amd64", "linux/arm64" },
+		  publish = { "$(repo x)", tags = { "1" } } }
+	LUA
+	imgmake deploy
+	machine two
+	says_what_is_done open copy "$(repo x):1" "$(repo copied):1"
+	[ "$(mounted)" -gt 100000 ]
+	says_what_is_done other copy "$(repo x):1" "$OTHER/t$BATS_TEST_NUMBER/copied:1"
+	[ "$(sent)" -gt 100000 ]
+	says_what_is_done other copy "$(repo x):1" "$OTHER/t$BATS_TEST_NUMBER/copied:1"
+	equal "$(sent) $(mounted)" "0 0"
+	imgmake pull "$(repo base):1"
+	says_what_is_done other push "$(repo base):1" "$OTHER/t$BATS_TEST_NUMBER/pushed:1"
+	[ "$(sent)" -gt "$LAYER" ]
+	says_what_is_done open promote "$(repo x):1" --version 1.2.3 --to "$(repo promoted)"
+	[ "$(mounted)" -gt 100000 ]
+	equal "$(tags_of "$(repo promoted)")" "1 1.2 1.2.3 latest"
+}
+
 @test "what cannot be known is said, with what is known in any case" {
 	local least
 	recipe <<-LUA

@@ -428,14 +428,21 @@ amounts() {   # of --json: "SENT MOUNTED PRESENT"
 
 # predicts_exactly REGISTRY-NAME ARG...: the dry run says what the deploy after it does, and the registry counts.
 predicts_exactly() {
+	local name=$1
+	shift
+	says_what_is_done "$name" deploy "$@"
+}
+
+# The same of any command that sends.
+says_what_is_done() {   # REGISTRY-NAME COMMAND ARG…
 	local name=$1 said
 	shift
 	mark "$name"
-	ok imgmake -n deploy --json "$@"
+	ok imgmake -n "$@" --json
 	said=$(amounts)
 	equal "$(since "$name" | grep -c '^\(PUT\|POST\|PATCH\|DELETE\)')" 0
 	mark "$name"
-	ok imgmake deploy --json "$@"
+	ok imgmake "$@" --json
 	equal "$said" "$(amounts)"
 	equal "${said% *}" "$(written "$name")"
 	echo "$said" >"$DIR/said"
