@@ -135,3 +135,125 @@ int account_resolve(const char *spec, account_reader *read, void *self, struct o
 	return look_up("/etc/group", "group", colon + 1, strlen(colon + 1), 2, read, self,
 	               &out->gid, NULL, e);
 }
+
+/* One look into the image for everything that a file says. */
+struct kept_file {
+	account_reader *read;
+	void *self;
+	struct buf passwd;
+	bool have;
+};
+
+static int read_kept(void *self, const char *path, struct buf *text, struct err *e)
+{
+	struct kept_file *k = self;
+
+	if (strcmp(path, "/etc/passwd") != 0)
+		return k->read(k->self, path, text, e);
+	if (!k->have && k->read(k->self, path, &k->passwd, e) < 0)
+		return -1;
+	k->have = true;
+	buf_add(text, k->passwd.s, k->passwd.len);
+	return 0;
+}
+
+/* The line of a name, or of a number's user. */
+static bool find_user_line(const struct buf *text, const char *name, size_t n,
+                           const char **line, size_t *len)
+{
+	const char *p = text->s, *end = text->s + text->len;
+	uint32_t want, id;
+
+	if (!read_id(name, n, &want))
+		return find_line(text, name, n, line, len);
+	for (; p < end; p = account_next(p, end)) {
+		const char *next = account_next(p, end);
+
+		if (account_id(p, end, &id) && id == want) {
+			*line = p;
+			*len = (size_t)(next - p) - (next > p && next[-1] == '\n');
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool names(const char *list, size_t n, const char *user, size_t user_len)
+{
+	const char *end = list + n;
+
+	while (list < end) {
+		const char *comma = memchr(list, ',', (size_t)(end - list));
+		size_t len = (size_t)((comma ? comma : end) - list);
+
+		if (len == user_len && !memcmp(list, user, len))
+			return true;
+		list += len + 1;
+	}
+	return false;
+}
+
+static void list_groups(const struct buf *text, const char *user, size_t n,
+                        struct account_process *out)
+{
+	const char *p = text->s, *end = text->s + text->len;
+
+	for (; p < end && out->n_groups < ACCOUNT_GROUPS_MAX; p = account_next(p, end)) {
+		const char *next = account_next(p, end), *f;
+		size_t len = (size_t)(next - p) - (next > p && next[-1] == '\n'), flen;
+		uint32_t id;
+
+		if (account_id(p, end, &id) && field(p, len, 3, &f, &flen) &&
+		    names(f, flen, user, n))
+			out->groups[out->n_groups++] = id;
+	}
+}
+
+/* What the user's line says beside the ids of `spec`. */
+static int take_line(const char *line, size_t len, bool has_group, struct kept_file *k,
+                     struct account_process *out, struct err *e)
+{
+	AUTO_BUF groups = BUF_INIT;
+	const char *f;
+	size_t n;
+
+	if (field(line, len, 5, &f, &n) && n && *f == '/') {
+		buf_reset(&out->home);
+		buf_add(&out->home, f, n);
+	}
+	if (has_group)
+		return 0;
+	if (field(line, len, 3, &f, &n))
+		read_id(f, n, &out->owner.gid);
+	if (read_kept(k, "/etc/group", &groups, e) < 0)
+		return -1;
+	if (field(line, len, 0, &f, &n))
+		list_groups(&groups, f, n, out);
+	return 0;
+}
+
+int account_process(const char *spec, account_reader *read, void *self,
+                    struct account_process *out, struct err *e)
+{
+	struct kept_file k = { .read = read, .self = self, .passwd = BUF_INIT };
+	const char *colon = strchr(spec, ':'), *line;
+	size_t n = colon ? (size_t)(colon - spec) : strlen(spec), len;
+	uint32_t number;
+	int rc = 0;
+
+	*out = (struct account_process){ .home = BUF_INIT };
+	if (*spec)
+		rc = account_resolve(spec, read_kept, &k, &out->owner, e);
+	buf_adds(&out->home, out->owner.uid ? "/" : "/root");
+	if (rc == 0 && !colon && read_id(spec, n, &number))
+		out->owner.gid = 0;
+	if (rc == 0 && out->owner.uid && !k.have) {
+		AUTO_BUF ignored = BUF_INIT;
+
+		rc = read_kept(&k, "/etc/passwd", &ignored, e);
+	}
+	if (rc == 0 && out->owner.uid && find_user_line(&k.passwd, spec, n, &line, &len))
+		rc = take_line(line, len, colon != NULL, &k, out, e);
+	buf_fini(&k.passwd);
+	return rc;
+}

@@ -22,6 +22,20 @@ typedef int account_reader(void *self, const char *path, struct buf *text, struc
 MUST_CHECK int account_resolve(const char *spec, account_reader *read, void *self,
                                struct owner *out, struct err *e);
 
+/* What a process of an image's user is, as runtimes have it: a number alone has the group
+ * that /etc/passwd says, else 0, not its own; without a group in `spec` it is also in
+ * those that /etc/group names it in. */
+enum { ACCOUNT_GROUPS_MAX = 64 };
+struct account_process {
+	struct owner owner;
+	struct buf home; /* absolute */
+	uint32_t groups[ACCOUNT_GROUPS_MAX];
+	size_t n_groups;
+};
+/* `spec` may be "": root. The caller frees out->home, after an error too. */
+MUST_CHECK int account_process(const char *spec, account_reader *read, void *self,
+                               struct account_process *out, struct err *e);
+
 /* Whether a line that ends at `stop` has the field i, from 0; and where it begins. */
 bool account_field(const char *line, const char *stop, int i, const char **out);
 /* The lines of such a text: the one after `line`, at most `end`; the one whose first

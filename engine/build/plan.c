@@ -15,8 +15,8 @@ enum { PLAN_VERSION = 2, JOIN_VERSION = 1 };
 
 static const int op_version[] = {
 	[STEP_COPY] = 3,    [STEP_WRITE] = 1,   [STEP_MKDIR] = 1,  [STEP_SYMLINK] = 1,
-	[STEP_REMOVE] = 1,  [STEP_UNPACK] = 2,  [STEP_ADD] = 3,    [STEP_GIT] = 3,
-	[STEP_LAYER] = 1,   [STEP_ACCOUNT] = 1, [STEP_RUN] = 1,    [STEP_ENV] = 1,
+	[STEP_REMOVE] = 1,  [STEP_UNPACK] = 3,  [STEP_ADD] = 4,    [STEP_GIT] = 3,
+	[STEP_LAYER] = 1,   [STEP_ACCOUNT] = 1, [STEP_RUN] = 2,    [STEP_ENV] = 1,
 	[STEP_WORKDIR] = 1, [STEP_USER] = 1,    [STEP_CONFIG] = 1,
 };
 

@@ -48,6 +48,8 @@ struct run_place {
 	const char *staging; /* directory of this run, relative to the store */
 	const char *workdir;
 	struct owner user;
+	const gid_t *groups; /* that the user is in beside */
+	size_t n_groups;
 	const char *home; /* unless the image or the step says one */
 	enum sandbox_users users;
 	struct sandbox *sandbox;

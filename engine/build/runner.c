@@ -220,11 +220,16 @@ void work_run_fini(struct work *w)
 static int find_user(struct runner *x, struct err *e)
 {
 	const char *spec = x->r->user ? x->r->user : config_user(&x->w->below->config);
+	struct account_process is;
+	int rc = account_process(spec ? spec : "", work_read_accounts, x->w, &is, e);
 
-	if (work_owner(x->w, spec ? spec : "", &x->at.user, e) < 0)
-		return err_wrap(e, "user");
-	x->at.home = x->at.user.uid ? "/" : "/root";
-	return 0;
+	x->at.user = is.owner;
+	x->at.home = work_keep(x->w, is.home.s);
+	x->at.groups =
+		arena_memdup(&x->w->arena, is.groups, is.n_groups * sizeof(*is.groups));
+	x->at.n_groups = is.n_groups;
+	buf_fini(&is.home);
+	return rc < 0 ? err_wrap(e, "user") : 0;
 }
 
 static const char *workdir_of(struct runner *x)
@@ -310,6 +315,8 @@ int runner_spec(struct runner *x, const char *work, struct sandbox_spec *out,
 		.workdir = x->at.workdir,
 		.uid = x->at.user.uid,
 		.gid = x->at.user.gid,
+		.groups = x->at.groups,
+		.n_groups = x->at.users == SANDBOX_SINGLE ? 0 : x->at.n_groups,
 		.mounts = x->mounts.list.at,
 		.n_mounts = x->mounts.list.len,
 		.network = network_of(x),

@@ -142,12 +142,9 @@ static int read_archive(struct work *w, int fd, const char *name, struct fileset
 static int place_archive(struct work *w, int fd, const char *name, const char *to,
                          const char *owner, struct err *e)
 {
-	struct placing p = { .to = to,
-		             .mode = -1,
-		             .dir_mode = -1,
-		             .own_top = true,
-		             .owner = owner,
-		             .mtime = MTIME_KEEP };
+	struct placing p = {
+		.to = to, .mode = -1, .dir_mode = -1, .owner = owner, .mtime = MTIME_KEEP
+	};
 	struct fileset *set = mem_alloc(sizeof(*set));
 	const struct build *b = w->node->build;
 

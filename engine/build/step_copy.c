@@ -274,7 +274,7 @@ static int put_directory(struct place_work *pw, const struct project_file *f,
 	if (!*x.path || (pw->base_exists && !strcmp(f->dest, ".")))
 		return 0;
 	old = toc_view_find(&v, x.path, NULL);
-	if (!strcmp(f->dest, ".") && !pw->p->own_top)
+	if (!strcmp(f->dest, "."))
 		set_made_directory(pw, &x);
 	else
 		set_directory(pw, &x, f, old && old->type == TOC_DIR ? old : NULL);

@@ -57,7 +57,6 @@ struct placing {
 	const char *to;                /* as written; relative to the workdir so far */
 	int mode, dir_mode;            /* -1: not given */
 	const char *chmod, *dir_chmod; /* the same in letters; NULL or "": not given */
-	bool own_top;  /* what the set says of "." is what `to` becomes: archives */
 	bool below_to; /* dir_mode is not that of `to` and what is above it: as Docker */
 	const char *owner; /* "" : not given */
 	enum mtime_kind mtime;

@@ -260,6 +260,32 @@ refused() {
 	equal "$(jq -r .config.WorkingDir ../ours.json)" /a
 }
 
+# As BuildKit 0.8 has it, where buildah gives no supplementary groups.
+@test "USER: home, group and groups of a command are those that the image knows" {
+	needs_root
+	dockerfile <<-'EOF'
+		FROM localhost/busybox
+		RUN echo 'me:x:77:78::/home/me:/bin/sh' >>/etc/passwd; echo 'us:x:79:you,me' >>/etc/group; chmod 1777 /tmp
+		USER 1000
+		RUN echo "$(id -u) $(id -g) $(id -G) $HOME" > /tmp/1
+		USER 1000:5
+		RUN echo "$(id -u) $(id -g) $(id -G) $HOME" > /tmp/2
+		USER 77
+		RUN echo "$(id -u) $(id -g) $(id -G) $HOME" > /tmp/3
+		USER me
+		RUN echo "$(id -u) $(id -g) $(id -G) $HOME" > /tmp/4
+		USER me:us
+		RUN echo "$(id -u) $(id -g) $(id -G) $HOME" > /tmp/5
+		ENV HOME=/else
+		RUN echo "$(id -u) $(id -g) $(id -G) $HOME" > /tmp/6
+		USER root
+		RUN echo "$(id -u) $(id -g) $HOME" > /tmp/7
+	EOF
+	ours
+	equal "$(cat ../ours/rootfs/tmp/*)" "$(printf '%s\n' '1000 0 0 /' '1000 5 5 /' '77 78 78 79 /home/me' \
+		'77 78 78 79 /home/me' '77 79 79 /home/me' '77 79 79 /else' '0 0 /else')"
+}
+
 @test "heredocs: scripts, programs, several, and files" {
 	dockerfile <<-'EOF'
 		FROM localhost/busybox

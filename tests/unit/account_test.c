@@ -12,7 +12,7 @@ static const char passwd[] = "root:x:0:0:root:/root:/bin/sh\n"
 			     "app:x:1000:1001::/home/app:/bin/false\n"
 			     "broken:x:99999999999:0::/:/bin/sh\n"
 			     "short:x\n";
-static const char group[] = "root:x:0:\nstaff:x:50:app\n";
+static const char group[] = "root:x:0:\nstaff:x:50:x,app\nmore:x:51:apps,ap\n";
 
 static int files(void *self, const char *path, struct buf *text, struct err *e)
 {
@@ -49,6 +49,43 @@ static void refused(const char *spec, const char *says)
 	assert_int_equal(account_resolve(spec, files, NULL, &o, &e), -1);
 	if (!strstr(e.msg, says))
 		fail_msg("'%s' gave: %s", spec, e.msg);
+}
+
+static void runs_as(const char *spec, uint32_t uid, uint32_t gid, const char *home,
+                    size_t n_groups)
+{
+	struct account_process p;
+	struct err e;
+
+	assert_int_equal(account_process(spec, files, NULL, &p, &e), 0);
+	assert_int_equal(p.owner.uid, uid);
+	assert_int_equal(p.owner.gid, gid);
+	assert_string_equal(p.home.s, home);
+	assert_int_equal(p.n_groups, n_groups);
+	if (n_groups)
+		assert_int_equal(p.groups[0], 50);
+	buf_fini(&p.home);
+}
+
+static void a_process_has_home_and_groups_as_runtimes_say(void **state)
+{
+	struct account_process p;
+	struct err e;
+
+	(void)state;
+	runs_as("", 0, 0, "/root", 0);
+	runs_as("0:5", 0, 5, "/root", 0);
+	runs_as("app", 1000, 1001, "/home/app", 1);
+	runs_as("1000", 1000, 1001, "/home/app", 1);
+	runs_as("app:staff", 1000, 50, "/home/app", 0);
+	runs_as("1000:7", 1000, 7, "/home/app", 0);
+	runs_as("2000", 2000, 0, "/", 0);
+	runs_as("2000:staff", 2000, 50, "/", 0);
+	assert_int_equal(account_process("nobody", files, NULL, &p, &e), -1);
+	buf_fini(&p.home);
+	assert_int_equal(account_process("5", no_files, NULL, &p, &e), 0);
+	assert_int_equal(p.owner.gid, 0);
+	buf_fini(&p.home);
 }
 
 static void names_and_numbers_are_resolved(void **state)
@@ -90,6 +127,7 @@ static void an_image_without_files_takes_numbers_only(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_process_has_home_and_groups_as_runtimes_say),
 		cmocka_unit_test(names_and_numbers_are_resolved),
 		cmocka_unit_test(what_cannot_be_an_owner_is_refused),
 		cmocka_unit_test(an_image_without_files_takes_numbers_only),
