@@ -232,6 +232,27 @@ two_are_up() {   # LOG
 	equal "$(podman image inspect --format '{{.Architecture}}' "$FROM:multi")" amd64
 }
 
+in_little_memory() {   # COMMAND…
+	local peak
+	peak=$(peak_kib "$IMGMAKE" "$@")
+	echo "peak of $1: $peak KiB"
+	[[ $IMGMAKE = *asan* ]] || [ "$peak" -lt 32768 ]
+}
+
+@test "200 MB go up, across and down in 32 MB of memory" {
+	head -c 200000000 /dev/urandom >big
+	recipe <<-LUA
+		image "x" { from = "scratch", compression = "zstd", copy { "big", to = "/", split = false },
+		  publish = { "${FROM%%/*}/heavy/x", tags = { "1" } } }
+	LUA
+	imgmake
+	in_little_memory deploy
+	in_little_memory copy "${FROM%%/*}/heavy/x:1" "$TO/heavy/x:1"
+	export IMGMAKE_STORE=$DIR/other
+	in_little_memory pull "$TO/heavy/x:1"
+	[ -n "$(find "$IMGMAKE_STORE/blobs" -size +190M)" ]
+}
+
 # --- Mirrors ------------------------------------------------------------------------------------------
 
 mirrored() {   # MIRROR COMMAND…: what docker.io has is asked for there first, then where FROM is
