@@ -301,6 +301,56 @@ https://packages.example.com/own"
 --setopt=baseos.mirrorlist= --setopt=baseos.metalink= --setopt=install_weak_deps=0 --setopt=keepcache=1 curl"
 }
 
+# Debian has dnf itself, for those who make images of others; the repository is made here.
+@test "dnf for real: a package from a snapshot, by the image's own repository, and its database is read" {
+	needs_mirror
+	shared_store
+	local tools="stage \"tools\" { from = base \"$DEBIAN_APT\", apt.install { \"createrepo-c\", \"dnf\", \"rpm\" } }"
+	recipe <<-LUA
+		image "repository" {
+		  from = $tools,
+		  write { "/hello.spec", [[
+		Name: hello
+		Version: 1.2
+		Release: 3
+		Epoch: 4
+		Summary: s
+		License: MIT
+		BuildArch: noarch
+		%description
+		x
+		%install
+		mkdir -p %{buildroot}/usr/share
+		echo hi >%{buildroot}/usr/share/said
+		%files
+		/usr/share/said
+		]] },
+		  run { "rpmbuild --quiet --define '_topdir /rb' -bb /hello.spec", "mkdir /repo", "mv /rb/RPMS/noarch/*.rpm /repo",
+		        "createrepo_c -q /repo" },
+		}
+	LUA
+	ok imgmake export repository dir:made
+	python3 -u -m http.server -b 127.0.0.1 -d made/repo 0 >server 2>&1 3>&- &
+	echo $! >"$DIR/pid"
+	wait_until grep -q 'port [0-9]' server
+	recipe <<-LUA
+		local x = image "x" {
+		  from = $tools,
+		  write { "/etc/yum.repos.d/own.repo", "[own]\\nname=own\\nmetalink=http://127.0.0.1:1/\\ngpgcheck=0\\n"
+		    .. "[other]\\nname=other\\nbaseurl=http://127.0.0.1:1/\\n" },
+		  dnf.install { "hello", release = "1", snapshot = {
+		    own = "http://127.0.0.1:$(sed -nE 's/.* port ([0-9]+) .*/\1/p' server)" } },
+		}
+		sbom "x.json" { image = x }
+	LUA
+	ok imgmake x.json
+	equal "$(jq -r '.packages[].externalRefs[]?.referenceLocator | select(startswith("pkg:rpm/"))' x.json)" \
+		'pkg:rpm/debian/hello@1.2-3?arch=noarch&distro=debian-12&epoch=4&upstream=hello-1.2-3.src.rpm'
+	ok imgmake export x dir:d
+	equal "$(cat d/usr/share/said)" hi
+	contains "$(cat d/etc/yum.repos.d/own.repo)" metalink
+}
+
 @test "dnf is called without weak dependencies, and microdnf where there is no dnf" {
 	local args
 	args=$(pretender dnf 'dnf.install { "curl", "python3*" }' | tail -1)
