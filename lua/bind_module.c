@@ -212,6 +212,16 @@ static void push_directory(lua_State *L, const struct pair *given)
 		lua_pushstring(L, real);
 }
 
+/* "https://…", "docker-image://…", or a repository as ssh names them, "git@host:path". */
+static bool is_elsewhere(const char *context)
+{
+	const char *at = strchr(context, '@');
+	size_t user = at ? (size_t)(at - context) : 0;
+
+	return strstr(context, "://") ||
+	       (user && strcspn(context, "/.") > user && strchr(at, ':'));
+}
+
 /* build_contexts() -> { NAME = "SCHEME://…" or a directory } of the command line */
 static int l_build_contexts(lua_State *L)
 {
@@ -219,7 +229,7 @@ static int l_build_contexts(lua_State *L)
 
 	lua_newtable(L);
 	for (size_t i = 0; i < o->n_contexts; i++) {
-		if (strstr(o->contexts[i].value, "://"))
+		if (is_elsewhere(o->contexts[i].value))
 			lua_pushstring(L, o->contexts[i].value);
 		else
 			push_directory(L, &o->contexts[i]);

@@ -1,6 +1,7 @@
 --- Stages of a Dockerfile as targets, with BuildKit's meaning (frontend/dockerfile/dockerfile2llb).
 local engine = require "imgmake.engine"
 local expand = require "dockerfile.expand"
+local git_ref = require "dockerfile.git_ref"
 local object = require "imgmake.object"
 local parse = require "dockerfile.parse"
 local read = require "dockerfile.read"
@@ -174,6 +175,17 @@ local function base(f, at, ref)
   return record
 end
 
+--- A repository of git as a stage of its files.
+local function repository(f, at, name, given)
+  local g, why = git_ref.read(given, read.hint)
+  if why then
+    fail(at, "%s: the context '%s': %s: %s", at.name, name, given, why)
+  end
+  local all = { kind = "git", file = at.file, line = at.line, to = "/" }
+  steps.set_git(all, g)
+  return convert.hidden(f, at, "context " .. name, { ignore_file = "", steps = { all } })
+end
+
 --- What --build-context gives for a name.
 local function named_context(f, at, name)
   local given = f.contexts[name] or f.contexts[name:gsub(":latest$", "")]
@@ -185,12 +197,15 @@ local function named_context(f, at, name)
   end
   local scheme, rest = given:match("^([%a-]+)://(.*)$")
   local record
-  if scheme == "docker-image" then
+  if git_ref.is(given) then
+    record = repository(f, at, name, given)
+  elseif scheme == "docker-image" then
     record = base(f, at, rest)
   elseif scheme == "oci-layout" then
     record = base(f, at, "oci:" .. rest)
   elseif scheme then
-    fail(at, "%s: the context '%s' is '%s': only directories, docker-image:// and oci-layout:// are supported",
+    fail(at, "%s: the context '%s' is '%s': only directories, docker-image://, oci-layout:// and "
+      .. "repositories of git are supported",
       at.name, name, given)
   else
     local ignore = given:sub(1, 1) ~= "/" and f.ignore_in(given)

@@ -331,6 +331,14 @@ local function add_local(f, c, o, sources, out)
   end
 end
 
+--- What a step of a repository takes from its name.
+function steps.set_git(step, g)
+  local dir = below(g.subdir)
+  step.url, step.ref, step.commit, step.subdir = g.url, g.ref, g.commit, dir ~= "." and dir or nil
+  step.keep_dir, step.no_submodules = g.keep_dir, g.submodules == false
+  return step
+end
+
 local function add_git(c, o, text, sum)
   local g, why = git_ref.read(text, read.hint)
   if why then
@@ -344,9 +352,9 @@ local function add_git(c, o, text, sum)
   elseif c.flags["keep-git-dir"] ~= nil then
     g.keep_dir = c.flags["keep-git-dir"]
   end
-  local dir = below(g.subdir)
-  return { kind = "git", url = g.url, ref = g.ref, commit = commit, subdir = dir ~= "." and dir or nil, to = o.to,
-    exclude = o.exclude, mode = o.mode, chmod = o.chmod, owner = o.owner, keep_dir = g.keep_dir, no_submodules = g.submodules == false }
+  g.commit = commit
+  return steps.set_git({ kind = "git", to = o.to, exclude = o.exclude, mode = o.mode, chmod = o.chmod,
+    owner = o.owner }, g)
 end
 
 local function add_url(c, o, url, sum)

@@ -337,6 +337,25 @@ tree_of() {
 	[ -z "$(ls "$IMGMAKE_STORE/tmp")" ]
 }
 
+@test "a named context may be a repository" {
+	cat >Dockerfile <<-'EOF'
+		FROM scratch
+		COPY --from=src docs /docs
+		COPY --from=src one /bin/
+		FROM src
+		COPY --from=0 / /copied
+	EOF
+	exported_dir --build-context "src=$(url)#v1"
+	equal "$(cat d/copied/docs/deep/text) $(cat d/copied/bin/one) $(cat d/one)" "text one one"
+	equal "$(jq -r --arg u "$(url)#v1" '.git[$u].commit' Imagefile.lock)" "$(hash_of v1)"
+	fails "Dockerfile:2: .*read git@127.0.0.1:a.git: " \
+		env GIT_SSH_COMMAND=false "$IMGMAKE" -f Dockerfile --build-context src=git@127.0.0.1:a.git
+	fails "Dockerfile:2: COPY: the context 'src': git://h/a.git: .*https or ssh" \
+		imgmake -f Dockerfile --build-context src=git://h/a.git
+	fails "Dockerfile:2: COPY: .*only directories, docker-image://, oci-layout:// and repositories of git" \
+		imgmake -f Dockerfile --build-context src=https://h/a.tar
+}
+
 @test "a recipe says the same, and a converted Dockerfile too" {
 	recipe <<-EOF
 		image "x" { from = "scratch",
