@@ -13,8 +13,8 @@ static int foresee(struct node *n, struct err *e)
 		n->unknown = n->forced;
 	else if (n->from)
 		n->unknown = n->from->unknown;
-	/* A base that cannot be had, or the like. */
-	if (n->from && !n->from->has_result)
+	/* A base that cannot be had, and what stands on it. */
+	if (n->target->kind == TARGET_BASE || (n->from && !n->from->has_result))
 		return 0;
 	return node_foresee(n, e);
 }
