@@ -513,8 +513,11 @@ image() {
 	was=$(stat -c '%d %i %s %Y %Z' m/f)
 	umount m
 	mount -o loop,ro b m
-	[ "$(stat -c '%d %i %s %Y %Z' m/f)" = "$was" ] || skip "another loop device was taken"
+	if [ "$(stat -c '%d %i %s %Y %Z' m/f)" != "$was" ]; then
+		umount m
+		skip "another loop device was taken"
+	fi
 	go imgmake -q
-	[ "$status" = 1 ]
 	umount m
+	[ "$status" = 1 ]
 }
