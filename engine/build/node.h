@@ -87,7 +87,7 @@ struct build {
 	struct layers_memory *layers; /* in use and no more; has a lock of its own */
 	struct sandbox *sandbox;      /* probed when the first run step asks; or NULL */
 	atomic_uint runs;             /* for names of staging directories */
-	atomic_uint limits_said; /* which limits cannot be kept, as said: LIMIT_… */
+	atomic_uint limits_said; /* what cannot be kept, as said: LIMIT_…, OWNERS */
 	atomic_bool command_failed;
 	atomic_bool distrust;  /* see build_options */
 	pthread_mutex_t shell; /* who has the terminal for a shell in a failed command */

@@ -63,8 +63,7 @@ int work_run(struct work *w, const struct step_run *r, const struct step_plan *p
 	x->r = r;
 	x->p = p;
 	x->name = node_title(w->node);
-	if (runner_open(x, e) < 0 ||
-	    run_learn_owners(w->node->build, x->probe->users, e) < 0)
+	if (runner_open(x, e) < 0 || runner_owners(x, e) < 0)
 		return -1;
 	rc = runner_run(x, &res, e);
 	if (rc == 0)

@@ -49,6 +49,8 @@ void run_pass_terminal(struct arena *a, struct pairs *env);
 /* runner_limits.c: the step's, else the build's. What cannot be kept here is said, once a
  * build. */
 void runner_limits(struct runner *x);
+/* Once a build: that all files get one owner. Else as run_learn_owners. */
+MUST_CHECK int runner_owners(struct runner *x, struct err *e);
 
 /* runner_shell.c: a shell in what a failed command left, on the user's terminal. `why` is
  * how it failed. */

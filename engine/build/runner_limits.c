@@ -1,8 +1,10 @@
-/* Limits of commands: which there are, and what is said where they cannot be kept. */
+/* Limits of commands: which there are, and what is said where they, or the owners of what
+ * they make, cannot be kept. */
 #include "base/amount.h"
+#include "build/run.h"
 #include "build/runner.h"
 
-enum { LIMIT_MEMORY = 1 << 0, LIMIT_PIDS = 1 << 1, PIDS_MIN = 301 };
+enum { LIMIT_MEMORY = 1 << 0, LIMIT_PIDS = 1 << 1, OWNERS = 1 << 2, PIDS_MIN = 301 };
 
 static const char remedy[] = "imgmake doctor says what is missing";
 
@@ -55,4 +57,21 @@ void runner_limits(struct runner *x)
 	};
 	check_memory(x);
 	check_pids(x);
+}
+
+int runner_owners(struct runner *x, struct err *e)
+{
+	struct build *b = x->w->node->build;
+	bool say = x->probe->users == SANDBOX_SINGLE && first(b, OWNERS);
+
+	/* What is only learnt now is said by that. */
+	if (run_learn_owners(b, x->probe->users, e) < 0)
+		return -1;
+	if (say)
+		progress_warning(
+			b->o.progress,
+			"files that run steps make have one owner, since you have no "
+			"range of ids in /etc/subuid and /etc/subgid; deploy takes them "
+			"with --allow-flat-owners only");
+	return 0;
 }

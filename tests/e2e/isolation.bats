@@ -290,12 +290,51 @@ nothing_is_left() {
 	fails 'isolation=chroot is for root' as_user "$IMGMAKE" build --isolation=chroot
 }
 
+# --- One owner for all ---
+
+@test "flat owners are said once, and deployed only where that is asked for" {
+	needs_user
+	recipe <<-LUA
+		image "x" { from = base "$BUSYBOX", run { "echo 1 >/1" }, run { "echo 2 >/2" }, publish = { "$(repo)", tags = { "1" } } }
+		image "y" { from = base "$BUSYBOX", copy { "Imagefile", to = "/" }, publish = { "$(repo)", tags = { "2" } } }
+	LUA
+	chown -R "$E2E_USER" .
+	chmod 777 "$DIR"
+	export HOME=$PWD IMGMAKE_STORE=$PWD/store
+	go as_user_without_range "$IMGMAKE"
+	equal "$status" 0
+	equal "$(grep -c 'one owner' <<<"$stderr")" 1
+	ok as_user_without_range "$IMGMAKE" deploy y
+	fails "image 'x': .*one owner.*/etc/subuid.*--allow-flat-owners" as_user_without_range "$IMGMAKE" deploy x
+	equal "$(digest_of "$(repo):1" 2>/dev/null)" ""
+	ok as_user_without_range "$IMGMAKE" deploy x --allow-flat-owners
+	[ -n "$(digest_of "$(repo):1")" ]
+}
+
 # --- Nothing at all ---------------------------------------------------------------------------------
 
-# As an ordinary user on a machine that has switched user namespaces off.
+# As an ordinary user on a machine that has switched user namespaces off. (unshare --map-users asks newuidmap, which
+# gives root what /etc/subuid has for it: mostly nothing.)
 without_namespaces() {
-	unshare --user --map-users=0,0,65536 --map-groups=0,0,65536 --setuid 0 --setgid 0 sh -c '
-		echo 0 >/proc/sys/user/max_user_namespaces && exec "$@"' sh \
+	python3 -c '
+import ctypes, os, sys
+map_asked, asked = os.pipe(); mapped, map_made = os.pipe()
+pid = os.fork()
+if pid == 0:
+    if ctypes.CDLL(None).unshare(0x10000000):  # CLONE_NEWUSER
+        os._exit(99)
+    os.write(asked, b"x"); os.close(map_made); os.read(mapped, 1)
+    os.setgid(0); os.setuid(0)
+    with open("/proc/sys/user/max_user_namespaces", "w") as f:
+        f.write("0")
+    os.execvp(sys.argv[1], sys.argv[1:])
+os.close(asked)
+if os.read(map_asked, 1):
+    for ids in "uid_map", "gid_map":
+        with open(f"/proc/{pid}/{ids}", "w") as f:
+            f.write("0 0 65536")
+os.close(map_made)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))' \
 		setpriv --reuid "$E2E_USER" --regid "$E2E_USER" --init-groups --inh-caps=-all --bounding-set=-all "$@"
 }
 

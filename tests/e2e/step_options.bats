@@ -203,6 +203,26 @@ served() {
 	fails 'takes no option --ssh' imgmake build --ssh
 }
 
+@test "a step: the agent where it says so, nowhere else, and not in its key" {
+	command -v ssh-agent >/dev/null || skip "no ssh-agent"
+	recipe <<-LUA
+		image "x" {
+		  from = base "$BUSYBOX",
+		  run { "test -S \$SSH_AUTH_SOCK", "echo asked; busybox nc local:\$SSH_AUTH_SOCK </dev/null || true", ssh = true },
+		  run { "test -z \"\$SSH_AUTH_SOCK\"", "! ls /run/ssh-agent.sock" },
+		}
+	LUA
+	fails 'ssh.*ssh-agent' env -u SSH_AUTH_SOCK "$IMGMAKE"
+	eval "$(ssh-agent -a "$DIR/agent")" >/dev/null
+	go imgmake
+	local made=$status
+	kill "$SSH_AGENT_PID"
+	equal "$made" 0
+	# Known, it needs none.
+	ok env -u SSH_AUTH_SOCK "$IMGMAKE" -q
+	lacks "$(exported x >/dev/null && cat out-x/blobs/sha256/* | tr -d '\0')" "$DIR/agent"
+}
+
 # --- Limits -----------------------------------------------------------------------------------------
 
 limited() {   # OPTIONS SCRIPT

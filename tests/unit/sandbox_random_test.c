@@ -23,6 +23,10 @@ enum { IMAGES = 25 };
 	"find . -mindepth 1 \\( -type d \\( -perm 755 -o -printf '%P %y %m\\n' \\) -o -type f -printf '%P %y %m %s\\n'" \
 	" -exec sha256sum {} + -o -printf '%P %y %l\\n' \\) | LC_ALL=C sort"
 
+/* With them. */
+#define LIST_ALL                                                                         \
+	"{ find . -mindepth 1 -printf '%P %y %m %l\\n'; find . -type f -exec sha256sum {} +; } | LC_ALL=C sort"
+
 static unsigned draw(unsigned *seed, unsigned n)
 {
 	*seed = *seed * 1103515245 + 12345;
@@ -110,7 +114,13 @@ static void add_difference(struct fixture *f, const struct toc_view *v,
 	config_add_layer(&f->image.config, &made.diff_id, &by_us, 0);
 }
 
-/* Without a mount, the same. */
+static void encode(const struct diff *d, struct buf *out)
+{
+	toc_encode(&d->removed, out);
+	toc_encode(&d->entries, out);
+}
+
+/* Without a mount, the same is seen. */
 static void copy(struct fixture *f, const struct unpacked *u)
 {
 	AUTO_BUF upper = BUF_INIT;
@@ -128,23 +138,60 @@ static void copy(struct fixture *f, const struct unpacked *u)
 	run(f, "(cd copy && " LIST ") >copy.list; diff -u fs.list copy.list");
 }
 
+/* And the same commands make the same difference there: if they did the same, which some
+ * do not that go by a directory's order ("cp -a a a/a"). */
+static void step_in_copy(struct fixture *f, const struct unpacked *u,
+                         const char *commands, const struct buf *want)
+{
+	struct diff_options o = { .lower = layers_view(&u->l),
+		                  .kind = DIFF_COPY,
+		                  .mtime = 5 };
+	AUTO_BUF script = BUF_INIT;
+	AUTO_BUF got = BUF_INIT;
+	struct diff d;
+	struct err e;
+
+	buf_adds(&script, "(cd copy && " LIST_ALL " >../copied.list\n(");
+	buf_adds(&script, commands);
+	buf_adds(&script, ") 2>/dev/null\n" LIST_ALL " >../changed.list)\n"
+	                  "cmp -s all.list copied.list && cmp -s after.list changed.list"
+	                  " && touch same; true");
+	run(f, script.s);
+	if (faccessat(f->fd, "same", F_OK, 0) < 0)
+		return;
+	o.upper = openat(f->fd, "copy", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (diff_read(&d, &o, &e) < 0)
+		fail_msg("%s", e.msg);
+	encode(&d, &got);
+	if (got.len != want->len || memcmp(got.s, want->s, got.len) != 0)
+		fail_msg("another difference where the layers were copied");
+	diff_fini(&d);
+	close(o.upper);
+}
+
 static void step(struct fixture *f, struct unpacked *u, unsigned *seed)
 {
 	struct diff_options o = { .lower = layers_view(&u->l),
 		                  .kind = DIFF_OVERLAY,
 		                  .mtime = 5 };
+	AUTO_BUF commands = BUF_INIT;
 	AUTO_BUF script = BUF_INIT;
+	AUTO_BUF told = BUF_INIT;
 	struct diff d;
 	struct err e;
 
+	random_step(&commands, seed);
+	buf_adds(&script, "(cd m && " LIST ") >m.list; diff -u fs.list m.list || exit 1\n"
+	                  "(cd fs && " LIST_ALL ") >all.list; cd m\n(");
+	buf_adds(&script, commands.s);
 	buf_adds(&script,
-	         "(cd m && " LIST ") >m.list; diff -u fs.list m.list || exit 1\ncd m\n(");
-	random_step(&script, seed);
-	buf_adds(&script, ") 2>/dev/null\n" LIST " >../m.list");
+	         ") 2>/dev/null\n" LIST " >../m.list; " LIST_ALL " >../after.list");
 	with_mount(u, script.s);
 	o.upper = openat(f->fd, "up", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (diff_read(&d, &o, &e) < 0)
 		fail_msg("%s", e.msg);
+	encode(&d, &told);
+	step_in_copy(f, u, commands.s, &told);
 	add_difference(f, &o.lower, &d, o.upper);
 	diff_fini(&d);
 	close(o.upper);

@@ -212,6 +212,16 @@ static void owners_can_be_changed(void **state)
 	         box_users(b) == SANDBOX_SINGLE ? "0:0\n" : "12:34\n");
 }
 
+/* Whose parents end before them, by the first process. */
+static void orphans_are_reaped(void **state)
+{
+	box_says(*state,
+	         "for i in 1 2 3 4 5 6 7 8 9; do (true & true); done\n"
+	         "n=0; while grep -q '^State:.Z' /proc/[0-9]*/status 2>/dev/null; do"
+	         " n=$((n + 1)); [ $n -lt 500 ] || exit 1; usleep 10000; done; echo none",
+	         "none\n");
+}
+
 static void daemon_left_behind_is_killed(void **state)
 {
 	struct box *b = *state;
@@ -430,6 +440,7 @@ static const struct CMUnitTest tests[] = {
 	BOX_TEST(missing_programs_are_told_apart),
 	BOX_TEST(other_users_have_only_what_is_theirs),
 	BOX_TEST(owners_can_be_changed),
+	BOX_TEST(orphans_are_reaped),
 	BOX_TEST(daemon_left_behind_is_killed),
 	BOX_TEST(time_limit_ends_even_what_ignores_term),
 	BOX_TEST(processes_are_limited),
