@@ -408,7 +408,7 @@ static void chroot_ends_what_keeps_forking(void **state)
 	b->spec.grace_ns = 100000000;
 	box_run(b,
 	        "trap '' TERM; f() { i=0; while [ $i -lt 300 ]; do setsid sleep 1000 & "
-	        "i=$((i+1)); done; }; f & f");
+	        "i=$((i+1)); done; }; f & f; sleep 1000");
 	assert_int_equal(b->r.end, SANDBOX_TIMED_OUT);
 	assert_int_not_equal(host_status("grep -qs SANDBOX_FORKED /proc/[0-9]*/environ"),
 	                     0);
