@@ -3,6 +3,7 @@ local engine = require "imgmake.engine"
 local render = require "dockerfile.render"
 local shadow = require "dockerfile.shadow"
 local source = require "dockerfile.source"
+local stage_lines = require "dockerfile.stage_lines"
 local imagefile = {}
 imagefile.__index = imagefile
 
@@ -165,7 +166,7 @@ local function write_stage(self, out, stage, is_image, uses)
     notes[#notes + 1] = ("what %s says of environment, user and triggers was not to be had when this was written")
       :format(stage.base.name)
   end
-  local body = self.render:stage(stage, self.commands[stage])
+  local body = stage_lines.of(self.render, stage, self.commands[stage])
   for _, record in ipairs(self.render:take_hidden()) do
     out[#out + 1] = ""
     out[#out + 1] = record
