@@ -11,6 +11,7 @@
 #include "os/fd.h"
 #include "os/file.h"
 #include "os/scan.h"
+#include "recipe/lockfile.h"
 #include "store/stat_cache.h"
 
 /* One collection under way. */
@@ -155,6 +156,13 @@ static void recall_file(void *self, const struct scan_dir *dir, struct scan_entr
 	entry->note = stat_dir_find(dir->note, entry->name, &entry->stamp);
 }
 
+/* Our own lock is only taken by who names it: it is written by the first build, which
+ * would make the second one stale, and by each --lock=update. */
+static bool is_own_lock(const struct context *c, const char *path)
+{
+	return !*c->dir && !strcmp(path, LOCKFILE_NAME);
+}
+
 /* An ignored directory is entered all the same where an exception may bring something
  * below it back. */
 static unsigned choose_ignored(const struct finder *f, const char *path, bool is_dir)
@@ -168,6 +176,8 @@ static unsigned choose_all(const void *self, const char *path, bool is_dir)
 	const struct finder *f = self;
 	const char *below = path + f->keep;
 
+	if (is_own_lock(f->context, path))
+		return 0;
 	if (ignored(f->context, path))
 		return choose_ignored(f, path, is_dir);
 	if (!f->exclude || !ignore_matches(f->exclude, below))
@@ -180,6 +190,8 @@ static unsigned choose_match(const void *self, const char *path, bool is_dir)
 {
 	const struct finder *f = self;
 
+	if (is_own_lock(f->context, path))
+		return 0;
 	if (ignored(f->context, path))
 		return choose_ignored(f, path, is_dir);
 	if (!pattern_match(f->pattern, path) || (is_dir && f->deep))

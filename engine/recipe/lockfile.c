@@ -4,7 +4,6 @@
 
 #include "os/file.h"
 
-#define NAME "Imagefile.lock"
 enum { SIZE_MAX_READ = 16 << 20, VERSION = 1 };
 
 static const char *const sections[] = {
@@ -34,7 +33,7 @@ int lockfile_load(struct lockfile *l, int project_root, struct err *e)
 	AUTO_BUF text = BUF_INIT;
 
 	*l = (struct lockfile){ .dir = project_root };
-	if (file_read(project_root, NAME, &text, SIZE_MAX_READ, e) < 0) {
+	if (file_read(project_root, LOCKFILE_NAME, &text, SIZE_MAX_READ, e) < 0) {
 		if (e->code != ERR_NOT_FOUND)
 			return -1;
 		l->root = json_pack("{s:i}", "imgmake", VERSION);
@@ -43,11 +42,11 @@ int lockfile_load(struct lockfile *l, int project_root, struct err *e)
 	l->exists = true;
 	if (json_read(&l->root, text.s, text.len, e) < 0) {
 		l->root = NULL;
-		return err_wrap(e, NAME);
+		return err_wrap(e, LOCKFILE_NAME);
 	}
 	if (check_root(l->root, e) < 0) {
 		lockfile_fini(l);
-		return err_wrap(e, NAME);
+		return err_wrap(e, LOCKFILE_NAME);
 	}
 	return 0;
 }
@@ -59,7 +58,7 @@ int lockfile_save(struct lockfile *l, struct err *e)
 	if (!l->changed)
 		return 0;
 	json_write_pretty(&text, l->root);
-	if (file_replace(l->dir, NAME, text.s, text.len, 0644, e) < 0)
+	if (file_replace(l->dir, LOCKFILE_NAME, text.s, text.len, 0644, e) < 0)
 		return -1;
 	l->changed = false;
 	l->exists = true;
@@ -84,7 +83,7 @@ int lockfile_get_text(const struct lockfile *l, enum lock_section s, const char 
 		err_set(e, ERR_INVALID, "not an object");
 	else if (json_member_str(entry, member, false, out, e) == 0)
 		return 1;
-	return err_wrap(e, NAME ": '%s'", name);
+	return err_wrap(e, LOCKFILE_NAME ": '%s'", name);
 }
 
 static const char *digest_member(enum lock_section s)
@@ -108,7 +107,7 @@ int lockfile_get(const struct lockfile *l, enum lock_section s, const char *name
 		err_set(e, ERR_INVALID, "'%s' is missing", member);
 	else if (digest_parse(out, text.s, e) == 0)
 		return 1;
-	return err_wrap(e, NAME ": '%s'", name);
+	return err_wrap(e, LOCKFILE_NAME ": '%s'", name);
 }
 
 /* Made where it is missing. Borrowed. */

@@ -10,6 +10,8 @@
 #include "base/digest.h"
 #include "base/json.h"
 
+#define LOCKFILE_NAME "Imagefile.lock"
+
 struct lockfile {
 	json_t *root;
 	int dir; /* borrowed */

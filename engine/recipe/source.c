@@ -11,12 +11,13 @@
 #include "base/pattern.h"
 #include "os/fd.h"
 #include "os/file.h"
+#include "recipe/lockfile.h"
 
 enum { DEPTH_MAX = 256 };
 
 static bool is_root(const char *dir)
 {
-	static const char *const marks[] = { "Imagefile.lock", ".git" };
+	static const char *const marks[] = { LOCKFILE_NAME, ".git" };
 
 	for (size_t i = 0; i < ARRAY_LEN(marks); i++) {
 		AUTO_BUF path = BUF_INIT;

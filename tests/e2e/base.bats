@@ -171,6 +171,23 @@ push_index() {
 	equal "$(jq -r --arg b "$(repo base):1" '.bases[$b].digest' Imagefile.lock)" "$digest"
 }
 
+@test "the lock that the first build writes makes no second one, unless the recipe names it" {
+	push_base "$BUSYBOX"
+	echo 1 >file
+	recipe <<-EOF
+		image "x" { from = base "$(repo base):1", copy { ".", to = "/src/" }, copy { "*.lock", to = "/locks/", optional = true } }
+		image "named" { from = base "$(repo base):1", copy { "Imagefile.lock", to = "/" } }
+	EOF
+	ok imgmake x
+	[ -s Imagefile.lock ]
+	ok imgmake -q x
+	exported x
+	equal "$(blob out-x "$(manifest_of out-x | jq -r '.layers[-1].digest')" | tar -tzf - | sort | xargs)" \
+		"src/ src/Imagefile src/file"
+	exported named
+	blob out-named "$(manifest_of out-named | jq -r '.layers[-1].digest')" | tar -xzOf - Imagefile.lock | cmp - Imagefile.lock
+}
+
 @test "--lock=update takes today's digest" {
 	push_base "$BUSYBOX"
 	on_base "$(repo base):1"
