@@ -63,6 +63,9 @@ static void key_mounts(struct key *k, const struct node *n, const struct step_ru
 			key_int(k, "mount writable", 1);
 		if (r->mounts[i].size)
 			key_int(k, "mount size", r->mounts[i].size);
+		/* Before, a step saw the project's own files, with their times. */
+		if (p->bound[i])
+			key_int(k, "mounted copies", 1);
 		if (p->bound[i] && !made)
 			key_many(k, "mounted files", &p->mounted[i], fileset_list,
 			         p->bound[i]);

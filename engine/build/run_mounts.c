@@ -15,7 +15,7 @@
 #include "os/file.h"
 #include "os/lock.h"
 
-enum { CHUNK = 128 * 1024, PRIVATE_MAX = 64 };
+enum { PRIVATE_MAX = 64 };
 
 void run_mounts_fini(struct run_mounts *m)
 {
@@ -216,26 +216,44 @@ static int add_caches(const struct opening *o, struct err *e)
 	return 0;
 }
 
-static int add_mount(struct run_mounts *m, struct work *w, const struct run_mount *x,
-                     size_t index, struct err *e)
+/* Of the project: what its key is of, and nothing that the ignore file hides. */
+static int stage_bound(struct run_mounts *m, struct work *w, const struct staged_dir *d,
+                       int *fd, struct err *e)
 {
-	int fd;
+	const struct fileset *set = d->set;
+	const struct project_file *last =
+		set->files.len ? &set->files.at[set->files.len - 1] : NULL;
+	bool is_named = last && !strcmp(last->path, d->source);
+
+	if (is_named && last->type == TOC_SYMLINK)
+		return err_set(e, ERR_INVALID,
+		               "it is a symbolic link; name what it leads to");
+	if (is_named && last->type != TOC_DIR)
+		return run_stage_file(m, w, &(struct staged_file){ d->as, set, last }, fd,
+		                      e);
+	return run_stage_dir(m, w, d, fd, e);
+}
+
+static int add_mount(struct run_mounts *m, struct work *w, const struct run_mount *x,
+                     const struct fileset *bound, struct err *e)
+{
+	size_t index = m->list.len;
+	const char *staged = arena_printf(&m->arena, "%s/bound.%zu", m->dir, index);
+	AUTO_BUF source = BUF_INIT;
+	struct staged_dir d = { .as = { x->path, staged }, .set = bound };
+	int fd, rc;
 
 	if (x->type == MOUNT_TMPFS) {
 		add(m, SANDBOX_TMPFS, x->path, -1, true);
-		m->list.at[m->list.len - 1].size = x->size;
+		m->list.at[index].size = x->size;
 		return 0;
 	}
-	if (x->from) {
-		if (run_from(m, w, x, index, &fd, e) < 0)
-			return err_wrap(e, "mount %s", x->source);
-		add(m, SANDBOX_BIND, x->path, fd, x->writable);
-		return 0;
-	}
-	fd = file_open_beneath(w->node->context->fd, x->source, O_PATH, 0);
-	if (fd < 0)
-		return err_sys(e, "mount: open %s", x->source);
-	add(m, SANDBOX_BIND, x->path, fd, false);
+	path_clean(&source, x->source);
+	d.source = strcmp(source.s, ".") ? source.s : "";
+	rc = x->from ? run_from(m, w, x, index, &fd, e) : stage_bound(m, w, &d, &fd, e);
+	if (rc < 0)
+		return err_wrap(e, "mount %s", x->source);
+	add(m, SANDBOX_BIND, x->path, fd, x->from && x->writable);
 	return 0;
 }
 
@@ -260,67 +278,23 @@ static int add_secret(struct run_mounts *m, struct work *w, const struct run_sec
 	return 0;
 }
 
-/* A copy whose bytes are those of the key: the project's file may change while the step
- * runs. */
-static int stage_input(struct run_mounts *m, struct work *w, const struct project_file *f,
-                       size_t i, int *out, struct err *e)
-{
-	AUTO_CLOSE int in = file_open_beneath(w->node->context->fd, f->path,
-	                                      O_RDONLY | O_NONBLOCK | O_NOFOLLOW, 0);
-	const char *name = arena_printf(&m->arena, "%s/input.%zu", m->dir, i);
-	AUTO_FREE char *chunk = mem_alloc(CHUNK);
-	int dir = w->node->build->o.store->dir;
-	const struct timespec time = { .tv_sec = build_epoch(w->node->build) };
-	struct digest got;
-	struct hasher h;
-	ssize_t n = -1;
-
-	if (in < 0)
-		return err_sys(e, "open %s", f->path);
-	*out = openat(dir, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-	              0600);
-	if (*out < 0)
-		return err_sys(e, "stage %s", f->path);
-	hasher_init(&h);
-	while ((n = fd_read(in, chunk, CHUNK, f->path, e)) > 0) {
-		hasher_add(&h, chunk, (size_t)n);
-		if (fd_write(*out, chunk, (size_t)n, name, e) < 0) {
-			n = -1;
-			break;
-		}
-	}
-	hasher_end(&h, &got);
-	if (n < 0)
-		return -1;
-	if (!digest_equal(&got, &f->digest))
-		return err_set(e, ERR_CHANGED, "%s changed while it was used", f->path);
-	if (fchmod(*out, f->executable ? 0755 : 0644) < 0 ||
-	    futimens(*out, (struct timespec[]){ time, time }) < 0)
-		return err_sys(e, "stage %s", f->path);
-	return 0;
-}
-
 static int add_inputs(struct run_mounts *m, struct work *w, const struct fileset *set,
                       const char *workdir, struct err *e)
 {
 	for (size_t i = 0; set && i < set->files.len; i++) {
 		const struct project_file *f = &set->files.at[i];
 		AUTO_BUF target = BUF_INIT;
-		int fd = -1;
+		struct staged_file as = { .set = set, .file = f };
+		int fd;
 
 		if (f->type != TOC_FILE && f->type != TOC_HARDLINK)
 			continue;
-		if (stage_input(m, w, f, i, &fd, e) < 0) {
-			fd_close(&fd);
-			return -1;
-		}
 		path_join(&target, workdir, f->path);
-		run_times_stage(
-			m, w, target.s,
-			arena_printf(&m->arena, "%s/input.%zu", m->dir, i),
-			&(struct toc_entry){ .digest = f->digest,
-		                             .mtime = build_epoch(w->node->build) });
-		add(m, SANDBOX_BIND, arena_strdup(&m->arena, target.s), fd, false);
+		as.as.inside = arena_strdup(&m->arena, target.s);
+		as.as.staged = arena_printf(&m->arena, "%s/input.%zu", m->dir, i);
+		if (run_stage_file(m, w, &as, &fd, e) < 0)
+			return -1;
+		add(m, SANDBOX_BIND, as.as.inside, fd, false);
 	}
 	return 0;
 }
@@ -360,7 +334,7 @@ int run_mounts_make(struct run_mounts *m, struct work *w, const struct step_run 
 
 	*m = (struct run_mounts){ .arena = ARENA_INIT, .dir = at->staging };
 	for (size_t i = 0; i < r->n_mounts; i++)
-		if (add_mount(m, w, &r->mounts[i], i, e) < 0)
+		if (add_mount(m, w, &r->mounts[i], p->bound[i], e) < 0)
 			return -1;
 	if (add_caches(&o, e) < 0)
 		return -1;

@@ -35,6 +35,28 @@ void run_times_stage(struct run_mounts *m, struct work *w, const char *path,
 MUST_CHECK int run_from(struct run_mounts *m, struct work *w, const struct run_mount *x,
                         size_t index, int *fd, struct err *e);
 
+/* run_stage.c: files of the project, copied below the staging directory, for a mount;
+ * what they are is what the key is of, or it is ERR_CHANGED. *fd is for the caller to
+ * close. */
+struct staged_as {
+	const char *inside; /* where it is mounted */
+	const char *staged; /* below the store */
+};
+struct staged_file {
+	struct staged_as as;
+	const struct fileset *set;
+	const struct project_file *file; /* of it */
+};
+struct staged_dir {
+	struct staged_as as;
+	const struct fileset *set;
+	const char *source; /* the directory, relative to the context; "" is that */
+};
+MUST_CHECK int run_stage_file(struct run_mounts *m, struct work *w,
+                              const struct staged_file *f, int *fd, struct err *e);
+MUST_CHECK int run_stage_dir(struct run_mounts *m, struct work *w,
+                             const struct staged_dir *d, int *fd, struct err *e);
+
 /* run_record.c: what one cache has seen, kept beside it. The caller has the record to
  * itself. */
 struct run_record {

@@ -103,16 +103,16 @@ attack() {   # LUA of a run step's body
 	mkdir data secret
 	echo public >data/f
 	echo private >secret/f
-	attack '"echo ready; n=0; while [ ! -e /data/go ]; do n=$((n+1)); [ $n -lt 400 ] || exit 1; busybox usleep 50000; done; cat /data/f >/out",
-		mount = { { "data", path = "/data" } }'
+	attack '"echo ready; n=0; while [ ! -e /go/go ]; do n=$((n+1)); [ $n -lt 400 ] || exit 1; busybox usleep 50000; done; cat /data/f >/out",
+		mount = { { "data", path = "/data" } }, cache = { "/go" }'
 	"$IMGMAKE" >log 2>&1 3>&- &
 	local pid=$!
 	wait_until grep -q ready log
 	mv data was
 	ln -s secret data
-	echo >was/go
+	echo >"$(find "$IMGMAKE_STORE/cache" -mindepth 1 -maxdepth 1 -type d)/go"
 	wait "$pid"
-	rm data was/go
+	rm data
 	mv was data
 	ok imgmake export x dir:d
 	equal "$(cat d/out)" public

@@ -171,6 +171,45 @@ x:  eth0"
 	equal "$(cat data/f)" hi
 }
 
+@test "what is mounted of the project is what the step's key is of" {
+	mkdir -p data/sub data/empty
+	echo one >data/f
+	ln data/f data/hard
+	ln -s sub/x data/link
+	echo x >data/sub/x
+	chmod 700 data/sub/x
+	echo secret >data/hidden
+	echo data/hidden >.dockerignore
+	run_recipe '"cd /data && find . -exec stat -c %n:%a:%u:%Y {} + | sort >/list; cat hard link >/text; ! cat hidden", mount = { { "./data/", path = "/data" } }'
+	ok imgmake export x dir:d
+	equal "$(cat d/text | xargs)" "one x"
+	equal "$(LC_ALL=C sort d/list)" "$(printf '%s:0:315619200\n' .:755 ./empty:755 ./f:644 ./hard:644 ./link:777 ./sub:755 ./sub/x:755 | LC_ALL=C sort)"
+	# Neither what is hidden nor times or modes of this machine are in it.
+	echo other >data/hidden
+	touch data/f
+	chmod 755 data/sub/x
+	ok imgmake -q
+	echo two >data/sub/x
+	! imgmake -q
+	ok imgmake export x dir:d2
+	equal "$(cat d2/text | xargs)" "one two"
+	cmp d/list d2/list
+	run_recipe '"true", mount = { { "data/hidden", path = "/x" } }'
+	fails 'Imagefile:[0-9]+: .*data/hidden is excluded by .dockerignore' imgmake
+}
+
+@test "hard links and symbolic links of the project among inputs and mounts" {
+	mkdir in
+	echo one >in/a
+	ln in/a in/b
+	ln -s in link
+	run_recipe '"cat in/a in/b >/text", workdir = "/w", inputs = { "in" }'
+	ok imgmake export x dir:d
+	equal "$(cat d/text | xargs)" "one one"
+	run_recipe '"true", mount = { { "link", path = "/x" } }'
+	fails 'Imagefile:[0-9]+: .*mount link: it is a symbolic link; name what it leads to' imgmake
+}
+
 @test "nothing is left running, mounted or lying about" {
 	run_recipe '"(trap \"\" TERM; sleep 1000) & echo started"'
 	ok imgmake
