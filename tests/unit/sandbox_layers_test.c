@@ -417,6 +417,45 @@ static void a_layer_that_is_there_twice_gets_its_files_twice(void **state)
 	}
 }
 
+/* Beside, on a disk that has room for two more names. */
+static int scan_on_full_disk(void *arg, struct err *e)
+{
+	struct fixture *f = arg;
+	struct layer_files *files;
+	struct toc table = TOC_INIT;
+	struct digest diff_id;
+	struct fd_source in;
+	AUTO_BUF path = BUF_INIT;
+	int dir, rc;
+
+	run(f, "mkdir small");
+	if (unshare(CLONE_NEWNS) < 0)
+		return err_sys(e, "unshare");
+	run(f, "mount --make-rprivate / 2>/dev/null; "
+	       "mount -t tmpfs -o nr_inodes=4 tmpfs $PWD/small");
+	buf_addf(&path, "%s/small", f->dir); /* the fd is of the other namespace */
+	dir = open(path.s, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fd_source_init(&in, blobs_get(f->blobs, &f->layers[0].digest, NULL, e), "layer");
+	if (layer_files_new(&files, dir, "files", e) < 0)
+		return -1;
+	rc = layer_scan_files(&in.source, CODEC_NONE, files, &table, &diff_id, e);
+	layer_files_free(files);
+	return rc;
+}
+
+static void a_scan_on_a_full_disk_says_so(void **state)
+{
+	struct sandbox none = { -1 };
+	struct err e;
+
+	if (geteuid() != 0)
+		skip();
+	layer(*state, "f:a/b/c/d=1");
+	assert_int_equal(call_inside(&none, scan_on_full_disk, *state, &e), -1);
+	if (!strstr(e.msg, "create a file in files: No space left"))
+		fail_msg("%s", e.msg);
+}
+
 static void files_of_the_scan_get_owners_modes_and_times_as_others_do(void **state)
 {
 	struct fixture *f = *state;
@@ -630,6 +669,7 @@ int main(void)
 		TEST(a_layer_of_nothing_odd_is_moved_whole),
 		TEST(names_that_come_twice_are_read_once_more),
 		TEST(a_layer_that_is_there_twice_gets_its_files_twice),
+		TEST(a_scan_on_a_full_disk_says_so),
 		TEST(files_of_the_scan_get_owners_modes_and_times_as_others_do),
 		TEST(what_is_remembered_of_layers_changes_nothing),
 		TEST(layers_in_use_are_not_swept),
