@@ -55,15 +55,17 @@ static uint32_t cleared_by_equals(const struct clause *c)
 
 static int change_once(const struct clause *c, const char **p, uint32_t *mode)
 {
-	char op = *(*p)++;
-	uint32_t bits = read_bits(c, *mode, p) & (c->who | S_ISVTX);
+	char op = **p;
+	uint32_t bits;
 
-	switch (op) {
-	case '+': *mode |= bits; return 0;
-	case '-': *mode &= ~bits; return 0;
-	case '=': *mode = (*mode & ~cleared_by_equals(c)) | bits; return 0;
-	default: return -1;
-	}
+	if (!op || !strchr("+-=", op))
+		return -1;
+	(*p)++;
+	bits = read_bits(c, *mode, p) & (c->who | S_ISVTX);
+	if (op == '=')
+		*mode &= ~cleared_by_equals(c);
+	*mode = op == '-' ? *mode & ~bits : *mode | bits;
+	return 0;
 }
 
 static void read_who(struct clause *c, const char **p)

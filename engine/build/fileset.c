@@ -20,6 +20,7 @@ struct finder {
 	const struct context *context;
 	struct ignore *exclude; /* relative to the source directory */
 	bool parents, as_docker;
+	bool named;   /* sources are no patterns */
 	size_t strip; /* with parents: bytes of the path that are left off */
 	size_t found;
 	/* of the source being looked at: */
@@ -464,7 +465,7 @@ static int find_source(struct finder *f, const char *text, struct err *e)
 			e, ERR_INVALID,
 			"%s: sources are relative to the Imagefile's directory and stay in it",
 			text);
-	if (pattern_is_literal(clean.s))
+	if (f->named || pattern_is_literal(clean.s))
 		return find_literal(f, clean.s, e);
 	return find_pattern(f, clean.s, e);
 }
@@ -514,4 +515,12 @@ int fileset_glob(struct fileset **out, const struct context *c,
 	struct finder f = { .context = c, .parents = true };
 
 	return collect(out, &f, patterns, false, e);
+}
+
+int fileset_named(struct fileset **out, const struct context *c, const char *path,
+                  struct err *e)
+{
+	struct finder f = { .context = c, .parents = true, .named = true };
+
+	return collect(out, &f, &(struct strings){ &path, 1 }, false, e);
 }

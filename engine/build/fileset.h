@@ -69,6 +69,9 @@ MUST_CHECK int fileset_collect(struct fileset **out, const struct context *c,
  * others. */
 MUST_CHECK int fileset_glob(struct fileset **out, const struct context *c,
                             const struct strings *patterns, struct err *e);
+/* The same for one file or directory, whose name is no pattern. */
+MUST_CHECK int fileset_named(struct fileset **out, const struct context *c,
+                             const char *path, struct err *e);
 /* The same for what a copy names in another image, whose tables of contents are `v`. */
 MUST_CHECK int fileset_collect_image(struct fileset **out, const struct toc_view *v,
                                      const struct step_copy *copy, struct err *e);

@@ -264,10 +264,13 @@ static void git_fini(struct git *g)
 /* --- What a ref stands for -------------------------------------------------------------
  */
 
+enum { NAMES_MAX = 3 };
+
 /* Full names that a ref may mean, best first, as git-checkout prefers them. */
 static void list_names(const char *ref, struct strlist *out)
 {
-	static const char *const before[] = { "refs/heads/", "refs/tags/", "refs/" };
+	static const char *const before[NAMES_MAX] = { "refs/heads/", "refs/tags/",
+		                                       "refs/" };
 	AUTO_BUF name = BUF_INIT;
 
 	if (!*ref || !strncmp(ref, "refs/", 5)) {
@@ -323,13 +326,17 @@ static bool find_name(const char *listing, const char *name, struct arena *a,
 static int resolve(struct git *g, struct arena *a, struct git_commit *out, struct err *e)
 {
 	AUTO_STRLIST names = STRLIST_INIT;
-	AUTO_BUF listing = BUF_INIT, tag = BUF_INIT;
+	AUTO_BUF listing = BUF_INIT;
+	const char *args[5 + 2 * NAMES_MAX] = { "ls-remote", "--symref", "--",
+		                                g->s->url };
+	size_t n = 4;
 
 	list_names(g->s->ref, &names);
-	buf_addf(&tag, "%s^{}", names.at[names.len > 1 ? 1 : 0]);
-	if (git_run(g, &listing, e, "ls-remote", "--symref", "--", g->s->url, names.at[0],
-	            tag.s, names.len > 1 ? names.at[1] : NULL,
-	            names.len > 2 ? names.at[2] : NULL) < 0)
+	for (size_t i = 0; i < names.len; i++) {
+		args[n++] = names.at[i];
+		args[n++] = arena_printf(a, "%s^{}", names.at[i]);
+	}
+	if (run_args(g, &listing, args, e) < 0)
 		return -1;
 	for (size_t i = 0; i < names.len; i++)
 		if (find_name(listing.s, names.at[i], a, out))
@@ -366,6 +373,8 @@ static bool has_object(struct git *g, const struct git_commit *c)
 	return git_run(g, NULL, &ignored, "cat-file", "-e", what.s) == 0;
 }
 
+#define DEPTH_INFINITE "--depth=2147483647" /* INFINITE_DEPTH of git */
+
 /* The one commit; from servers that do not give what nobody points at, what the name
  * points at; and else all there is. */
 static int fetch(struct git *g, const struct git_commit *c, struct err *e)
@@ -373,12 +382,17 @@ static int fetch(struct git *g, const struct git_commit *c, struct err *e)
 	const char *url = g->s->url, *want = *c->tag && g->s->keep_dir ? c->tag : c->hash;
 	int rc = git_run(g, NULL, e, "fetch", "-q", "--depth=1", "--no-tags", "--", url,
 	                 want);
+	bool all;
 
 	if (rc < 0 && e->code == ERR_FAILED && *c->name)
 		rc = git_run(g, NULL, e, "fetch", "-q", "--depth=1", "--no-tags", "--",
 		             url, c->name);
-	if ((rc < 0 && e->code == ERR_FAILED) || (rc == 0 && !has_object(g, c)))
-		rc = git_run(g, NULL, e, "fetch", "-q", "--no-tags", "--", url,
+	all = (rc < 0 && e->code == ERR_FAILED) || (rc == 0 && !has_object(g, c));
+	/* What is behind a commit that is here already comes only with a depth, which
+	 * servers of plain files do not take. */
+	if (all)
+		rc = git_run(g, NULL, e, "fetch", "-q", "--no-tags",
+		             rc == 0 ? DEPTH_INFINITE : "-q", "--", url,
 		             "+refs/heads/*:refs/imgmake/heads/*",
 		             "+refs/tags/*:refs/imgmake/tags/*");
 	if (rc == 0 && !has_object(g, c))

@@ -182,12 +182,9 @@ static int find_mounts(struct node *n, const struct step_run *r, struct step_pla
 	p->mounted = arena_alloc(&n->arena, (r->n_mounts + 1) * sizeof(*p->mounted));
 	p->bound = arena_alloc(&n->arena, (r->n_mounts + 1) * sizeof(*p->bound));
 	for (size_t i = 0; i < r->n_mounts; i++) {
-		const char *source = r->mounts[i].source;
-		struct step_copy bound = { .sources = { &source, 1 }, .parents = true };
-
 		if (r->mounts[i].type == MOUNT_TMPFS || r->mounts[i].from)
 			continue;
-		if (fileset_collect(&p->bound[i], n->context, &bound, e) < 0 ||
+		if (fileset_named(&p->bound[i], n->context, r->mounts[i].source, e) < 0 ||
 		    fileset_hash(p->bound[i], n->context, e) < 0)
 			return err_wrap(e, "mount");
 		fileset_digest(p->bound[i], false, &p->mounted[i]);

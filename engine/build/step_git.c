@@ -47,13 +47,18 @@ static int find_locked(struct node *n, const char *name, struct git_commit *out,
 	return found > 0 ? check_locked(out, name, e) : found;
 }
 
+/* Two images may ask for one name at once, just while it moves: the first answer is
+ * everybody's. */
 static void keep_locked(struct build *b, const char *name, const struct git_commit *c)
 {
 	pthread_mutex_lock(&b->lock);
-	lockfile_set_text(b->o.lock, LOCK_GIT, name, "commit", c->hash);
-	lockfile_set_text(b->o.lock, LOCK_GIT, name, "ref", c->name);
-	lockfile_set_text(b->o.lock, LOCK_GIT, name, "tag", *c->tag ? c->tag : NULL);
-	map_put(&b->resolved, name, b);
+	if (!map_get(&b->resolved, name)) {
+		lockfile_set_text(b->o.lock, LOCK_GIT, name, "commit", c->hash);
+		lockfile_set_text(b->o.lock, LOCK_GIT, name, "ref", c->name);
+		lockfile_set_text(b->o.lock, LOCK_GIT, name, "tag",
+		                  *c->tag ? c->tag : NULL);
+		map_put(&b->resolved, name, b);
+	}
 	pthread_mutex_unlock(&b->lock);
 }
 
@@ -71,7 +76,7 @@ static int ask(struct node *n, const struct step_git *s, const char *name,
 	if (git_resolve(b, s, &n->arena, out, e) < 0)
 		return -1;
 	keep_locked(b, name, out);
-	return 0;
+	return find_locked(n, name, out, e) < 0 ? -1 : 0;
 }
 
 int git_plan(struct node *n, const struct step_git *s, struct git_commit *out,

@@ -124,25 +124,30 @@ static int add_header(void *self, const void *data, size_t n, struct err *e)
  * 16 bytes; what they name are blocks of 16 bytes with a header of their own. */
 enum { NDB_PAGE = 4096, NDB_SLOT = 16, NDB_BLOCK = 16, NDB_HEAD = 16, NDB_SLOTS_AT = 32 };
 
+/* *left: bytes that no slot has named yet; no two name the same. */
 static int add_slot(const struct reading *r, const struct buf *db, const uint8_t *slot,
-                    struct err *e)
+                    size_t *left, struct err *e)
 {
 	uint64_t at = (uint64_t)le32(slot + 8) * NDB_BLOCK;
 	uint64_t size = (uint64_t)le32(slot + 12) * NDB_BLOCK;
-	const uint8_t *blob = (const uint8_t *)db->s + at;
+	const uint8_t *blob;
 
-	if (!le32(slot + 8))
+	if (!at)
 		return 0; /* free */
 	if (memcmp(slot, "Slot", 4) != 0 || size < NDB_HEAD || at > db->len ||
-	    size > db->len - at || memcmp(blob, "BlbS", 4) != 0 ||
-	    le32(blob + 12) > size - NDB_HEAD)
+	    size > db->len - at || size > *left)
 		return bad_header(e);
+	blob = (const uint8_t *)db->s + at;
+	if (memcmp(blob, "BlbS", 4) != 0 || le32(blob + 12) > size - NDB_HEAD)
+		return bad_header(e);
+	*left -= (size_t)size;
 	return add_header((void *)r, blob + NDB_HEAD, le32(blob + 12), e);
 }
 
 static int add_ndb(const struct reading *r, const struct buf *db, struct err *e)
 {
 	const uint8_t *at = (const uint8_t *)db->s;
+	size_t left = db->len;
 	uint64_t end;
 
 	if (db->len < NDB_PAGE || memcmp(at, "RpmP", 4) != 0)
@@ -151,7 +156,7 @@ static int add_ndb(const struct reading *r, const struct buf *db, struct err *e)
 	if (end > db->len)
 		return err_set(e, ERR_INVALID, "it is not whole");
 	for (size_t i = NDB_SLOTS_AT; i + NDB_SLOT <= end; i += NDB_SLOT)
-		if (add_slot(r, db, at + i, e) < 0)
+		if (add_slot(r, db, at + i, &left, e) < 0)
 			return -1;
 	return 0;
 }

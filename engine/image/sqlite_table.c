@@ -15,6 +15,7 @@ struct database {
 	const uint8_t *at;
 	size_t n, page, usable; /* bytes */
 	size_t pages_left;      /* to visit: more than there are is a circle */
+	size_t bytes_left;      /* of rows: more than there are, and some are one */
 	struct buf overflow;
 };
 
@@ -91,8 +92,10 @@ static int read_cell(struct database *d, const uint8_t *at, const uint8_t *end,
 	size_t most = d->usable - 35, least = (d->usable - 12) * 32 / 255 - 23, local;
 	uint64_t n, row;
 
-	if (!varint(&at, end, &n) || !varint(&at, end, &row) || n > PAYLOAD_MAX)
+	if (!varint(&at, end, &n) || !varint(&at, end, &row) || n > PAYLOAD_MAX ||
+	    n > d->bytes_left)
 		return damaged(e);
+	d->bytes_left -= (size_t)n;
 	*out = (struct payload){ at, (size_t)n };
 	if (n <= most)
 		return (size_t)(end - at) < n ? damaged(e) : 0;
@@ -231,8 +234,16 @@ static int open_database(struct database *d, const struct buf *db, struct err *e
 	if (d->page < 512 || d->page & (d->page - 1) || h[20] > 32)
 		return damaged(e);
 	d->usable = d->page - h[20];
-	d->pages_left = d->n / d->page;
 	return 0;
+}
+
+/* What is honest is visited once. */
+static int walk_all(struct database *d, uint32_t root, payload_fn *fn, void *self,
+                    struct err *e)
+{
+	d->pages_left = d->n / d->page;
+	d->bytes_left = d->n;
+	return walk(d, root, 0, fn, self, e);
 }
 
 int sqlite_table(const struct buf *db, const char *table, size_t column,
@@ -245,12 +256,11 @@ int sqlite_table(const struct buf *db, const char *table, size_t column,
 
 	if (open_database(&d, db, e) < 0)
 		return -1;
-	rc = walk(&d, 1, 0, find_table, &f, e);
+	rc = walk_all(&d, 1, find_table, &f, e);
 	if (rc == 0 && !f.root)
 		rc = err_set(e, ERR_NOT_FOUND, "it has no table %s", table);
-	d.pages_left = d.n / d.page;
 	if (rc == 0)
-		rc = walk(&d, f.root, 0, give_row, &r, e);
+		rc = walk_all(&d, f.root, give_row, &r, e);
 	buf_fini(&d.overflow);
 	return rc;
 }

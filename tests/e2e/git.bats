@@ -76,6 +76,10 @@ hash_of() {   # REVISION
 	git -C "$SERVED/repos/a.git" rev-parse "$1^{commit}"
 }
 
+bare_commit() {   # PARENT TREE: a commit that nothing points at
+	git -C "$SERVED/repos/a.git" -c user.name=t -c user.email=t@example.com commit-tree -p "$1" -m "of $2" "$2^{tree}"
+}
+
 dockerfile() {
 	{ echo FROM scratch; cat; } >Dockerfile
 }
@@ -131,6 +135,46 @@ tree_of() {
 	equal "$(stat -c %Y d/head/one)" 315619200
 	store_is_whole
 	[ -z "$(ls "$IMGMAKE_STORE/tmp")" ]
+}
+
+@test "a commit that its branch has left behind comes from servers that give only what is pointed at" {
+	local first
+	start_git old --old
+	first=$(bare_commit main v1)
+	git -C "$SERVED/repos/a.git" branch -f left "$first"
+	dockerfile <<-EOF
+		ADD $(url old)#left /x
+	EOF
+	ok imgmake build -f Dockerfile
+	git -C "$SERVED/repos/a.git" branch -f left "$(bare_commit "$first" main)"
+	rm -rf "$IMGMAKE_STORE"
+	exported_dir
+	as_git_has "$first" d/x
+}
+
+@test "an annotated tag in the short form tags/NAME is its commit" {
+	dockerfile <<-EOF
+		ADD --keep-git-dir=true $(url)#tags/v1 /x
+	EOF
+	exported_dir
+	as_git_has v1 d/x
+	equal "$(git -C d/x describe)" v1
+	equal "$(jq -r '.git[].commit' Imagefile.lock)" "$(hash_of v1)"
+}
+
+@test "two images that ask for a branch just while it moves get the same commit" {
+	git -C "$SERVED/repos/a.git" branch -f racing v1
+	local made
+	start_git racing --old --moving "refs/heads/racing=$(hash_of main)"
+	recipe <<-LUA
+		local src = { "$(url racing)", git = true, ref = "racing", to = "/" }
+		image "one" { from = "scratch", add(src) }
+		image "two" { from = "scratch", add(src), config { labels = { a = "b" } } }
+	LUA
+	ok imgmake one two
+	made=$(grep -h ' is sha256:' <<<"$output$stderr" | sort)
+	ok imgmake --always-make one two
+	equal "$(grep -h ' is sha256:' <<<"$output$stderr" | sort)" "$made"
 }
 
 @test "what is built is asked for no more, and a branch that moved moves with --lock=update" {

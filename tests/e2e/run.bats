@@ -290,3 +290,16 @@ x:  eth0"
 	contains "$(cat log)" 'nobody-there'
 	equal "$input" "$PWD/never"
 }
+
+@test "the source of a mount is a name, and no pattern" {
+	recipe <<-LUA
+		local b = base "$BUSYBOX"
+		image "x" { from = b, run { "cp -r /m /seen", mount = { { "a[1]", path = "/m" } } } }
+		image "y" { from = b, run { "true", mount = { { "sr*", path = "/m" } } } }
+	LUA
+	mkdir 'a[1]' src srv
+	touch 'a[1]/in' src/one srv/two
+	ok imgmake export x dir:d
+	equal "$(ls d/seen)" in
+	fails 'sr\*: no such file' imgmake y
+}

@@ -1,16 +1,19 @@
 #!/usr/bin/env python3
 """Repositories below a directory by http(s), through `git http-backend`.
 
-git_server.py --root DIR --port-file FILE [--cert FILE --key FILE] [--auth HEADER] [--dumb]
+git_server.py --root DIR --port-file FILE [--cert FILE --key FILE] [--auth HEADER] [--dumb] [--old] [--moving REF=HASH]
 
 With --auth, requests without that Authorization header are refused; with --dumb, all is plain files, and what is asked for
-below /moved is said to be elsewhere. The log on standard output has one request a line.
+below /moved is said to be elsewhere. With --old, only what is pointed at is given, as before version 2 of the protocol. With
+--moving, the first two who ask for the refs are answered when both are there, and between the answers the ref moves. The log on standard output has one request a line.
 """
 import argparse
 import http.server
+import itertools
 import os
 import ssl
 import subprocess
+import threading
 import urllib.parse
 
 
@@ -36,7 +39,7 @@ class Handler(http.server.SimpleHTTPRequestHandler):
                    PATH_INFO=urllib.parse.unquote(path), QUERY_STRING=query, REMOTE_ADDR="127.0.0.1",
                    CONTENT_TYPE=self.headers.get("Content-Type", ""), CONTENT_LENGTH=str(length),
                    HTTP_CONTENT_ENCODING=self.headers.get("Content-Encoding", ""),
-                   GIT_PROTOCOL=self.headers.get("Git-Protocol", ""))
+                   GIT_PROTOCOL="" if options.old else self.headers.get("Git-Protocol", ""))
         done = subprocess.run(["git", "http-backend"], input=self.rfile.read(length), env=env, stdout=subprocess.PIPE,
                               check=False).stdout
         head, _, body = done.partition(b"\r\n\r\n")
@@ -48,8 +51,18 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def backend_while_it_moves(self):
+        both.wait(30)
+        with one_at_a_time:
+            self.backend()
+            ref, new = options.moving.split("=")
+            subprocess.run(["git", "-C", "a.git", "update-ref", ref, new], check=True)
+
     def do_GET(self):
         if self.refused():
+            return
+        if options.moving and next(asked) < 2:
+            self.backend_while_it_moves()
             return
         if options.dumb and self.path.startswith("/moved/"):
             self.send_response(302)
@@ -73,7 +86,10 @@ parser.add_argument("--cert")
 parser.add_argument("--key")
 parser.add_argument("--auth")
 parser.add_argument("--dumb", action="store_true")
+parser.add_argument("--old", action="store_true")
+parser.add_argument("--moving")
 options = parser.parse_args()
+both, one_at_a_time, asked = threading.Barrier(2), threading.Lock(), itertools.count()
 os.chdir(options.root)
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 if options.cert:

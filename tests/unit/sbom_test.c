@@ -178,7 +178,7 @@ static void licenses_are_those_of_the_list(void **state)
 
 /* As SQLite itself writes it: small pages, so that there are several levels of them and
  * rows that go on elsewhere. */
-static void make_database(struct buf *out)
+static void make_database(int rows, struct buf *out)
 {
 	static const char program[] =
 		"python3 -c 'import os, sqlite3, struct, sys, tempfile\n"
@@ -187,7 +187,7 @@ static void make_database(struct buf *out)
 		"db.execute(\"PRAGMA page_size = 512\")\n"
 		"db.execute(\"CREATE TABLE Other (a)\")\n"
 		"db.execute(\"CREATE TABLE Packages (hnum INTEGER PRIMARY KEY, blob BLOB)\")\n"
-		"for i in range(120):\n"
+		"for i in range(int(sys.argv[1])):\n"
 		"    name = b\"p%03d\\0\" % i\n"
 		"    version = b\"1.\" + b\"0\" * (i * 9) + b\"\\0\"\n"
 		"    header = struct.pack(\">IIIIIIIIII\", 2, len(name + version), 1000, 6, 0, 1, "
@@ -198,10 +198,13 @@ static void make_database(struct buf *out)
 		"db.close()\n"
 		"sys.stdout.buffer.write(open(f, \"rb\").read())\n"
 		"os.unlink(f)'";
-	FILE *p = popen(program, "r");   // NOLINT(cert-env33-c): words of ours
+	AUTO_BUF command = BUF_INIT;
 	char part[4096];
+	FILE *p;
 	size_t n;
 
+	buf_addf(&command, "%s %d", program, rows);
+	p = popen(command.s, "r");   // NOLINT(cert-env33-c): words of ours
 	assert_non_null(p);
 	while ((n = fread(part, 1, sizeof(part), p)) > 0)
 		buf_add(out, part, n);
@@ -216,7 +219,7 @@ static void databases_of_rpm_are_read_without_it(void **state)
 	json_t *j;
 
 	(void)state;
-	make_database(&db);
+	make_database(120, &db);
 	assert_int_equal(sbom_add(s, SBOM_RPM, "var/lib/rpm/rpmdb.sqlite", &db, &e), 0);
 	j = document(s, "x");
 	assert_int_equal(count(j), 120);
@@ -242,7 +245,7 @@ static void damaged_databases_are_refused(void **state)
 	unsigned seed = 1;
 
 	(void)state;
-	make_database(&db);
+	make_database(120, &db);
 	for (size_t n = 0; n < db.len; n += n < 2000 ? 7 : 499) {
 		/* Of its own size, so that a byte too far is noticed. */
 		struct buf part = { memcpy(mem_alloc(n + 1), db.s, n), n, n + 1 };
@@ -316,6 +319,32 @@ static void so_are_those_of_suse(void **state)
 	json_decref(j);
 }
 
+/* A few bytes would come to as many packages as fill the memory. */
+static void one_package_is_not_named_a_thousand_times(void **state)
+{
+	enum { PAGE = 512, CELLS = 150 };
+	AUTO_BUF db = BUF_INIT, suse = BUF_INIT;
+	struct sbom *s = sbom_new();
+	struct err e;
+
+	(void)state;
+	make_database(1, &db);
+	assert_int_equal(db.len, 3 * PAGE);
+	db.s[2 * PAGE + 4] = (char)CELLS;
+	for (size_t i = 1; i < CELLS; i++)
+		memcpy(db.s + 2 * PAGE + 8 + 2 * i, db.s + 2 * PAGE + 8, 2);
+	assert_int_equal(sbom_add(s, SBOM_RPM, "var/lib/rpm/rpmdb.sqlite", &db, &e), -1);
+	assert_int_equal(e.code, ERR_INVALID);
+
+	ndb(&suse, 256);
+	for (size_t i = 32 + 16; i < 4096; i += 16)
+		memcpy(suse.s + i, suse.s + 32, 16);
+	assert_int_equal(
+		sbom_add(s, SBOM_RPM, "usr/lib/sysimage/rpm/Packages.db", &suse, &e), -1);
+	assert_int_equal(e.code, ERR_INVALID);
+	sbom_free(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -327,6 +356,7 @@ int main(void)
 		cmocka_unit_test(databases_of_rpm_are_read_without_it),
 		cmocka_unit_test(damaged_databases_are_refused),
 		cmocka_unit_test(so_are_those_of_suse),
+		cmocka_unit_test(one_package_is_not_named_a_thousand_times),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
