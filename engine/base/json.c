@@ -67,6 +67,17 @@ int json_read_secret(json_t **out, const char *text, size_t n, struct err *e)
 	return rc;
 }
 
+/* jansson quotes what it stumbles over, which in a file of secrets is one of them. */
+static int not_valid(json_error_t *why, struct err *e)
+{
+	char *quoted = wiping ? strstr(why->text, " near ") : NULL;
+
+	if (quoted)
+		explicit_bzero(quoted, strlen(quoted));
+	return err_set(e, ERR_INVALID, "not valid JSON: line %d, column %d: %s",
+	               why->line, why->column, why->text);
+}
+
 int json_read(json_t **out, const char *text, size_t n, struct err *e)
 {
 	int most = atomic_load(&depth_limit);
@@ -75,10 +86,7 @@ int json_read(json_t **out, const char *text, size_t n, struct err *e)
 	if (too_deep(text, n, most))
 		return err_set(e, ERR_LIMIT, "JSON nested deeper than %d", most);
 	*out = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
-	if (!*out)
-		return err_set(e, ERR_INVALID, "not valid JSON: line %d, column %d: %s",
-		               why.line, why.column, why.text);
-	return 0;
+	return *out ? 0 : not_valid(&why, e);
 }
 
 static int add_chunk(const char *data, size_t n, void *b)

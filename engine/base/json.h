@@ -26,7 +26,8 @@ static inline void json_unref_ptr(json_t **j)
  * *out belongs to the caller (json_decref). The message names line and column. */
 MUST_CHECK int json_read(json_t **out, const char *text, size_t n, struct err *e);
 
-/* The same of what holds secrets: no copy of it is left behind but *out. */
+/* The same of what holds secrets: no copy of it is left behind but *out, and the message
+ * quotes nothing of it. */
 MUST_CHECK int json_read_secret(json_t **out, const char *text, size_t n, struct err *e);
 
 /* A string; bytes that are no UTF-8, which JSON cannot hold, become U+FFFD. */

@@ -151,6 +151,10 @@ static void a_broken_file_is_named_without_its_secrets(void **state)
 	put("config.json", "{\"auths\":", 0600);
 	assert_int_equal(find("r.example", "x", &got, &e), -1);
 	assert_non_null(strstr(e.msg, "config.json"));
+	put("config.json", "{\"auths\":{\"r.example\":{\"auth\" \"hush\"}}}", 0600);
+	assert_int_equal(find("r.example", "x", &got, &e), -1);
+	assert_non_null(strstr(e.msg, "config.json: not valid JSON: line 1, column"));
+	assert_null(strstr(e.msg, "hush"));
 }
 
 static void base64_goes_there_and_back(void **state)
