@@ -2,6 +2,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -22,7 +23,7 @@ struct world {
 	size_t log;     /* where a test's requests begin */
 	char repo[100]; /* of this test */
 	int serial;
-	int events_left; /* of a child that is to die */
+	atomic_int events_left; /* of a child that is to die */
 };
 
 static struct world w;
@@ -606,7 +607,7 @@ static void die_in_time(struct progress *self, const struct progress_event *ev)
 {
 	(void)self;
 	(void)ev;
-	if (--w.events_left == 0)
+	if (atomic_fetch_sub(&w.events_left, 1) == 1)
 		_exit(0);
 }
 
@@ -626,7 +627,7 @@ static bool deploy_and_die(const struct descriptor *d, int n)
 		if (registry_new(&w.client, &ro, &e) < 0 ||
 		    store_open(&w.store, w.store_path, false, &e) < 0)
 			_exit(1);
-		w.events_left = n;
+		atomic_init(&w.events_left, n);
 		w.progress.emit = die_in_time;
 		_exit(try_deploy(&r, "1.0.1", d, false, &e) < 0 ? 2 : 3);
 	}
