@@ -348,13 +348,14 @@ static int key_step(struct node *n, const struct step *s, struct step_plan *p,
 	return 0;
 }
 
-/* A base's key is of its content; people know it by its manifest. */
-static const char *base_shown(struct node *n)
+/* A base's key is of its content; people know it by its manifest. Not in the base's own
+ * arena: all that stand on it may be planned at once. */
+static const char *base_shown(const struct node *n, struct arena *a)
 {
 	char text[DIGEST_TEXT];
 
 	return n->target->kind == TARGET_BASE && n->has_result
-	               ? arena_strdup(&n->arena, digest_text(&n->base_digest, text))
+	               ? arena_strdup(a, digest_text(&n->base_digest, text))
 	               : NULL;
 }
 
@@ -373,7 +374,7 @@ static void key_start(struct node *n)
 		key_int(k, "SOURCE_DATE_EPOCH", n->build->o.epoch);
 	if (n->from)
 		key_shown(k, arena_printf(k->arena, "from %s", n->target->from->name),
-		          &n->from->plan_key, base_shown(n->from));
+		          &n->from->plan_key, base_shown(n->from, k->arena));
 	else
 		key_str(k, "from", "scratch");
 }
