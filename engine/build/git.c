@@ -22,6 +22,7 @@ struct git {
 	char *dir;        /* absolute: the scratch directory; NULL: none is needed */
 	const char *tree; /* name of the directory with the files, below it */
 	int status;       /* of the last command */
+	bool has_login;
 };
 
 bool git_is_hash(const char *s)
@@ -76,7 +77,8 @@ static const struct secret *find_secret(struct git *g, const char *name, const c
 	return NULL;
 }
 
-/* As BuildKit names them. By the environment: others can read a command line. */
+/* As BuildKit names them. By the environment: others can read a command line. Behind a
+ * redirect git sends the header to whoever that is, so that none is followed. */
 static void add_authorization(struct git *g)
 {
 	AUTO_BUF header = BUF_INIT, login = BUF_INIT, encoded = BUF_INIT, key = BUF_INIT;
@@ -88,9 +90,9 @@ static void add_authorization(struct git *g)
 		return; /* of ssh */
 	AUTO_FREE char *host = url_authority(&u);
 	buf_addf(&key, "http.%s://%s/.extraHeader", u.scheme, host);
+	whole = find_secret(g, "GIT_AUTH_HEADER", u.host);
+	token = whole ? NULL : find_secret(g, "GIT_AUTH_TOKEN", u.host);
 	url_fini(&u);
-	whole = find_secret(g, "GIT_AUTH_HEADER", host);
-	token = whole ? NULL : find_secret(g, "GIT_AUTH_TOKEN", host);
 	if (!whole && !token)
 		return;
 	buf_adds(&header, "Authorization: ");
@@ -102,9 +104,12 @@ static void add_authorization(struct git *g)
 	} else {
 		buf_add(&header, whole->value.s, strcspn(whole->value.s, "\r\n"));
 	}
-	set(g, "GIT_CONFIG_COUNT", "1");
+	g->has_login = true;
+	set(g, "GIT_CONFIG_COUNT", "2");
 	set(g, "GIT_CONFIG_KEY_0", key.s);
 	set(g, "GIT_CONFIG_VALUE_0", header.s);
+	set(g, "GIT_CONFIG_KEY_1", "http.followRedirects");
+	set(g, "GIT_CONFIG_VALUE_1", "false");
 }
 
 static void fill_environment(struct git *g)
@@ -147,15 +152,19 @@ static bool begins(const char *line, const char *with)
 /* The first line that says what is wrong: those behind it say what came of it. */
 static void complaint(const struct git *g, const struct buf *said, struct buf *out)
 {
-	size_t n;
+	size_t n, shown;
 
 	for (const char *line = said->s; *line; line += n + (line[n] == '\n')) {
 		size_t skip = begins(line, "fatal: ") || begins(line, "error: ") ? 7 : 0;
 
 		n = strcspn(line, "\n");
-		if (n > skip && !begins(line, "remote: ") && !begins(line, "warning: ") &&
-		    !begins(line, "hint: ")) {
-			secrets_redact(g->b->o.secrets, line + skip, n - skip, out);
+		shown = n && line[n - 1] == '\r' ? n - 1 : n; /* as ssh ends them */
+		if (shown > skip && !begins(line, "remote: ") &&
+		    !begins(line, "warning: ") && !begins(line, "hint: ")) {
+			secrets_redact(g->b->o.secrets, line + skip, shown - skip, out);
+			if (g->has_login && strstr(out->s, "returned error: 30"))
+				buf_adds(out, ": it is elsewhere, and with a secret that "
+				              "is not followed: write its new address");
 			return;
 		}
 	}
@@ -525,7 +534,7 @@ static int check_out(struct git *g, struct git_commit *c, struct err *e)
 	AUTO_BUF path = BUF_INIT;
 
 	scratch_path(g, "tree", &path);
-	if (mkdir(g->dir, 0755) < 0 || mkdir(path.s, 0755) < 0)
+	if (mkdir(path.s, 0755) < 0)
 		return err_sys(e, "create %s", path.s);
 	if (check_name(g, c, e) < 0 ||
 	    git_run(g, NULL, e, "init", "-q", "--template=", format) < 0 ||
@@ -538,6 +547,19 @@ static int check_out(struct git *g, struct git_commit *c, struct err *e)
 	return g->s->keep_dir ? settle_git_dir(g, c, e) : 0;
 }
 
+static int new_scratch(struct build *b, struct buf *dir, struct err *e)
+{
+	int rc;
+
+	do { /* a killed process may have had our number */
+		buf_reset(dir);
+		buf_addf(dir, "tmp/git.%d.%u", (int)getpid(),
+		         atomic_fetch_add(&b->runs, 1));
+		rc = mkdirat(b->o.store->dir, dir->s, 0755);
+	} while (rc < 0 && errno == EEXIST);
+	return rc < 0 ? err_sys(e, "create %s in the store", dir->s) : 0;
+}
+
 int git_check_out(struct build *b, const struct step_git *s, const struct git_commit *c,
                   struct buf *dir, struct err *e)
 {
@@ -546,8 +568,7 @@ int git_check_out(struct build *b, const struct step_git *s, const struct git_co
 	struct git g;
 	int rc;
 
-	buf_addf(dir, "tmp/git.%d.%u", (int)getpid(), atomic_fetch_add(&b->runs, 1));
-	if (lane_move(LANE_NETWORK, e) < 0)
+	if (new_scratch(b, dir, e) < 0 || lane_move(LANE_NETWORK, e) < 0)
 		return -1;
 	git_init(&g, b, s, dir->s);
 	progress_begin(b->o.progress, NULL, s->url, -1);

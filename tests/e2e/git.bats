@@ -296,6 +296,34 @@ tree_of() {
 	rm -rf "$IMGMAKE_STORE"
 	printf 'Basic %s\n' "$(printf x-access-token:hush-hush | base64)" >header
 	ok imgmake -f Dockerfile --secret GIT_AUTH_HEADER=header
+	rm -rf "$IMGMAKE_STORE"
+	ok imgmake -f Dockerfile --secret GIT_AUTH_TOKEN=env:HOME --secret GIT_AUTH_TOKEN.localhost=token
+}
+
+@test "redirects: a token is told to nobody else" {
+	start_git elsewhere --elsewhere "http://127.0.0.1:$(cat "$SERVED/plain.port")"
+	git -C "$SERVED/repos" clone -q --bare a.git led.git
+	dockerfile <<-EOF
+		ADD $(url elsewhere | sed 's/a.git/led.git/') /x
+	EOF
+	echo hush-hush >token
+	fails "error: 302: it is elsewhere.* write its new address" imgmake -f Dockerfile --secret GIT_AUTH_TOKEN=token
+	lacks "$(cat "$SERVED/plain.log")" led.git
+	ok imgmake -f Dockerfile
+	contains "$(cat "$SERVED/plain.log")" led.git
+}
+
+@test "what a killed process of our number left is in nobody's way" {
+	dockerfile <<-EOF
+		ADD $(url)#v1 /x
+	EOF
+	imgmake list -f Dockerfile >/dev/null
+	mkdir -p "$IMGMAKE_STORE/tmp"
+	exec 8>>"$IMGMAKE_STORE/lease"
+	flock -s 8   # another one has the store open: nothing is swept away
+	# shellcheck disable=SC2016 # the inner shell's number is that of what it becomes
+	ok sh -c 'mkdir "$IMGMAKE_STORE/tmp/git.$$.0" "$IMGMAKE_STORE/tmp/git.$$.1"; exec "$@"' sh "$IMGMAKE" -f Dockerfile
+	exec 8>&-
 }
 
 @test "by ssh" {

@@ -2,10 +2,11 @@
 """Repositories below a directory by http(s), through `git http-backend`.
 
 git_server.py --root DIR --port-file FILE [--cert FILE --key FILE] [--auth HEADER] [--dumb] [--old] [--moving REF=HASH]
+              [--elsewhere URL]
 
 With --auth, requests without that Authorization header are refused; with --dumb, all is plain files, and what is asked for
 below /moved is said to be elsewhere. With --old, only what is pointed at is given, as before version 2 of the protocol. With
---moving, the first two who ask for the refs are answered when both are there, and between the answers the ref moves. The log on standard output has one request a line.
+--moving, the first two who ask for the refs are answered when both are there, and between the answers the ref moves. With --elsewhere, all is said to be below that URL. The log on standard output has one request a line.
 """
 import argparse
 import http.server
@@ -64,9 +65,10 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         if options.moving and next(asked) < 2:
             self.backend_while_it_moves()
             return
-        if options.dumb and self.path.startswith("/moved/"):
+        moved = options.dumb and self.path.startswith("/moved/")
+        if moved or options.elsewhere:
             self.send_response(302)
-            self.send_header("Location", self.path[len("/moved"):])
+            self.send_header("Location", self.path[len("/moved"):] if moved else options.elsewhere + self.path)
             self.send_header("Content-Length", "0")
             self.end_headers()
         elif options.dumb:
@@ -88,6 +90,7 @@ parser.add_argument("--auth")
 parser.add_argument("--dumb", action="store_true")
 parser.add_argument("--old", action="store_true")
 parser.add_argument("--moving")
+parser.add_argument("--elsewhere")
 options = parser.parse_args()
 both, one_at_a_time, asked = threading.Barrier(2), threading.Lock(), itertools.count()
 os.chdir(options.root)
