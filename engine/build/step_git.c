@@ -87,6 +87,10 @@ int git_plan(struct node *n, const struct step_git *s, struct git_commit *out,
 	int found;
 
 	*out = (struct git_commit){ .name = "" };
+	if (*hash && !git_is_hash(hash))
+		return err_set(e, ERR_INVALID,
+		               "%s: '%s' is no commit: write all the digits of its hash",
+		               s->url, hash);
 	/* A .git also says what the ref is. */
 	if (*hash && !(s->keep_dir && *s->ref && !exact)) {
 		strcpy(out->hash, hash);

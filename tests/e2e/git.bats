@@ -426,6 +426,11 @@ tree_of() {
 		imgmake -f Dockerfile --build-context src=git://h/a.git
 	fails "Dockerfile:2: COPY: .*only directories, docker-image://, oci-layout:// and repositories of git" \
 		imgmake -f Dockerfile --build-context src=https://h/a.tar
+	local commit
+	for commit in abc --upload-pack=x "$(printf 'a%.0s' {1..300})"; do
+		fails "a.git: '$commit' is no commit: write all the digits" \
+			imgmake -f Dockerfile --build-context "src=$(url)?commit=$commit"
+	done
 }
 
 @test "a recipe says the same, and a converted Dockerfile too" {
