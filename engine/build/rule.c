@@ -138,6 +138,16 @@ static int key_need(struct node *n, const struct target *t, struct err *e)
 	return 0;
 }
 
+/* The image whose packages the rule lists. */
+static struct node *image_of(const struct node *n)
+{
+	size_t i = 0;
+
+	while (n->needs.at[i]->target != n->target->image)
+		i++;
+	return n->needs.at[i];
+}
+
 static int rule_key(struct node *n, struct err *e)
 {
 	for (size_t i = 0; i < n->target->run.n; i++)
@@ -145,6 +155,7 @@ static int rule_key(struct node *n, struct err *e)
 		        n->target->run.at[i]);
 	if (n->target->image) {
 		key_str(&n->key, "sbom", SBOM_VERSION);
+		key_str(&n->key, "base", image_of(n)->base_name);
 		if (n->build->o.has_epoch)
 			key_int(&n->key, "SOURCE_DATE_EPOCH", n->build->o.epoch);
 	}
@@ -186,11 +197,8 @@ static int write_sbom(struct node *n, struct err *e)
 	const char *path = rule_output_path(n);
 	AUTO_BUF text = BUF_INIT;
 	AUTO_CLOSE int dir = -1;
-	size_t i = 0;
 
-	while (n->needs.at[i]->target != n->target->image)
-		i++;
-	if (node_sbom(n->needs.at[i], &text, e) < 0)
+	if (node_sbom(image_of(n), &text, e) < 0)
 		return -1;
 	dir = open_output_dir(n, path, e);
 	return dir < 0 ? -1

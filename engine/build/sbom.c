@@ -167,7 +167,7 @@ int node_sbom(struct node *n, struct buf *out, struct err *e)
 	return rc < 0 ? err_wrap(e, "image '%s': list its packages", n->target->name) : 0;
 }
 
-/* What the document depends on. */
+/* What the document depends on. A recipe may give the manifest another base's name. */
 static void document_key(const struct node *n, struct digest *out)
 {
 	struct hasher h;
@@ -176,6 +176,8 @@ static void document_key(const struct node *n, struct digest *out)
 	hasher_str(&h, "sbom " SBOM_VERSION);
 	hasher_str(&h, n->target->name);
 	hasher_digest(&h, &n->manifest.digest);
+	hasher_str(&h, n->base_name);
+	hasher_digest(&h, &n->base_digest);
 	hasher_int(&h, n->build->o.has_epoch ? n->build->o.epoch : -1);
 	hasher_end(&h, out);
 }

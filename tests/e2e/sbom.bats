@@ -213,6 +213,29 @@ rpm_database() {   # FILE
 	equal "$(jq '.packages | length' x.json)" 1
 }
 
+@test "a base that is called otherwise is told of, though the manifest says the same" {
+	skopeo copy -q --dest-tls-verify=false "$DEBIAN" "docker://$(repo one):12"
+	skopeo copy -q --dest-tls-verify=false "$DEBIAN" "docker://$(repo two):12"
+	local a='["org.opencontainers.image.base.name"] = "b", ["org.opencontainers.image.base.digest"] = "c"' first
+	recipe <<-LUA
+		local b = var { "B", default = "one" }
+		local x = image "x" {
+		  from = base("${REGISTRY}/t$BATS_TEST_NUMBER/" .. b .. ":12"), config { annotations = { $a } },
+		  publish = { "$(repo)", tags = { "1" }, sbom = true },
+		}
+		sbom "x.json" { image = x }
+	LUA
+	ok imgmake x.json
+	contains "$(jq -c '[.packages[].name]' x.json)" '/one:12"'
+	ok imgmake deploy
+	first=$(digest_of "$(repo):1")
+	ok imgmake B=two x.json
+	contains "$(jq -c '[.packages[].name]' x.json)" '/two:12"'
+	ok imgmake B=two deploy
+	equal "$(digest_of "$(repo):1")" "$first"
+	equal "$(attached "$first" | jq length)" 2
+}
+
 @test "what cannot be read is said, and no document is made" {
 	head -c 4096 /dev/zero >Packages
 	recipe <<-'LUA'
