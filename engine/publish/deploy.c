@@ -9,7 +9,7 @@ struct cargo {
 	struct family_options *families; /* one an image */
 	VEC(struct ship_item) items;
 	struct arena arena; /* names */
-	size_t n;           /* closures */
+	size_t n, next;     /* closures; the first that is free */
 };
 
 static void cargo_fini(struct cargo *c)
@@ -92,17 +92,19 @@ static int add_to_repos(struct cargo *c, struct ship_item *item,
 }
 
 /* What is said of an image is up before its tags are, as the image itself. */
-static int add_attached(struct cargo *c, size_t *next, const struct deploy_image *image,
+static int add_attached(struct cargo *c, size_t i, const struct deploy_image *image,
                         const struct ship_options *o, struct err *e)
 {
 	struct content from = { .store = o->store->blobs };
-	struct ship_item item = { .name = arena_printf(&c->arena, "%s sbom",
-		                                       image->name) };
+	struct ship_item item = {
+		.name = arena_printf(&c->arena, "%s sbom", image->name),
+		.about = &c->closures[i],
+	};
 
-	for (size_t i = 0; i < image->n_attached; i++) {
-		struct closure *closure = &c->closures[(*next)++];
+	for (size_t k = 0; k < image->n_attached; k++) {
+		struct closure *closure = &c->closures[c->next++];
 
-		if (closure_load(closure, &from, &image->attached[i], NULL, e) < 0)
+		if (closure_load(closure, &from, &image->attached[k], NULL, e) < 0)
 			return -1;
 		item.image = closure;
 		if (add_to_repos(c, &item, image, e) < 0)
@@ -116,16 +118,16 @@ static int add_attached(struct cargo *c, size_t *next, const struct deploy_image
 static int load(struct cargo *c, const struct deploy_image *images, size_t n,
                 const struct ship_options *o, struct err *e)
 {
-	size_t next = n;
 	int rc = 0;
 
+	c->next = n;
 	for (size_t i = 0; rc == 0 && i < n; i++) {
 		rc = add_image(c, i, &images[i], o, e);
 		if (rc < 0)
 			err_wrap(e, "image '%s'", images[i].name);
 	}
 	for (size_t i = 0; rc == 0 && i < n; i++) {
-		rc = add_attached(c, &next, &images[i], o, e);
+		rc = add_attached(c, i, &images[i], o, e);
 		if (rc < 0)
 			err_wrap(e, "image '%s': sbom", images[i].name);
 	}

@@ -82,13 +82,48 @@ static bool is_open(const struct job *j)
 	return !j->settled;
 }
 
+/* Where the same image is there already in another manifest, which stays, nothing is said
+ * of ours. */
+static void find_moot(struct ship *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		struct job *j = &s->jobs[i];
+
+		for (size_t k = 0; j->item->about && k < s->n; k++) {
+			const struct job *of = &s->jobs[k];
+
+			if (of->item->image == j->item->about &&
+			    !strcmp(of->out->repo, j->out->repo) && of->out->has_root &&
+			    !digest_equal(&of->root.d.digest,
+			                  &j->item->about->root.digest))
+				j->moot = j->present = true;
+		}
+	}
+}
+
+/* What did not come about is not told of. */
+static void leave_out_moot(const struct ship *s, struct deploy_result *out)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < s->n; i++) {
+		if (s->jobs[i].moot)
+			arena_fini(&out->at[i].arena);
+		else
+			out->at[kept++] = out->at[i];
+	}
+	out->n = kept;
+}
+
 static int run(struct ship *s, struct err *e)
 {
 	for (size_t i = 0; i < s->n; i++)
 		if (job_expect(&s->jobs[i], e) < 0)
 			return -1;
-	if (ship_look(s, e) < 0 || each_job(s, decide, is_open, e) < 0 ||
-	    ship_blobs(s, e) < 0)
+	if (ship_look(s, e) < 0 || each_job(s, decide, is_open, e) < 0)
+		return -1;
+	find_moot(s);
+	if (ship_blobs(s, e) < 0)
 		return -1;
 	for (size_t i = 0; s->o->plan_only && i < s->n; i++)
 		expect_documents(&s->jobs[i]);
@@ -128,9 +163,11 @@ int ship(struct deploy_result *out, const struct ship_item *items, size_t n,
 	rc = run(&s, e);
 	batch_free(s.batch);
 	pthread_mutex_destroy(&s.lock);
-	free(s.jobs);
-	if (rc < 0)
+	if (rc == 0)
+		leave_out_moot(&s, out);
+	else
 		deploy_result_fini(out);
+	free(s.jobs);
 	return rc;
 }
 

@@ -14,6 +14,8 @@ struct ship_item {
 	const struct closure *image;    /* NULL, or without documents: not built yet, for
 	                                   plans only */
 	const char *unknown;            /* then why, for people; or NULL */
+	const struct closure *about;    /* image of another item for the same repository,
+	                                   which this is said of; or NULL */
 	const struct reference *origin; /* repository that has all of it, or NULL: the
 	                                   store */
 	const struct family_options *family; /* or NULL */

@@ -23,6 +23,7 @@ struct job {
 	struct document root; /* what tags are set to; in the repository already if
 	                         `present` */
 	bool present;
+	bool moot;      /* said of a manifest that will not be there */
 	bool settled;   /* each tag holds the image: nothing to do */
 	bool no_config; /* the repository has not its configuration, and so not the image
 	                 */

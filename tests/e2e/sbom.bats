@@ -329,6 +329,24 @@ attached() {   # DIGEST
 	equal "$(attached "$image" | jq length)" 1
 }
 
+@test "an image that is there in another manifest keeps its own: nothing is said of one that is not there" {
+	recipe <<-LUA
+		image "x" { from = "scratch", write { "/f", "f" }, publish = { "$(repo)", version = "1.2.0", sbom = true } }
+	LUA
+	ok imgmake deploy
+	local image before
+	image=$(digest_of "$(repo):1.2.0")
+	sed -i 's/from = "scratch"/from = "scratch", compression = "zstd"/' Imagefile
+	ok imgmake
+	before=$(requests open | wc -l)
+	ok imgmake -n deploy --json
+	equal "$(jq -c '[.images[].image]' <<<"$output")" '["x"]'
+	ok imgmake deploy --json
+	equal "$(jq -c '[.images[] | .image, .digest]' <<<"$output")" "[\"x\",\"$image\"]"
+	equal "$(requests open | tail -n +$((before + 1)) | grep -cE '^(PUT|POST|PATCH)')" 0
+	equal "$(attached "$image" | jq length)" 1
+}
+
 @test "what a killed deploy left is finished: the document is on the registry's list" {
 	recipe <<-LUA
 		image "x" { from = "scratch", write { "/f", "f" }, publish = { "$(repo)", tags = { "1" }, sbom = true } }
