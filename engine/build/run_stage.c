@@ -18,6 +18,7 @@ struct staging {
 	struct work *w;
 	int root; /* what names are relative to */
 	char *chunk;
+	struct strlist *made; /* directories that are not of the set themselves */
 };
 
 static int copy_checked(const struct staging *s, int in, int out,
@@ -97,7 +98,7 @@ int run_stage_file(struct run_mounts *m, struct work *w, const struct staged_fil
 	const struct project_file f = with_content(file->set, file->file);
 	const struct staged_as *as = &file->as;
 	AUTO_FREE char *chunk = mem_alloc(CHUNK);
-	struct staging s = { m, w, w->node->build->o.store->dir, chunk };
+	struct staging s = { m, w, w->node->build->o.store->dir, chunk, NULL };
 
 	*fd = -1;
 	if (stage_file(&s, &f, as->staged, fd, e) < 0) {
@@ -154,13 +155,28 @@ static int end_dir(const struct staging *s, const struct project_file *f,
 	return set_time(s, fd, f, e);
 }
 
+/* The ignore file may hide a directory, and not all that is in it. */
+static int make_parents(const struct staging *s, const char *name, struct err *e)
+{
+	const char *slash = strrchr(name, '/');
+	AUTO_FREE char *dir = mem_strndup(name, slash ? (size_t)(slash - name) : 0);
+
+	if (!slash || file_exists(s->root, dir))
+		return 0;
+	if (make_parents(s, dir, e) < 0 || file_mkdirs(s->root, dir, 0755, e) < 0)
+		return -1;
+	strlist_add(s->made, dir);
+	return 0;
+}
+
 static int stage_all(const struct staging *s, const struct fileset *set, size_t keep,
                      const struct staged_as *as, struct err *e)
 {
 	for (size_t i = 0; i < set->files.len; i++) {
 		const struct project_file f = with_content(set, &set->files.at[i]);
 
-		if (strlen(f.path) > keep && stage_one(s, &f, f.path + keep, as, e) < 0)
+		if (strlen(f.path) > keep && (make_parents(s, f.path + keep, e) < 0 ||
+		                              stage_one(s, &f, f.path + keep, as, e) < 0))
 			return -1;
 	}
 	for (size_t i = set->files.len; i-- > 0;) {
@@ -170,6 +186,10 @@ static int stage_all(const struct staging *s, const struct fileset *set, size_t 
 		    end_dir(s, f, f->path + keep, e) < 0)
 			return -1;
 	}
+	for (size_t i = 0; i < s->made->len; i++)
+		if (end_dir(s, &(struct project_file){ .path = s->made->at[i] },
+		            s->made->at[i], e) < 0)
+			return -1;
 	return 0;
 }
 
@@ -179,7 +199,8 @@ int run_stage_dir(struct run_mounts *m, struct work *w, const struct staged_dir 
 	int store = w->node->build->o.store->dir;
 	const struct project_file whole = { .path = d->source };
 	AUTO_FREE char *chunk = mem_alloc(CHUNK);
-	struct staging s = { m, w, -1, chunk };
+	AUTO_STRLIST made = STRLIST_INIT;
+	struct staging s = { m, w, -1, chunk, &made };
 	size_t keep = *d->source ? strlen(d->source) + 1 : 0;
 
 	*fd = -1;

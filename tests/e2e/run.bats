@@ -303,3 +303,15 @@ x:  eth0"
 	equal "$(ls d/seen)" in
 	fails 'sr\*: no such file' imgmake y
 }
+
+@test "a mount has what the ignore file brings back, with the directories that it hides" {
+	mkdir -p src/a/b
+	echo in >src/a/b/in
+	ln -s in src/a/b/link
+	echo out >src/a/b/out
+	printf '*\n!src/a/b/in\n!src/a/b/link\n' >.imgmakeignore
+	run_recipe '"cd /m && find . -exec stat -c %n:%a:%u:%Y {} + >/list", mount = { { ".", path = "/m" } }'
+	ok imgmake export x dir:d
+	equal "$(LC_ALL=C sort d/list)" "$(printf '%s:0:315619200\n' .:755 ./src:755 ./src/a:755 ./src/a/b:755 \
+		./src/a/b/in:644 ./src/a/b/link:777 | LC_ALL=C sort)"
+}
