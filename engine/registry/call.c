@@ -176,7 +176,6 @@ static enum auth_scheme scheme_of(struct host *h)
 static int renew_login(struct run *x)
 {
 	struct buf before = BUF_INIT;
-	enum auth_scheme scheme = scheme_of(x->c->host);
 	size_t asked = x->asked.len;
 	bool was_fresh = x->fresh;
 	int rc;
@@ -185,8 +184,10 @@ static int renew_login(struct run *x)
 		return 0;
 	if (auth_learn(x->c->host, x->a, x->c->scopes, &x->asked, x->e) < 0)
 		return -1;
-	if (was_fresh && x->asked.len == asked && scheme_of(x->c->host) == scheme)
-		return 0; /* a new token without the right: another one has it no more */
+	/* A new token without the right: another one has it no more. The host's scheme
+	 * may have changed while we asked, with the answer that another call got. */
+	if (was_fresh && x->asked.len == asked && scheme_of(x->c->host) == AUTH_BEARER)
+		return 0;
 	buf_add(&before, x->login.s, x->login.len);
 	rc = find_login(x, before.len ? before.s : NULL);
 	if (rc == 0 && x->login.len && strcmp(before.s, x->login.s) != 0)

@@ -24,6 +24,7 @@ of the repository's name: a registry that people know ("ghcr/app"; PROFILES belo
   renew        a token is good for one write
   down         every GET of a manifest is 503
   switch       wants Basic ci:secret, but a token for PATCH and PUT
+  turn         wants a token until it has one, and then Basic ci:secret; turn/late hears that when turn/app has asked so
   upmoved      an upload is opened elsewhere, by a redirect, and its Location is relative to there
   type, digest manifests are served as an index, and under another digest
   throttled    GET of an index of referrers is 429, always
@@ -95,6 +96,7 @@ QUIRKS = {
     "paged": {"page": 1},
     "evil": {"page": 1},
     "renew": {"auth": BEARER, "token": "token"},
+    "turn": {"auth": BEARER, "token": "token"},
     "switch": {"auth": 'Basic realm="x"', "token": "token"},
 }
 # Where a blob of such a repository is redirected to, and where a token for one is to be had.
@@ -120,6 +122,7 @@ ACCEPTED = ["application/vnd.oci.image.manifest.v1+json", "application/vnd.oci.i
 
 blobs, sessions, manifests, tags, tokens, seen = {}, {}, {}, {}, set(), {}
 lock = threading.Lock()
+turns = {"token": threading.Event(), "basic": threading.Event()}
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -207,6 +210,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def wanted(self):
         if self.kind == "switch" and self.command in ("PATCH", "PUT"):
             return BEARER
+        if self.kind == "turn" and self.who() != "-":
+            return QUIRKS["switch"]["auth"]
         return self.quirk["auth"]
 
     def allowed(self):
@@ -219,7 +224,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
             with lock:
                 tokens.discard(who[7:])
         if good and ("earer" in self.wanted()) == who.startswith("bearer:"):
+            if self.repo == "turn/app":
+                turns["basic"].set()
             return True
+        if self.kind == "turn" and who != "-":
+            late = self.repo == "turn/late"
+            if late:
+                turns["token"].set()
+            turns["basic" if late else "token"].wait(20)
         self.body()
         realm = REALMS.get(self.kind, "http%s://%s/token/%s" % ("s" * self.secure, host, self.kind))
         challenge = self.wanted().format(host=host, realm=realm,

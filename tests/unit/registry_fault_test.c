@@ -1,6 +1,7 @@
 /* The client against a registry that misbehaves. Each test has a client of its own, since
  * what is learnt of a host stays. */
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -263,6 +264,42 @@ static void a_challenge_in_mid_push_is_read_anew(void **state)
 	registry_free(r);
 }
 
+struct asking {
+	struct registry *r;
+	struct err e;
+	int rc;
+};
+
+static void *ask_late(void *arg)
+{
+	struct asking *a = arg;
+	struct reference ref = at("turn/late");
+	struct descriptor d = { .size = 1 };
+
+	a->rc = registry_has_blob(a->r, &ref, &d, &a->e);
+	return NULL;
+}
+
+/* Each had a token that was made just for it. */
+static void a_challenge_that_another_call_has_learnt_before_is_answered(void **state)
+{
+	struct asking late = { .r = client() };
+	struct reference ref = at("turn/app");
+	struct descriptor d = { .size = 1 };
+	pthread_t thread;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(pthread_create(&thread, NULL, ask_late, &late), 0);
+	assert_int_equal(registry_has_blob(late.r, &ref, &d, &e), 0);
+	pthread_join(thread, NULL);
+	if (late.rc < 0)
+		fail_msg("%s", late.e.msg);
+	assert_int_equal(logged("^HEAD /v2/turn/late/.* 401 .* bearer:"), 1);
+	assert_int_equal(logged("^HEAD /v2/turn/late/.* 404 .* ci:secret$"), 1);
+	registry_free(late.r);
+}
+
 static void what_keeps_failing_is_tried_five_times(void **state)
 {
 	struct registry *r = client();
@@ -330,6 +367,8 @@ int main(void)
 		cmocka_unit_test(a_blob_that_rotted_in_the_store_is_not_sent),
 		cmocka_unit_test(a_location_is_relative_to_where_a_redirect_led),
 		cmocka_unit_test(a_challenge_in_mid_push_is_read_anew),
+		cmocka_unit_test(
+			a_challenge_that_another_call_has_learnt_before_is_answered),
 		cmocka_unit_test(what_keeps_failing_is_tried_five_times),
 	};
 
