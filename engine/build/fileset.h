@@ -78,6 +78,9 @@ MUST_CHECK int fileset_collect_image(struct fileset **out, const struct toc_view
 /* For those who fill a set: sorts it, and makes the names of one file after the
  * first hard links to it. A place that two different files want is an error. */
 MUST_CHECK int fileset_settle(struct fileset *f, struct err *e);
+/* Of names of one file only the first has a digest; `f` itself where it is no other. */
+const struct project_file *fileset_first_name(const struct fileset *set,
+                                              const struct project_file *f);
 
 /* Bytes of the directories in front of a pattern's first component with a wildcard. */
 size_t fileset_fixed_part(const char *pattern);

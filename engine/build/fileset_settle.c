@@ -119,3 +119,22 @@ int fileset_settle(struct fileset *set, struct err *e)
 	link_names(set);
 	return 0;
 }
+
+const struct project_file *fileset_first_name(const struct fileset *set,
+                                              const struct project_file *f)
+{
+	size_t lo = 0, hi = set->files.len;
+
+	while (f->type == TOC_HARDLINK && lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		int c = path_compare(set->files.at[mid].dest, f->link);
+
+		if (c == 0)
+			return &set->files.at[mid];
+		if (c < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return f;
+}

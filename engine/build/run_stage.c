@@ -71,15 +71,12 @@ static int stage_file(const struct staging *s, const struct project_file *f,
 	return set_time(s, *out, f, e);
 }
 
-/* Another name of a file has no digest of its own. */
 static struct project_file with_content(const struct fileset *set,
                                         const struct project_file *f)
 {
 	struct project_file out = *f;
 
-	for (size_t i = 0; f->type == TOC_HARDLINK && i < set->files.len; i++)
-		if (!strcmp(set->files.at[i].dest, f->link))
-			out.digest = set->files.at[i].digest;
+	out.digest = fileset_first_name(set, f)->digest;
 	return out;
 }
 

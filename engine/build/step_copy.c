@@ -170,26 +170,6 @@ static void set_directory(struct place_work *pw, struct toc_entry *x,
 	}
 }
 
-/* Of names of one file only the first was hashed. */
-static const struct project_file *first_name(const struct place_work *pw,
-                                             const struct project_file *f)
-{
-	size_t lo = 0, hi = pw->set->files.len;
-
-	while (f->type == TOC_HARDLINK && lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		int c = path_compare(pw->set->files.at[mid].dest, f->link);
-
-		if (c == 0)
-			return &pw->set->files.at[mid];
-		if (c < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return f;
-}
-
 static void set_file(struct place_work *pw, struct toc_entry *x,
                      const struct project_file *f)
 {
@@ -238,7 +218,7 @@ static struct content content_of(const struct place_work *pw,
 
 static int put_file(struct place_work *pw, const struct project_file *name, struct err *e)
 {
-	const struct project_file *f = first_name(pw, name);
+	const struct project_file *f = fileset_first_name(pw->set, name);
 	struct toc_entry x = { .type = f->type };
 	struct content c = content_of(pw, f);
 	struct pending later = { .from = pw->p->from, .layer = f->layer };
