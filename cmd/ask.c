@@ -1,16 +1,23 @@
 #include "cmd/ask.h"
 
 #include <signal.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "cmd/session.h"
 #include "os/fd.h"
 
-enum { LINE_MAX_BYTES = 64 << 10 };
+enum { LINE_MAX_BYTES = 64 << 10, PATIENCE = 5000 /* ms */ };
 
 /* As the terminal would have: but only when it shows what is typed again. */
 static int interrupted(struct err *e)
 {
+	static const struct timespec moment = { .tv_nsec = 1000000 };
+
 	kill(getpid(), SIGINT);
+	/* Another thread takes it: before it has, we would end with an error's status. */
+	for (int i = 0; i < PATIENCE && !atomic_load(session_interrupted()); i++)
+		nanosleep(&moment, NULL);
 	return err_set(e, ERR_CANCELLED, "interrupted");
 }
 
