@@ -125,6 +125,51 @@ attack() {   # LUA of a run step's body
 	nothing_happened
 }
 
+@test "no library, name service or character set of the image is loaded by us (CVE-2019-14271)" {
+	local d n
+	cat >owned.c <<-'EOF'
+		#include <fcntl.h>
+		__attribute__((constructor)) static void owned(void) { open("/owned", O_CREAT | O_WRONLY, 0666); }
+	EOF
+	cc -shared -fPIC -o owned.so owned.c
+	# All that a C library or ours might look for, wherever it might be; and a preload for all programs.
+	for d in lib lib64 usr/lib "lib/$(cc -dumpmachine)" "usr/lib/$(cc -dumpmachine)"; do
+		mkdir -p "root/$d/gconv"
+		for n in libgcc_s.so.1 libnss_files.so.2 libnss_compat.so.2 libnss_dns.so.2 libresolv.so.2 \
+			libarchive.so.13 libcurl.so.4 libssl.so.3 libz.so.1 gconv/UTF-16.so gconv/ISO8859-1.so; do
+			cp owned.so "root/$d/$n"
+		done
+	done
+	mkdir root/etc
+	cp owned.so root/owned.so
+	echo /owned.so >root/etc/ld.so.preload
+	echo 'passwd: files compat dns' >root/etc/nsswitch.conf
+	printf 'root:x:0:0::/:/bin/sh\napp:x:1000:1000::/:/bin/sh\n' >root/etc/passwd
+	printf 'root:x:0:\napp:x:1000:\n' >root/etc/group
+	# A static program: what it does not load, somebody of us has.
+	recipe <<-LUA
+		local x = image "x" {
+		  from = base "$BUSYBOX",
+		  copy { "root", to = "/" },
+		  run { "true", network = "private" },
+		  run { "true", user = "app", network = "none" },
+		}
+		check "c" { image = x, run = "true" }
+	LUA
+	ok imgmake check
+	ok imgmake export x dir:out
+	[ -e out/owned.so ] && [ ! -e out/owned ]
+	ok imgmake run x -- true
+	[ ! -e /owned ]
+	# And it would have: a program of the image loads it.
+	recipe <<-LUA
+		image "y" { from = base "$DEBIAN", copy { "owned.so", to = "/" }, write { "/etc/ld.so.preload", "/owned.so\n" }, run { "true" } }
+	LUA
+	ok imgmake export y dir:out-y
+	[ -e out-y/owned ]
+	nothing_happened
+}
+
 # --- Secrets ----------------------------------------------------------------------------------------
 
 # A secret of two lines, and a step that sees it in every way and then does $1.
