@@ -327,15 +327,9 @@ static int move_all(struct filling *f, const struct layers_item *item, struct er
 	return rc < 0 ? -1 : 0;
 }
 
-/* The owner that files have which we make. */
-static int own(int dir, struct stat *st, struct err *e)
-{
-	return fstat(dir, st) < 0 ? err_sys(e, "stat a directory of the store") : 0;
-}
-
-/* 1: it has its place and metadata. */
+/* 1: it has its place and metadata. `ours` has the owner of files that we make. */
 static int take_file(struct filling *f, const struct toc_entry *raw,
-                     const struct stat *own, struct err *e)
+                     const struct stat *ours, struct err *e)
 {
 	const struct toc_entry *t =
 		&f->plan->names.at[f->wanted[raw - f->plan->item.toc->at] - 1].t;
@@ -345,7 +339,7 @@ static int take_file(struct filling *f, const struct toc_entry *raw,
 		return place_moved(&f->place, layer_files_dir(f->plan->item.files),
 		                   raw->path, t, e);
 	here.path = raw->path;
-	if (layer_file_plain(t) && t->uid == own->st_uid && t->gid == own->st_gid)
+	if (layer_file_plain(t) && t->uid == ours->st_uid && t->gid == ours->st_gid)
 		return 1;
 	return place_settle(&f->place, &here, e) < 0 ? -1 : 1;
 }
@@ -354,18 +348,19 @@ static int take_file(struct filling *f, const struct toc_entry *raw,
  * scan has checked, were made of. */
 static int take_files(struct filling *f, const struct layers_item *item, struct err *e)
 {
-	struct stat st;
+	int dir = layer_files_dir(item->files);
+	struct stat ours;
 
-	if (layer_files_dir(item->files) < 0)
+	if (dir < 0)
 		return 0;
-	if (own(layer_files_dir(item->files), &st, e) < 0)
-		return -1;
+	if (fstat(dir, &ours) < 0)
+		return err_sys(e, "stat a directory of the store");
 	for (size_t i = 0; i < item->toc->n; i++) {
 		int rc;
 
 		if (!f->wanted[i] || item->toc->at[i].offset < 0)
 			continue;
-		rc = take_file(f, &item->toc->at[i], &st, e);
+		rc = take_file(f, &item->toc->at[i], &ours, e);
 		if (rc < 0)
 			return -1;
 		if (rc == 0)
