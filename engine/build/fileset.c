@@ -1,4 +1,4 @@
-#include "build/fileset.h"
+#include "build/finder.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,25 +13,6 @@
 #include "os/scan.h"
 #include "recipe/lockfile.h"
 #include "store/stat_cache.h"
-
-/* One collection under way. */
-struct finder {
-	struct fileset *set;
-	const struct context *context;
-	struct ignore *exclude; /* relative to the source directory */
-	bool parents, as_docker;
-	bool named;   /* sources are no patterns */
-	size_t strip; /* with parents: bytes of the path that are left off */
-	size_t found;
-	/* of the source being looked at: */
-	const char *source;      /* as written, for messages */
-	struct pattern *pattern; /* NULL: literal */
-	size_t keep;             /* bytes of the path in front of what `dest` keeps */
-	bool deep;               /* the pattern has `**` */
-	/* of the directory that was looked at last: */
-	const struct scan_dir *dir;
-	const struct stat_place *place;
-};
 
 /* A file that was found. */
 struct found {
@@ -62,6 +43,14 @@ static bool skipped_directory(const struct context *c, const char *path)
 		    path_below(c->outputs.at[i], path))
 			return false;
 	return true;
+}
+
+bool context_in_output(const struct context *c, const char *path)
+{
+	for (size_t i = 0; i < c->outputs.len; i++)
+		if (path_below(path, c->outputs.at[i]))
+			return true;
+	return false;
 }
 
 static int read_link(struct finder *f, const char *path, const struct stat_place *place,
@@ -177,7 +166,8 @@ static unsigned choose_all(const void *self, const char *path, bool is_dir)
 	const struct finder *f = self;
 	const char *below = path + f->keep;
 
-	if (is_own_lock(f->context, path))
+	if (is_own_lock(f->context, path) ||
+	    (f->spare_outputs && context_in_output(f->context, path)))
 		return 0;
 	if (ignored(f->context, path))
 		return choose_ignored(f, path, is_dir);
@@ -296,6 +286,8 @@ static int add_directory(struct finder *f, const struct found *x, struct err *e)
 
 	f->keep = keep;
 	f->found++;
+	if (f->follow)
+		strlist_add(&f->dirs, path);
 	rc = add(f, x, keep > f->strip && f->parents ? path + f->strip : ".", e);
 	if (rc == 0)
 		rc = scan_below(f, path, choose_all, take_below, e);
@@ -303,9 +295,8 @@ static int add_directory(struct finder *f, const struct found *x, struct err *e)
 	return rc;
 }
 
-/* A file or directory that is not found on a walk; a file is called `dest`. */
-static int add_named_as(struct finder *f, const char *path, const char *dest,
-                        const struct stat *st, struct err *e)
+int finder_add(struct finder *f, const char *path, const char *dest,
+               const struct stat *st, struct err *e)
 {
 	struct scan_entry entry = { .path = path,
 		                    .name = path_base(path),
@@ -331,12 +322,10 @@ static int add_named(struct finder *f, const char *path, const struct stat *st,
 {
 	if (!S_ISDIR(st->st_mode))
 		f->set->single = true; /* if it stays alone */
-	return add_named_as(f, path, f->parents ? path + f->strip : path_base(path), st,
-	                    e);
+	return finder_add(f, path, f->parents ? path + f->strip : path_base(path), st, e);
 }
 
-/* The path that an open file below the context has there. */
-static int real_path(const struct finder *f, int fd, struct buf *out, struct err *e)
+int finder_path(const struct finder *f, int fd, struct buf *out, struct err *e)
 {
 	AUTO_FREE char *top = realpath(f->context->path, NULL);
 	char link[64], text[PATH_MAX];
@@ -371,9 +360,9 @@ static int take_followed(struct finder *f, const char *path, struct err *e)
 		               "%s leads out of the Imagefile's directory", path);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_sys(e, "open %s", path);
-	if (real_path(f, fd, &real, e) < 0)
+	if (finder_path(f, fd, &real, e) < 0)
 		return -1;
-	return add_named_as(f, real.s, path_base(path), &st, e);
+	return finder_add(f, real.s, path_base(path), &st, e);
 }
 
 static int take_match(struct finder *f, const struct found *x, struct err *e)
@@ -431,7 +420,7 @@ static int find_literal(struct finder *f, const char *path, struct err *e)
 	    !(S_ISDIR(st.st_mode) && !skipped_directory(f->context, path)))
 		return err_set(e, ERR_NOT_FOUND, "%s is excluded by %s", f->source,
 		               f->context->ignore_name);
-	if (f->as_docker && real_path(f, fd, &real, e) < 0)
+	if (f->as_docker && finder_path(f, fd, &real, e) < 0)
 		return -1;
 	return add_named(f, f->as_docker && !f->parents ? real.s : path, &st, e);
 }
@@ -483,6 +472,9 @@ static int collect(struct fileset **out, struct finder *f, const struct strings 
 			rc = 0;
 	}
 	set->single = set->single && sources->n == 1;
+	if (rc == 0 && f->follow)
+		rc = finder_follow(f, sources, e);
+	strlist_fini(&f->dirs);
 	if (rc == 0)
 		rc = fileset_settle(set, e);
 	if (rc < 0) {
@@ -512,7 +504,7 @@ int fileset_collect(struct fileset **out, const struct context *c,
 int fileset_glob(struct fileset **out, const struct context *c,
                  const struct strings *patterns, struct err *e)
 {
-	struct finder f = { .context = c, .parents = true };
+	struct finder f = { .context = c, .parents = true, .follow = true };
 
 	return collect(out, &f, patterns, false, e);
 }

@@ -66,7 +66,8 @@ void fileset_free(struct fileset *f); /* NULL is fine */
 MUST_CHECK int fileset_collect(struct fileset **out, const struct context *c,
                                const struct step_copy *copy, struct err *e);
 /* The same for plain patterns (deps of host rules): paths kept whole, hashed like the
- * others. */
+ * others. What links lead to is found, too; what is outside of the project is the link's
+ * digest, which only such a link has. */
 MUST_CHECK int fileset_glob(struct fileset **out, const struct context *c,
                             const struct strings *patterns, struct err *e);
 /* The same for one file or directory, whose name is no pattern. */

@@ -309,7 +309,11 @@ struct component file_shown(const struct project_file *f, bool times, struct are
 	digest_of(&c.digest, all.s, all.len);
 	switch (f->type) {
 	case TOC_FILE: show_file(f, times, &text); break;
-	case TOC_SYMLINK: buf_addf(&text, "-> %.150s", f->link); break;
+	case TOC_SYMLINK:
+		buf_addf(&text, "-> %.150s", f->link);
+		if (!digest_is_zero(&f->digest)) /* of what is there, outside */
+			buf_addf(&text, ", %.19s", DIGEST_STR(&f->digest));
+		break;
 	case TOC_HARDLINK: buf_addf(&text, "the same as %.150s", f->link); break;
 	default: buf_adds(&text, "a directory");
 	}

@@ -169,8 +169,10 @@ static int add_entries(struct reader *r, struct scan_dir *d, int fd, struct err 
 static int read_dir(struct reader *r, struct scan_dir *d, struct err *e)
 {
 	const struct scan_options *o = r->s->o;
+	/* Where a scan starts is where it was told to, by links or not. */
 	AUTO_CLOSE int fd = file_open_beneath(
-		r->s->dir, d->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK, 0);
+		r->s->dir, d->path,
+		O_RDONLY | O_DIRECTORY | O_NONBLOCK | (d->ino ? O_NOFOLLOW : 0), 0);
 	struct stat st;
 
 	if (fd < 0 && errno == ENOENT)

@@ -1,9 +1,9 @@
 #ifndef OS_SCAN_H
 #define OS_SCAN_H
 
-/* What is below a directory, read by several threads into memory. No symlink is followed,
- * and the result does not depend on the threads. For trees that are looked at whole and
- * often; os/walk.h visits one entry at a time and holds none. */
+/* What is below a directory, read by several threads into memory. No symlink below it is
+ * followed, and the result does not depend on the threads. For trees that are looked at
+ * whole and often; os/walk.h visits one entry at a time and holds none. */
 #include "base/err.h"
 #include "os/pool.h"
 #include "os/stamp.h"

@@ -102,6 +102,65 @@ old_recipe() {
 	runs 0
 }
 
+@test "deps that are links: what they lead to counts, in the project and outside" {
+	mkdir -p real in outside/dir
+	echo 1 | tee real/f outside/f outside/dir/f >in/other
+	ln -s real/f link
+	ln -s real dlink
+	ln -s ../dlink in/deep
+	ln -s .. in/up
+	ln -s nowhere in/lost
+	mv outside ..
+	ln -s ../outside/dir away
+	ln -s ../../outside/f in/away
+	recipe <<-'EOF'
+		file "file" { deps = { "link" }, run = "echo run >>log; cp link file" }
+		file "dir" { deps = { "dlink" }, run = "echo run >>log; cp dlink/f dir" }
+		file "below" { deps = { "dlink/*" }, run = "echo run >>log; cp dlink/f below" }
+		file "deep" { deps = { "in" }, run = "echo run >>log; cat in/deep/f in/away in/other >deep" }
+		file "away.txt" { deps = { "away" }, run = "echo run >>log; cp away/f away.txt" }
+	EOF
+	remade() {   # NAME…
+		local before=$(cat log 2>/dev/null | wc -l)
+		ok imgmake "${all[@]}"
+		equal "$(($(wc -l <log) - before))" $#
+		ok imgmake -q "${all[@]}"
+	}
+	all=(file dir below deep away.txt)
+	remade "${all[@]}"
+	echo 2 >real/f
+	contains "$(imgmake why dir)" 'file real/f: was sha256:'
+	remade file dir below deep
+	equal "$(cat file dir below deep | paste -sd' ')" '2 2 2 2 1 1'
+	echo 2 >../outside/f
+	contains "$(imgmake why deep)" 'file in/away: was -> ../../outside/f, sha256:'
+	remade deep
+	echo 2 >../outside/dir/g
+	remade away.txt
+	echo 3 >in/nowhere
+	remade deep
+	contains "$(imgmake -n -W real/f below file 2>&1)" 'would make file'
+}
+
+@test "what a link among deps leads to, with outputs of others in it, is seen to change by nobody" {
+	mkdir -p a b
+	ln -s ../b a/b
+	echo 1 | tee a/in >b/in
+	recipe <<-'EOF'
+		file "a/out" { deps = { "a" }, run = "cat a/in a/b/in >a/out" }
+		file "b/out" { deps = { "b/in" }, run = "cp b/in b/out" }
+		file "c" { deps = { "l" }, run = "cp l c" }
+	EOF
+	ln -s b/out l
+	ok imgmake a/out b/out
+	ok imgmake c
+	ok imgmake -q a/out b/out c
+	echo 2 >b/in
+	ok imgmake b/out
+	ok imgmake a/out c
+	equal "$(cat a/out c | paste -sd' ')" '1 2 2'
+}
+
 @test "a pattern that matches the output does not make it depend on itself" {
 	echo 1 >a.txt
 	recipe <<<'file "all.txt" { deps = { "*.txt" }, run = "echo run >>log; cat a.txt >all.txt" }'
