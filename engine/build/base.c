@@ -114,7 +114,7 @@ static int fetch_manifest(struct build *b, const struct reference *ref,
 	at.has_digest = true;
 	if (lane_move(LANE_NETWORK, e) < 0)
 		return -1;
-	if (lane_back(was, registry_get_manifest(b->o.registry, &at, out, body, e), e) <
+	if (lane_back(was, registry_pull_manifest(b->o.registry, &at, out, body, e), e) <
 	    0)
 		return -1;
 	return blobs_put(b->o.store->blobs, body->s, body->len, NULL, e);

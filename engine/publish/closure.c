@@ -19,7 +19,7 @@ static int read_remote(const struct content *from, const struct descriptor *d,
 	ref.tag[0] = '\0';
 	ref.digest = d->digest;
 	ref.has_digest = true;
-	return registry_get_manifest(from->registry, &ref, &got, body, e);
+	return registry_pull_manifest(from->registry, &ref, &got, body, e);
 }
 
 static int read_any(const struct content *from, const struct descriptor *d,
@@ -295,7 +295,7 @@ int closure_fetch(struct closure *c, const struct content *from,
 	struct descriptor d;
 	AUTO_BUF body = BUF_INIT;
 
-	if (registry_get_manifest(from->registry, from->ref, &d, &body, e) < 0)
+	if (registry_pull_manifest(from->registry, from->ref, &d, &body, e) < 0)
 		return -1;
 	return load_root(c, from, &d, &body, only, e);
 }

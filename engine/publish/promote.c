@@ -1,5 +1,19 @@
 #include "publish/promote.h"
 
+/* What its tag names in the registry itself: a mirror may lag behind. */
+static int pin(struct reference *ref, struct registry *r, struct err *e)
+{
+	struct descriptor d;
+
+	if (ref->has_digest)
+		return 0;
+	if (registry_head_manifest(r, ref, &d, e) < 0)
+		return -1;
+	ref->has_digest = true;
+	ref->digest = d.digest;
+	return 0;
+}
+
 int promote(struct deploy_result *out, const char *from, const char *to,
             const struct family_options *family, const struct ship_options *o,
             struct err *e)
@@ -19,6 +33,8 @@ int promote(struct deploy_result *out, const char *from, const char *to,
 	} else {
 		item.to = source;
 	}
+	if (pin(&source, o->registry, e) < 0)
+		return -1;
 	content.ref = &source;
 	if (closure_fetch(&c, &content, NULL, e) < 0)
 		return -1;

@@ -74,10 +74,23 @@ static bool is_ours(const struct job *j, const struct job_tag *t)
 }
 
 /* What no one can make sense of is known to be there, and no more: a full tag is then not
- * ours, and a float may be moved. */
-static bool is_unreadable(const struct err *e)
+ * ours, and a float may be moved. That nothing came at all is another matter. */
+static bool is_unreadable(const struct document *root, const struct err *e)
 {
-	return e->code == ERR_INVALID || e->code == ERR_LIMIT || e->code == ERR_CORRUPT;
+	return e->code == ERR_LIMIT ||
+	       (!digest_is_zero(&root->d.digest) &&
+	        (e->code == ERR_INVALID || e->code == ERR_CORRUPT));
+}
+
+/* What was damaged on its way is asked for once more: it may be a newer release. */
+static int peek(struct document *root, struct job *j, const struct content *from,
+                bool deep, struct err *e)
+{
+	int rc = closure_peek(root, &j->out->arena, from, deep, e);
+
+	if (rc < 0 && e->code == ERR_CORRUPT)
+		rc = closure_peek(root, &j->out->arena, from, deep, e);
+	return rc;
 }
 
 static int learn(struct job *j, struct job_held *h, const char *tag, struct err *e)
@@ -97,7 +110,7 @@ static int learn(struct job *j, struct job_held *h, const char *tag, struct err 
 		held->tag.version = j->root.version;
 		return 0;
 	}
-	if (closure_peek(&root, &j->out->arena, &from, deep, e) == 0) {
+	if (peek(&root, j, &from, deep, e) == 0) {
 		held->root = root;
 		held->tag.image = root.image;
 		held->tag.root = root.d.digest;
@@ -106,7 +119,7 @@ static int learn(struct job *j, struct job_held *h, const char *tag, struct err 
 	}
 	if (e->code == ERR_NOT_FOUND)
 		forget(h, held); /* deleted since it was listed */
-	else if (!is_unreadable(e))
+	else if (!is_unreadable(&root, e))
 		return err_wrap(e, "tag %s", tag);
 	return 0;
 }

@@ -15,10 +15,10 @@
 
 struct registry_options {
 	struct strlist insecure; /* HOST[:PORT]: plain http, or https unverified */
-	struct strlist mirrors; /* "HOST=MIRROR[/prefix]": asked first by get_manifest and
-	                         * fetch_blob; all else wants the truth of the host itself
-	                         */
-	const char *user_agent; /* NULL: "imgmake" */
+	struct strlist mirrors;  /* "HOST=MIRROR[/prefix]": asked first by find_manifest,
+	                          * pull_manifest and fetch_blob; all else wants the truth
+	                          * of the host itself */
+	const char *user_agent;  /* NULL: "imgmake" */
 	struct progress *progress; /* borrowed, or NULL */
 	int connections;           /* at most at once for each host; 0: 8 */
 	int stall_s;               /* without a byte, then it is asked again; 0: 60 */
@@ -56,6 +56,10 @@ MUST_CHECK int registry_find_manifest(struct registry *r, const struct reference
 MUST_CHECK int registry_get_manifest(struct registry *r, const struct reference *ref,
                                      struct descriptor *out, struct buf *body,
                                      struct err *e);
+/* The same of what is to be pulled: mirrors are asked first. */
+MUST_CHECK int registry_pull_manifest(struct registry *r, const struct reference *ref,
+                                      struct descriptor *out, struct buf *body,
+                                      struct err *e);
 /* Puts the bytes (d->size of them) under their digest and, if not "", ref's tag. A tag
  * that may not move and names another image is ERR_EXISTS; with the same image it is
  * done. One with a subject is added to the index of referrers, where the registry keeps

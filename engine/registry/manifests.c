@@ -192,16 +192,16 @@ static int get_from(void *self, const struct reference *ref, struct host *h,
 	return 0;
 }
 
-int manifest_get(struct registry *r, const struct reference *ref, struct descriptor *out,
-                 struct buf *body, struct err *e)
+int registry_get_manifest(struct registry *r, const struct reference *ref,
+                          struct descriptor *out, struct buf *body, struct err *e)
 {
 	struct get g = { r, out, body };
 
 	return get_from(&g, ref, host_get(r, ref->host), e);
 }
 
-int registry_get_manifest(struct registry *r, const struct reference *ref,
-                          struct descriptor *out, struct buf *body, struct err *e)
+int registry_pull_manifest(struct registry *r, const struct reference *ref,
+                           struct descriptor *out, struct buf *body, struct err *e)
 {
 	struct get g = { r, out, body };
 

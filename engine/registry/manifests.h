@@ -23,8 +23,4 @@ MUST_CHECK int manifest_said_digest(const struct http_answer *a, const struct ho
                                     const struct reference *ref, struct digest *out,
                                     struct err *e);
 
-/* As registry_get_manifest, from the host itself and from no mirror. */
-MUST_CHECK int manifest_get(struct registry *r, const struct reference *ref,
-                            struct descriptor *out, struct buf *body, struct err *e);
-
 #endif

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "registry/manifests.h"
+#include "registry/host.h"
 
 /* Others who add at the same time may overwrite what we have just written. */
 enum { ROUNDS_MAX = 5 };
@@ -67,7 +67,7 @@ static int get_index(struct registry *r, const struct reference *at, json_t **ou
 	AUTO_BUF body = BUF_INIT;
 	struct descriptor d;
 
-	if (manifest_get(r, at, &d, &body, e) == 0) {
+	if (registry_get_manifest(r, at, &d, &body, e) == 0) {
 		if (strcmp(d.media_type, MEDIA_OCI_INDEX) != 0)
 			return err_set(e, ERR_INVALID, "tag %s is no index of referrers",
 			               at->tag);

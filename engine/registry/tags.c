@@ -67,10 +67,21 @@ static void sort_unique(struct strlist *l)
 	l->len = kept;
 }
 
+/* In whichever of the headers it is: there may be others, for browsers. */
+static char *find_next(const struct http_answer *a)
+{
+	char *link = NULL;
+
+	for (size_t i = 0; !link && i < a->names.len; i++)
+		if (!strcmp(a->names.at[i], "link"))
+			link = tags_next_link(a->values.at[i]);
+	return link;
+}
+
 /* 1: *next is to be asked, 0: that was the last page. */
 static int next_page(const struct http_answer *a, char **next, struct err *e)
 {
-	AUTO_FREE char *link = tags_next_link(http_header(a, "link"));
+	AUTO_FREE char *link = find_next(a);
 
 	if (!link)
 		return 0;
@@ -94,10 +105,13 @@ static int read_pages(struct registry *r, struct call *c, struct strlist *out,
 
 		if (call_run(r, c, &a, e) < 0)
 			return -1;
-		if (a.status == 404)
+		if (a.status == 404 && !page)
 			return 0;
+		/* Half a list would be worse than none: floats would go back. */
 		if (a.status != 200)
-			return call_refused(r, c, "pull", "list of tags", &a, e);
+			return call_refused(r, c, "pull",
+			                    page ? "next page of tags" : "list of tags",
+			                    &a, e);
 		if (tags_read_page(a.body.s, a.body.len, out, e) < 0)
 			return -1;
 		more = next_page(&a, &next, e);

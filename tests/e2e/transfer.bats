@@ -290,6 +290,28 @@ mirrored() {   # MIRROR COMMAND…: what docker.io has is asked for there first,
 	done
 }
 
+@test "mirrors: one that lags behind has no say in what tags are set to" {
+	local host=${FROM%%/*} newest
+	seed "$host/judged/app" latest 2.0.1
+	newest=$(digest_of "$host/judged/app:latest")
+	seed "$TO/mirror/judged/app" latest 1.0.0
+	recipe <<-EOF
+		image "x" { from = "scratch", copy { "Imagefile", to = "/" }, publish = { "$host/judged/app", version = "1.9.1" } }
+	EOF
+	ok imgmake --registry-mirror "$host=$TO/mirror" deploy
+	contains "$output" '2\.0\.1'
+	equal "$(digest_of "$host/judged/app:latest")" "$newest"
+	equal "$(tags_of "$host/judged/app")" "1 1.9 1.9.1 latest"
+	# A full tag that only the mirror believes to be ours.
+	ok imgmake copy "$host/judged/app:1.9.1" "$TO/mirror/judged/app:1.9.2"
+	seed "$host/judged/app" 1.9.2 other
+	sed -i s/1.9.1/1.9.2/ Imagefile
+	fails '1\.9\.2 already holds another image' imgmake --registry-mirror "$host=$TO/mirror" deploy
+	# What is promoted is what the tag names there.
+	ok imgmake --registry-mirror "$host=$TO/mirror" promote "$host/judged/app:latest" --version 3.0.0
+	equal "$(digest_of "$host/judged/app:3.0.0")" "$newest"
+}
+
 # --- Rights -------------------------------------------------------------------------------------------
 
 @test "a target that may only be read, and one that wants a login" {

@@ -107,6 +107,24 @@ faults_met() {   # WHAT: how many requests had it
 	both_are_whole
 }
 
+@test "a float is not judged by an answer that was damaged, or was none" {
+	local repo at
+	repo=$REGISTRY/t/floats
+	seed "$repo" latest 2.0.1
+	at=$(proxy open)/t/floats
+	image_of 1000 "$at"
+	sed -i 's/tags = { "1" }/version = "1.9.1"/' Imagefile
+	ok imgmake
+	rules open <<<'- GET /manifests/latest 400 -'
+	fails "tag latest: .*400" imgmake deploy
+	rules open <<<'1 GET /manifests/latest flip'
+	ok imgmake deploy
+	contains "$output" ':latest .*kept back +2\.0\.1, which latest holds, is newer'
+	rules open </dev/null
+	equal "$(tags_of "$repo")" "1 1.9 1.9.1 latest"
+	equal "$(skopeo inspect --tls-verify=false --raw "docker://$repo:latest" | jq -r '.annotations[]')" 2.0.1
+}
+
 @test "busy: 429 with seconds and with a date, 503" {
 	: >"$REGISTRIES/proxy-open/log"
 	there_and_back 20 '1 POST . 429 1' '1 GET /blobs/ 429 date'

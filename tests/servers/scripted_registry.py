@@ -16,7 +16,8 @@ of the repository's name: a registry that people know ("ghcr/app"; PROFILES belo
   late         a commit succeeds and then says 500
   hangup       HEAD of a blob that is missing closes the connection
   forbidden    HEAD of a blob that is missing is 403
-  paged        tags one a page, with Link and nulls
+  paged        tags one a page, with Link (and one of another kind before it) and nulls
+  pagelost     the same, and the second page is 404
   evil         a Location, Link and redirect loop nobody should follow
   challenge    wants Basic ci:secret
   silent       the first GET of a manifest or blob has no answer
@@ -94,6 +95,7 @@ QUIRKS = {
     "forbidden": {"missing": 403},
     "hangup": {"missing": 0},
     "paged": {"page": 1},
+    "pagelost": {"page": 1},
     "evil": {"page": 1},
     "renew": {"auth": BEARER, "token": "token"},
     "turn": {"auth": BEARER, "token": "token"},
@@ -147,6 +149,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def send(self, status, body=b"", **headers):
         self.note(status)
         self.send_response(status)
+        if getattr(self, "kind", "") == "paged":
+            self.send_header("Link", "</logo.svg>; rel=preload")
         for name, value in headers.items():
             self.send_header(name.replace("_", "-"), value)
         if getattr(self, "kind", "") == "warned":
@@ -303,11 +307,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return self.blob(rest[1])
 
     def tags(self):
-        if self.kind in ("paged", "evil"):
+        if self.kind in ("paged", "pagelost", "evil"):
             names = ["a", "b", "c"]
         else:
             names = sorted(tags.get(self.repo, {}))
         at = int(self.query.get("at", ["0"])[0])
+        if self.kind == "pagelost" and at:
+            return self.refuse(404, "NAME_UNKNOWN")
         size = self.quirk["page"] or 1000
         link = '</v2/%s/tags/list?n=%d&at=%d>; rel="next"' % (self.repo, size, at + size)
         if self.kind == "evil":

@@ -166,6 +166,21 @@ static void tags_come_over_several_pages(void **state)
 	registry_free(r);
 }
 
+/* Fewer tags than there are would let a float go back. */
+static void a_page_of_tags_that_is_lost_is_an_error(void **state)
+{
+	struct registry *r = client();
+	struct reference ref = at("pagelost");
+	struct strlist tags = STRLIST_INIT;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(registry_list_tags(r, &ref, &tags, &e), -1);
+	assert_non_null(strstr(e.msg, "pagelost has no next page of tags"));
+	strlist_fini(&tags);
+	registry_free(r);
+}
+
 static void links_and_redirects_lead_nobody_astray(void **state)
 {
 	struct registry *r = client();
@@ -363,6 +378,7 @@ int main(void)
 		cmocka_unit_test(odd_answers_for_missing_blobs_lead_to_an_upload),
 		cmocka_unit_test(a_basic_challenge_among_others_is_answered),
 		cmocka_unit_test(tags_come_over_several_pages),
+		cmocka_unit_test(a_page_of_tags_that_is_lost_is_an_error),
 		cmocka_unit_test(links_and_redirects_lead_nobody_astray),
 		cmocka_unit_test(a_blob_that_rotted_in_the_store_is_not_sent),
 		cmocka_unit_test(a_location_is_relative_to_where_a_redirect_led),

@@ -563,7 +563,7 @@ static void a_mirror_is_asked_first_and_passed_over_when_it_fails(void **state)
 	OK(registry_find_manifest(r, &hub, &d, &e));
 	assert_true(digest_equal(&d.digest, &sent.digest));
 	d = (struct descriptor){ 0 };
-	OK(registry_get_manifest(r, &hub, &d, &body, &e));
+	OK(registry_pull_manifest(r, &hub, &d, &body, &e));
 	assert_true(digest_equal(&d.digest, &sent.digest));
 	buf_fini(&body);
 	strlist_fini(&o.mirrors);
