@@ -23,9 +23,11 @@ struct found {
 };
 
 /* Outputs of host rules are sources even where the ignore file hides them. */
-static bool ignored(const struct context *c, const char *path)
+static bool ignored(const struct finder *f, const char *path)
 {
-	if (!ignore_matches(c->ignore, path))
+	const struct context *c = f->context;
+
+	if (f->sees_all || !ignore_matches(c->ignore, path))
 		return false;
 	for (size_t i = 0; i < c->outputs.len; i++)
 		if (path_below(path, c->outputs.at[i]) ||
@@ -34,9 +36,11 @@ static bool ignored(const struct context *c, const char *path)
 	return true;
 }
 
-static bool skipped_directory(const struct context *c, const char *path)
+static bool skipped_directory(const struct finder *f, const char *path)
 {
-	if (!ignore_skips_directory(c->ignore, path))
+	const struct context *c = f->context;
+
+	if (f->sees_all || !ignore_skips_directory(c->ignore, path))
 		return false;
 	for (size_t i = 0; i < c->outputs.len; i++)
 		if (path_below(path, c->outputs.at[i]) ||
@@ -109,6 +113,11 @@ static int classify(struct finder *f, struct project_file *s, const struct found
 	}
 }
 
+static bool has_content(mode_t mode)
+{
+	return S_ISREG(mode) || S_ISDIR(mode) || S_ISLNK(mode);
+}
+
 /* `dest` is the end of the path, or a text of its own. */
 static int add(struct finder *f, const struct found *x, const char *dest, struct err *e)
 {
@@ -119,7 +128,10 @@ static int add(struct finder *f, const struct found *x, const char *dest, struct
 
 	s.dest = dest >= path && dest <= path + n ? s.path + (dest - path)
 	                                          : arena_strdup(&f->set->arena, dest);
-	if (!strncmp(x->entry->name, ".wh.", 4))
+	f->found++;
+	if (f->of_rule && !has_content(x->entry->mode))
+		return 0;
+	if (!strncmp(x->entry->name, ".wh.", 4) && !f->of_rule)
 		return err_set(
 			e, ERR_INVALID,
 			"%s: a name that begins with .wh. would delete a file in the image; "
@@ -127,7 +139,6 @@ static int add(struct finder *f, const struct found *x, const char *dest, struct
 			path);
 	if (classify(f, &s, x, e) < 0)
 		return -1;
-	f->found++;
 	vec_push(&f->set->files, s);
 	return 0;
 }
@@ -157,7 +168,7 @@ static bool is_own_lock(const struct context *c, const char *path)
  * below it back. */
 static unsigned choose_ignored(const struct finder *f, const char *path, bool is_dir)
 {
-	return is_dir && !skipped_directory(f->context, path) ? SCAN_ENTER : 0;
+	return is_dir && !skipped_directory(f, path) ? SCAN_ENTER : 0;
 }
 
 /* All below a directory that the ignore file leaves. */
@@ -169,7 +180,7 @@ static unsigned choose_all(const void *self, const char *path, bool is_dir)
 	if (is_own_lock(f->context, path) ||
 	    (f->spare_outputs && context_in_output(f->context, path)))
 		return 0;
-	if (ignored(f->context, path))
+	if (ignored(f, path))
 		return choose_ignored(f, path, is_dir);
 	if (!f->exclude || !ignore_matches(f->exclude, below))
 		return SCAN_TAKE | (is_dir ? SCAN_ENTER : 0);
@@ -183,7 +194,7 @@ static unsigned choose_match(const void *self, const char *path, bool is_dir)
 
 	if (is_own_lock(f->context, path))
 		return 0;
-	if (ignored(f->context, path))
+	if (ignored(f, path))
 		return choose_ignored(f, path, is_dir);
 	if (!pattern_match(f->pattern, path) || (is_dir && f->deep))
 		return is_dir && pattern_may_match_below(f->pattern, path) ? SCAN_ENTER
@@ -286,7 +297,7 @@ static int add_directory(struct finder *f, const struct found *x, struct err *e)
 
 	f->keep = keep;
 	f->found++;
-	if (f->follow)
+	if (f->of_rule)
 		strlist_add(&f->dirs, path);
 	rc = add(f, x, keep > f->strip && f->parents ? path + f->strip : ".", e);
 	if (rc == 0)
@@ -416,8 +427,8 @@ static int find_literal(struct finder *f, const char *path, struct err *e)
 		               "%s leads out of the Imagefile's directory", f->source);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_sys(e, "open %s", path);
-	if (strcmp(path, ".") && ignored(f->context, path) &&
-	    !(S_ISDIR(st.st_mode) && !skipped_directory(f->context, path)))
+	if (strcmp(path, ".") && ignored(f, path) &&
+	    !(S_ISDIR(st.st_mode) && !skipped_directory(f, path)))
 		return err_set(e, ERR_NOT_FOUND, "%s is excluded by %s", f->source,
 		               f->context->ignore_name);
 	if (f->as_docker && finder_path(f, fd, &real, e) < 0)
@@ -449,6 +460,8 @@ static int find_source(struct finder *f, const char *text, struct err *e)
 	path_clean(&clean, f->as_docker ? text + strspn(text, "/") : text);
 	if (f->as_docker && !clean.len)
 		buf_adds(&clean, ".");
+	/* The project as a whole is what the ignore file leaves of it. */
+	f->sees_all = f->of_rule && strcmp(clean.s, ".") != 0;
 	if (clean.s[0] == '/' || path_escapes(clean.s))
 		return err_set(
 			e, ERR_INVALID,
@@ -472,7 +485,7 @@ static int collect(struct fileset **out, struct finder *f, const struct strings 
 			rc = 0;
 	}
 	set->single = set->single && sources->n == 1;
-	if (rc == 0 && f->follow)
+	if (rc == 0 && f->of_rule)
 		rc = finder_follow(f, sources, e);
 	strlist_fini(&f->dirs);
 	if (rc == 0)
@@ -504,9 +517,19 @@ int fileset_collect(struct fileset **out, const struct context *c,
 int fileset_glob(struct fileset **out, const struct context *c,
                  const struct strings *patterns, struct err *e)
 {
-	struct finder f = { .context = c, .parents = true, .follow = true };
+	struct finder f = { .context = c, .parents = true, .of_rule = true };
 
 	return collect(out, &f, patterns, false, e);
+}
+
+int fileset_made(struct fileset **out, const struct context *c, const char *path,
+                 struct err *e)
+{
+	struct finder f = {
+		.context = c, .parents = true, .named = true, .of_rule = true
+	};
+
+	return collect(out, &f, &(struct strings){ &path, 1 }, false, e);
 }
 
 int fileset_named(struct fileset **out, const struct context *c, const char *path,

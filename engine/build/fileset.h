@@ -65,12 +65,16 @@ void fileset_free(struct fileset *f); /* NULL is fine */
 /* Finds what the copy's sources name. Nothing found is an error, unless optional. */
 MUST_CHECK int fileset_collect(struct fileset **out, const struct context *c,
                                const struct step_copy *copy, struct err *e);
-/* The same for plain patterns (deps of host rules): paths kept whole, hashed like the
- * others. What links lead to is found, too; what is outside of the project is the link's
- * digest, which only such a link has. */
+/* What commands on the host see of what plain patterns name: paths kept whole, hashed
+ * like the others. The ignore file hides nothing, but from "."; sockets and the like are
+ * left out. What links lead to is found, too; what is outside of the project is the
+ * link's digest, which only such a link has. */
 MUST_CHECK int fileset_glob(struct fileset **out, const struct context *c,
                             const struct strings *patterns, struct err *e);
-/* The same for one file or directory, whose name is no pattern. */
+/* The same of one file or directory, whose name is no pattern. */
+MUST_CHECK int fileset_made(struct fileset **out, const struct context *c,
+                            const char *path, struct err *e);
+/* As a copy sees it, one file or directory, whose name is no pattern. */
 MUST_CHECK int fileset_named(struct fileset **out, const struct context *c,
                              const char *path, struct err *e);
 /* The same for what a copy names in another image, whose tables of contents are `v`. */

@@ -108,6 +108,8 @@ static void link_names(struct fileset *set)
 		s->type = TOC_HARDLINK;
 		s->link = f->dest;
 		s->size = 0;
+		/* It may be remembered, or not: a key must not tell. */
+		s->digest = (struct digest){ { 0 } };
 	}
 	vec_fini(&shared);
 }

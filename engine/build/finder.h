@@ -13,7 +13,8 @@ struct finder {
 	struct ignore *exclude; /* relative to the source directory */
 	bool parents, as_docker;
 	bool named;   /* sources are no patterns */
-	bool follow;  /* what links lead to is found, too */
+	bool of_rule; /* what commands on the host see: nothing is hidden from them, and
+	               * what links lead to is found, too */
 	size_t strip; /* with parents: bytes of the path that are left off */
 	size_t found;
 	/* of the source being looked at: */
@@ -21,7 +22,8 @@ struct finder {
 	struct pattern *pattern; /* NULL: literal */
 	size_t keep;             /* bytes of the path in front of what `dest` keeps */
 	bool deep;               /* the pattern has `**` */
-	/* where links are followed: */
+	bool sees_all;           /* the ignore file hides nothing */
+	/* of a rule: */
 	struct strlist dirs; /* whose content was taken */
 	bool spare_outputs;  /* what rules make is left out */
 	/* of the directory that was looked at last: */

@@ -72,7 +72,7 @@ static int key_deps(struct node *n, struct key *k, struct err *e)
 
 	if (!n->target->deps.n)
 		return 0;
-	if (rule_find_files(n, &n->target->deps, &set, e) < 0)
+	if (rule_find_deps(n, &set, e) < 0)
 		return -1;
 	path_clean(&own, rule_output_path(n));
 	for (size_t i = 0; i < set->files.len; i++) {

@@ -26,15 +26,19 @@ const char *rule_output_path(const struct node *n)
 	return path_below(name, n->target->dir) ? name + (dir ? dir + 1 : 0) : name;
 }
 
-int rule_find_files(struct node *n, const struct strings *patterns, struct fileset **out,
-                    struct err *e)
+static int hash(struct fileset **set, const struct context *c, struct err *e)
 {
-	if (fileset_glob(out, n->context, patterns, e) < 0)
-		return -1;
-	if (fileset_hash(*out, n->context, e) == 0)
+	if (fileset_hash(*set, c, e) == 0)
 		return 0;
-	fileset_free(*out);
+	fileset_free(*set);
 	return -1;
+}
+
+int rule_find_deps(struct node *n, struct fileset **out, struct err *e)
+{
+	return fileset_glob(out, n->context, &n->target->deps, e) < 0
+	               ? -1
+	               : hash(out, n->context, e);
 }
 
 void rule_hash_file(struct hasher *h, const struct project_file *f)
@@ -66,15 +70,20 @@ static void encode_files(const struct fileset *set, struct buf *out)
 /* 1: *out is what is there, to be freed; 0: nothing is. */
 static int output_files(struct node *n, struct fileset **out, struct err *e)
 {
-	AUTO_BUF clean = BUF_INIT;
-	const char *path;
-	struct strings one = { &path, 1 };
+	AUTO_BUF path = BUF_INIT;
+	struct stat st;
 
-	path_clean(&clean, rule_output_path(n));
-	path = clean.s;
-	if (!file_exists(n->context->fd, path))
+	path_clean(&path, rule_output_path(n));
+	if (fstatat(n->context->fd, path.s, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return 0;
-	return rule_find_files(n, &one, out, e) < 0 ? -1 : 1;
+	if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode) && !S_ISLNK(st.st_mode))
+		return err_set(e, ERR_FAILED,
+		               "%s is a socket, FIFO or device, which no rule makes; "
+		               "remove it",
+		               path.s);
+	if (fileset_made(out, n->context, path.s, e) < 0)
+		return -1;
+	return hash(out, n->context, e) < 0 ? -1 : 1;
 }
 
 static void digest_files(const struct fileset *set, struct digest *out)

@@ -14,9 +14,8 @@ void rule_files_key(const struct node *n, struct buf *out);
 /* Relative to its Imagefile's directory; the name is relative to the project's. */
 const char *rule_output_path(const struct node *n);
 
-/* The content of what the patterns name; to be freed. */
-MUST_CHECK int rule_find_files(struct node *n, const struct strings *patterns,
-                               struct fileset **out, struct err *e);
+/* What its deps name, hashed; to be freed. */
+MUST_CHECK int rule_find_deps(struct node *n, struct fileset **out, struct err *e);
 void rule_hash_file(struct hasher *h, const struct project_file *f);
 
 /* 1: *out is the digest of what is there; 0: nothing is. */

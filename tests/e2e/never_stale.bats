@@ -5,7 +5,7 @@ load helpers
 
 PROJECTS="quiet touched older swapped linked kinds ignored utimes mounted reused rights capability
 	symlink deps output unpacked literal mapped edited future foreign looked packed again pattern
-	vanished moved large"
+	vanished moved large names"
 
 write_project() {   # NAME
 	mkdir -p "$1/src/sub"
@@ -40,6 +40,11 @@ other_recipes() {
 	EOF
 	printf 'src/b\n' >ignored/.imgmakeignore
 	ln linked/src/a "$ALL/outside"
+	ln names/src/a names/src/too
+	recipe names <<-'EOF'
+		image "x" { from = "scratch", copy { "src", to = "/" } }
+		image "y" { from = "scratch", copy { "src/too", to = "/" } }
+	EOF
 }
 
 # A program that keeps src/a mapped, and stores a byte for each line that it is sent.
@@ -221,6 +226,14 @@ content() {   # PROJECT FILE-OF-THE-IMAGE
 	printf 'aaab' >kinds/src/a
 	sees kinds
 	equal "$(content kinds a)" aaab
+}
+
+@test "two names of one file: what is remembered of the second is in no key" {
+	ok imgmake -C names -q
+	printf 'AAAA' >names/src/too
+	touch -r names/src/b names/src/too
+	ok imgmake -C names export x tar:x.tar
+	equal "$(tar -xOf names/x.tar a)" AAAA   # "too" is a link to it
 }
 
 @test "an ignore file changes" {

@@ -161,6 +161,32 @@ old_recipe() {
 	equal "$(cat a/out c | paste -sd' ')" '1 2 2'
 }
 
+@test "deps that the ignore file hides from images, and what no file is" {
+	mkdir -p proto/deep
+	echo 1 | tee proto/a.proto >proto/deep/b.proto
+	mkfifo proto/fifo
+	touch proto/.wh.x
+	printf '%s\n' '**/*.proto' 'proto/deep' >.dockerignore
+	recipe <<-'EOF'
+		file "dir" { deps = { "proto" }, run = "cat proto/*.proto proto/deep/* >dir" }
+		file "pattern" { deps = { "proto/**/*.proto" }, run = "cat proto/*.proto proto/deep/* >pattern" }
+		file "literal" { deps = { "proto/deep/b.proto" }, run = "cp proto/deep/b.proto literal" }
+	EOF
+	recipe w <<<'default { file "whole" { deps = { "." }, run = "cat * >whole" } }'
+	echo 1 >w/a
+	ok imgmake dir pattern literal
+	ok imgmake -q dir pattern literal
+	echo 2 >proto/deep/b.proto
+	ok imgmake dir pattern literal
+	equal "$(cat dir pattern literal | paste -sd' ')" '1 2 1 2 2'
+	echo '*.log' >w/.dockerignore
+	ok imgmake -C w
+	echo 1 >w/a.log
+	ok imgmake -C w -q   # as a copy of the project
+	echo 2 >w/a
+	equal "$(imgmake -C w -q || echo $?)" 1
+}
+
 @test "a pattern that matches the output does not make it depend on itself" {
 	echo 1 >a.txt
 	recipe <<<'file "all.txt" { deps = { "*.txt" }, run = "echo run >>log; cat a.txt >all.txt" }'
@@ -271,6 +297,46 @@ old_recipe() {
 	ok imgmake clean
 	[ ! -e 'a b' ]
 	[ ! -e $'c\nd' ]
+}
+
+@test "outputs with names that would be patterns are just themselves" {
+	mkdir -p 'page' '[id]'
+	recipe <<-'EOF'
+		file "[id].js" { run = "echo run >>log; echo 1 >'[id].js'" }
+		file "[id]/" { run = "echo run >>log; echo 1 >'[id]/*'" }
+		file "all*" { deps = { "\\[id\\].js" }, run = "echo run >>log; cp '[id].js' 'all*'" }
+		image "x" { from = "scratch", copy { "all\\*", "\\[id\\]", to = "/" } }
+	EOF
+	ok imgmake
+	ok imgmake -q
+	echo 2 | tee i.js d.js all1 >alls
+	ok imgmake -q
+	echo 2 >'[id]/b'
+	echo 2 >'[id].js'
+	ok imgmake
+	equal "$(wc -l <log) $(cat 'all*')" '5 1'
+	ok imgmake clean
+	equal "$(ls -d ./*)" "$(printf './%s\n' Imagefile all1 alls d.js i.js log page)"
+}
+
+@test "something that is no file where an output is to be" {
+	recipe <<<'file "out" { run = "echo 1 >out" }'
+	ok imgmake out
+	rm out
+	mkfifo out
+	fails "file 'out': out is a socket, FIFO or device, which no rule makes; remove it" imgmake out
+	rm out
+	recipe <<<'file "out" { run = "mkfifo out" }'
+	fails 'out is a socket, FIFO or device' imgmake out
+	recipe <<<'file "out/" { run = "mkdir out; echo 1 >out/a" }'
+	rm out
+	ok imgmake out/
+	mkfifo out/fifo
+	touch out/.wh.x   # names that only images refuse
+	rm out/a
+	recipe <<<'file "out/" { run = "mkdir -p out; echo 1 >out/a" }'
+	ok imgmake out/
+	ok imgmake -q out/
 }
 
 @test "two rules for one output" {
