@@ -140,8 +140,8 @@ static int transport_failed(struct run *x)
 {
 	struct host *h = x->c->host;
 	bool bare = strrchr(h->authority, ':') == NULL;
-	bool no_tls =
-		x->a->failure == HTTP_TLS || (bare && x->a->failure == HTTP_CONNECT);
+	bool no_tls = x->a->failure == HTTP_TLS || x->a->failure == HTTP_HANDSHAKE ||
+	              (bare && x->a->failure == HTTP_CONNECT);
 	int probing = SCHEME_PROBING;
 	struct err inner;
 

@@ -130,7 +130,7 @@ static int ask(struct fetch *f, struct call *c, struct http_answer *a, struct er
 static bool worth_again(const struct http_answer *a)
 {
 	return a->failure == HTTP_CUT || a->failure == HTTP_STALLED ||
-	       a->failure == HTTP_CONNECT;
+	       a->failure == HTTP_CONNECT || a->failure == HTTP_HANDSHAKE;
 }
 
 /* 1: all is there; 0: ask on; -1. */

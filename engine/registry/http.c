@@ -348,6 +348,13 @@ static int aborted(struct exchange *x)
 	return failed(x, HTTP_STALLED, ERR_NETWORK, "fell silent");
 }
 
+/* libcurl has one code for all that may go wrong in a handshake. */
+static bool cut_handshake(const struct exchange *x)
+{
+	return strstr(x->why, "reset by peer") || strstr(x->why, "SSL_ERROR_SYSCALL") ||
+	       strstr(x->why, "unexpected eof");
+}
+
 static int translate(struct exchange *x, CURLcode rc)
 {
 	if (!strncmp(x->q->url, "https:", 6) && wants_ours(x))
@@ -366,7 +373,10 @@ static int translate(struct exchange *x, CURLcode rc)
 		return failed(x, HTTP_CONNECT, ERR_NETWORK,
 		              "is unreachable: check host, port, network and proxy");
 	case CURLE_SSL_CONNECT_ERROR:
-		return failed(x, HTTP_TLS, ERR_NETWORK, "does not speak TLS as we do");
+		return cut_handshake(x) ? failed(x, HTTP_HANDSHAKE, ERR_NETWORK,
+		                                 "cut off the TLS handshake")
+		                        : failed(x, HTTP_TLS, ERR_NETWORK,
+		                                 "does not speak TLS as we do");
 	case CURLE_PEER_FAILED_VERIFICATION: return untrusted(x);
 	case CURLE_SSL_CACERT_BADFILE:
 		return x->stopped

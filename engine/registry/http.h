@@ -55,6 +55,7 @@ enum http_failure {
 	HTTP_RESOLVE,   /* no such name */
 	HTTP_CONNECT,   /* nobody there, or timed out */
 	HTTP_TLS,       /* the handshake failed: perhaps plain http */
+	HTTP_HANDSHAKE, /* it was cut off: perhaps that, too */
 	HTTP_UNTRUSTED, /* a certificate that nobody vouches for */
 	HTTP_CUT,       /* the connection broke */
 	HTTP_STALLED,

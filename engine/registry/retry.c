@@ -62,6 +62,7 @@ static bool again(const struct host *h, const struct http_request *q,
 	case HTTP_TLS:
 		return atomic_load(&h->scheme) == SCHEME_HTTPS && !h->plain_allowed &&
 		       n < 1;
+	case HTTP_HANDSHAKE: return atomic_load(&h->scheme) == SCHEME_HTTPS;
 	case HTTP_STALLED:
 		if (q->spare)
 			return false;

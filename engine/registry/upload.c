@@ -219,6 +219,7 @@ static enum outcome broken(struct upload *u, const struct http_answer *a, int wa
 	case HTTP_STALLED: next_way(u, way, UPLOAD_CHUNKS); return ask_offset(u);
 	case HTTP_CUT:
 	case HTTP_CONNECT:
+	case HTTP_HANDSHAKE:
 	case HTTP_RESOLVE: return u->location ? ask_offset(u) : RESTART;
 	default: return FAILED;
 	}

@@ -128,6 +128,13 @@ goes_there() {   # REPOSITORY
 	contains "$(log)" '^PUT http://plain.example.com/v2/plain/app/manifests/1 201 '
 }
 
+@test "a handshake that is cut off is tried again, and never without TLS" {
+	goes_there flaky.example.com/plain/app
+	contains "$(log)" '^PUT /v2/plain/app/manifests/1 201 flaky.example.com '
+	equal "$(grep -c '^CONNECT flaky.example.com:443 hang-up ' "$REGISTRIES/scripted/log")" 3
+	equal "$(in_the_clear)" 0
+}
+
 @test "a certificate that cannot be trusted is one line that says what to do" {
 	local host why
 	password_for expired.example.com wrong.example.com self.example.com

@@ -37,7 +37,8 @@ of the repository's name: a registry that people know ("ghcr/app"; PROFILES belo
   tests/servers/scripted_registry.py --port PORT [--port-file FILE] [--log FILE]     PORT 0: any free one
       [--certs DIR]    it is a proxy, too, for https (CONNECT) and http: whatever host is asked for, it answers itself,
                        with DIR/HOST.crt or else DIR/any.crt (make_names.sh). plain.example.com has no TLS, and
-                       mutual.example.com wants a certificate of the authority DIR/ca.crt.
+                       mutual.example.com wants a certificate of the authority DIR/ca.crt. flaky.example.com cuts its
+                       first three handshakes.
 
 The log has a line for each request: METHOD PATH STATUS HOST BODY-BYTES CONTENT-RANGE AUTHORIZATION; the last is
 "ci:secret" or "bearer:TOKEN" in clear, or "-". The scope of an OAuth POST is logged as if it stood in its URL.
@@ -49,7 +50,9 @@ import hashlib
 import http.server
 import json
 import os
+import socket
 import ssl
+import struct
 import threading
 import time
 import urllib.parse
@@ -256,6 +259,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         if host == "plain.example.com":
             return
+        if host == "flaky.example.com" and self.first(host, 3):
+            self.connection.recv(1)
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            return self.hang_up()
         certs = self.server.certs
         name = os.path.join(certs, host if os.path.exists(os.path.join(certs, host + ".crt")) else "any")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
