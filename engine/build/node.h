@@ -90,6 +90,7 @@ struct build {
 	atomic_uint limits_said; /* what cannot be kept, as said: LIMIT_…, OWNERS */
 	atomic_bool command_failed;
 	atomic_bool distrust;  /* see build_options */
+	atomic_bool malformed; /* it was said that a remote cache has such entries */
 	pthread_mutex_t shell; /* who has the terminal for a shell in a failed command */
 	int locks;             /* directory fd: <store>/locks; -1 in a dry run */
 	bool asked_make, make_takes_names; /* the host's make: from 4.4 on */

@@ -91,11 +91,14 @@ static bool take_result(const struct node *n, struct result *r)
 	return take_remote(&r->layers, base);
 }
 
+/* Once: who has written one such entry has written more. */
 static void tell_malformed(const struct node *n)
 {
+	if (atomic_exchange(&n->build->malformed, true))
+		return;
 	progress_warning(n->build->o.progress,
 	                 "the remote cache's entry for %s is not one that imgmake "
-	                 "writes; it is made here",
+	                 "writes; it is made here, and so is what else is such",
 	                 n->target->name);
 }
 

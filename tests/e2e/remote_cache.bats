@@ -197,6 +197,7 @@ lies() {
 		"$REPO_ROOT/tests/servers/lying_cache.py" "$OPEN" "${cache#*/}" "t$BATS_TEST_NUMBER/$lie" "$lie"
 		machine "$lie"
 		ok imgmake --cache-read "$(repo "$lie")" web
+		[ "$(grep -c 'is not one that imgmake writes' <<<"$stderr")" -le 1 ]
 		equal "$(exported web)" "$want"
 		ok imgmake fsck
 		echo "$lie" >src/a
