@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "os/clock.h"
 #include "publish/ship_job.h"
 
 enum { CONNECTIONS = 8 };
@@ -122,6 +123,7 @@ static int run(struct ship *s, struct err *e)
 			return -1;
 	if (ship_look(s, e) < 0 || each_job(s, decide, is_open, e) < 0)
 		return -1;
+	s->decided = clock_ns();
 	find_moot(s);
 	if (ship_blobs(s, e) < 0)
 		return -1;

@@ -60,7 +60,9 @@ static const struct job_tag *find_tag(const struct job *j, const char *tag)
 
 static void forget(struct job_held *h, struct held *held)
 {
-	*held = h->at.at[--h->at.len];
+	const struct held *end = h->at.at + h->at.len--;
+
+	memmove(held, held + 1, (size_t)(end - held - 1) * sizeof(*held));
 }
 
 /* Whether the tag is known to hold what we are publishing, without asking again. */
@@ -298,12 +300,10 @@ static int find_present(struct job *j, struct err *e)
 	return 0;
 }
 
-int job_decide(struct job *j, struct err *e)
+int job_judge(struct job *j, struct err *e)
 {
-	if (j->settled)
-		return 0;
 	if (j->item->family && decide_family(j, e) < 0)
-		return job_wrap(j, e);
+		return -1;
 	for (size_t i = 0; i < j->out->n_tags; i++) {
 		struct deploy_tag *t = &j->out->tags[i];
 
@@ -311,5 +311,12 @@ int job_decide(struct job *j, struct err *e)
 			set_action(t, TAG_MOVE, "a moving tag");
 		judge_by_digest(j, t);
 	}
-	return find_present(j, e) < 0 ? job_wrap(j, e) : 0;
+	return 0;
+}
+
+int job_decide(struct job *j, struct err *e)
+{
+	if (j->settled)
+		return 0;
+	return job_judge(j, e) < 0 || find_present(j, e) < 0 ? job_wrap(j, e) : 0;
 }

@@ -34,6 +34,7 @@ struct ship {
 	struct batch *batch;
 	struct job *jobs;
 	size_t n;
+	int64_t decided;      /* clock_ns() when what tags are to be was decided */
 	pthread_mutex_t lock; /* for the amounts */
 };
 
@@ -43,6 +44,8 @@ MUST_CHECK int job_expect(struct job *j, struct err *e);
 MUST_CHECK int ship_look(struct ship *s, struct err *e);
 /* Decides the tags of a job that is not settled, by what the repository holds. */
 MUST_CHECK int job_decide(struct job *j, struct err *e);
+/* The same once more, of what is up by now. */
+MUST_CHECK int job_judge(struct job *j, struct err *e);
 /* Makes all blobs of all jobs exist where they are needed; of a plan: finds out what that
  * takes. */
 MUST_CHECK int ship_blobs(struct ship *s, struct err *e);

@@ -2,8 +2,12 @@
 
 #include <string.h>
 
+#include "os/clock.h"
+
 /* Releases that appear while others are being pushed: more rounds than this are a war. */
 enum { ROUNDS_MAX = 5 };
+/* What was decided longer ago is decided again before floats are written. */
+#define FRESH_NS 2000000000LL
 
 static void note_written(struct job *j, struct job_tag *t, const struct document *root)
 {
@@ -171,10 +175,21 @@ static int converge(struct job *j, struct err *e)
 	return moved < 0 ? -1 : 0;
 }
 
+/* A release that has appeared while ours was uploaded is not to lose its floats, not even
+ * until we converge to it: we might be killed before. */
+static int judge_again(struct job *j, struct err *e)
+{
+	if (!j->item->family || clock_ns() - j->ship->decided < FRESH_NS)
+		return 0;
+	return job_judge(j, e);
+}
+
 int job_tag_all(struct job *j, struct err *e)
 {
-	int rc = set_tags(j, e);
+	int rc = judge_again(j, e);
 
+	if (rc == 0)
+		rc = set_tags(j, e);
 	if (rc == 0 && j->item->family)
 		rc = converge(j, e);
 	return rc < 0 ? job_wrap(j, e) : 0;

@@ -97,6 +97,25 @@ kill_hard() {   # PID
 	store_is_whole
 }
 
+# --- Overtaken ----------------------------------------------------------------------------------------
+
+@test "a release that appears while a slow one is uploaded never sees its floats go back" {
+	local repo=t/overtaken log=$REGISTRIES/proxy-open/log pid tag
+	image_of 200000 "$(proxy open)/$repo"
+	sed -i 's/tags = { "1" }/version = "1.2.3"/' Imagefile
+	ok imgmake build
+	echo '1 PATCH . slow-up 3' | rules open
+	: >"$log"
+	"$IMGMAKE" deploy >first 2>&1 3>&- &
+	pid=$!
+	wait_until upload_is_noted
+	for tag in 1.2.4 1.2 1 latest; do seed "$REGISTRY/$repo" $tag 1.2.4; done
+	wait "$pid"
+	cat first
+	contains "$(cat first)" ':latest .*kept back +1\.2\.4, .*is newer'
+	equal "$(sed -n 's,^PUT .*/manifests/\([^ ]*\) .*,\1,p' "$log" | grep -v sha256)" 1.2.3
+}
+
 # --- Busy ---------------------------------------------------------------------------------------------
 
 @test "requests, retries and the time waited are told at the end" {
