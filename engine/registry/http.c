@@ -30,6 +30,7 @@ struct exchange {
 	char *authority;
 	int64_t moved, moved_at; /* bytes seen by the watchdog, and when they last grew */
 	bool stalled, stopped, enough;
+	bool loopback; /* it goes to this machine */
 	char why[CURL_ERROR_SIZE];
 	struct err *e;
 };
@@ -229,6 +230,10 @@ static void set_rest(CURL *c, struct exchange *x)
 	curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(c, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
 	curl_easy_setopt(c, CURLOPT_PATH_AS_IS, 1L);
+	/* Plain http is spoken with this machine since nobody listens there: a proxy
+	 * would. */
+	if (x->loopback)
+		curl_easy_setopt(c, CURLOPT_PROXY, "");
 	curl_easy_setopt(c, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT,
 	                 (long)(x->q->spare ? SPARE_CONNECT_S : CONNECT_S));
@@ -430,6 +435,7 @@ static int open_exchange(struct exchange *x, struct buf *origin)
 	if (url_parse(&u, x->q->url, x->e) < 0)
 		return -1;
 	x->authority = url_authority(&u);
+	x->loopback = url_host_loopback(u.host);
 	x->tls = tls_for(x->http->tls, x->authority);
 	buf_addf(origin, "%s://%s", u.scheme, x->authority);
 	x->easy = http_pool_take(x->http->pool, origin->s, &x->http->cancelled, x->e);

@@ -93,6 +93,16 @@ goes_there() {   # REPOSITORY
 	contains "$(log)" '^GET /v2/moved/app/blobs/[^ ]*[?]there=1 200 registry.example.com .* ci:secret$'
 }
 
+@test "a registry on this machine is spoken with directly, whatever proxy there is for others" {
+	local host
+	host=localhost:$(cat "$REGISTRIES/scripted/port")
+	password_for "$host"
+	export http_proxy=http://127.0.0.1:1 https_proxy=http://127.0.0.1:1
+	goes_there "$host/challenge/near"
+	contains "$(log)" "^PUT /v2/challenge/near/manifests/1 201 $host .* ci:secret$"
+	fails "example.com is unreachable: check host, port, network and proxy" imgmake pull registry.example.com/plain/app
+}
+
 @test "https never becomes http: neither for a blob nor for an upload" {
 	password_for registry.example.com
 	goes_there registry.example.com/downwards/app
