@@ -69,8 +69,11 @@ static int call(const char *program, const char *verb, const void *input, size_t
 static int program_of(const char *name, struct buf *out, struct err *e)
 {
 	if (!name_valid(name))
-		return err_set(e, ERR_INVALID,
-		               "a credential helper may be named by a-z, 0-9 and -");
+		return err_set(
+			e, ERR_INVALID,
+			"'%.100s' is no name of a credential helper: they are of a-z, "
+			"0-9 and -",
+			name);
 	buf_addf(out, "docker-credential-%s", name);
 	return 0;
 }

@@ -1,6 +1,7 @@
 #include "registry/token.h"
 
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "os/clock.h"
@@ -57,33 +58,40 @@ static struct token *token_new(const char *value, int64_t life_s, int64_t asked_
 {
 	struct token *t = mem_alloc(sizeof(*t));
 
-	if (life_s <= 0)
-		life_s = LIFE_DEFAULT_S;
-	if (life_s > LIFE_MAX_S)
-		life_s = LIFE_MAX_S;
 	t->value = mem_strdup(value);
 	/* A tenth less: it must live until the registry has seen it. */
 	t->expires = asked_at + life_s * SECOND / 10 * 9;
 	return t;
 }
 
+/* Some say it in a string, or with a fraction; a token is no worse for what cannot be
+ * read. */
+static int64_t life_of(const json_t *root)
+{
+	const json_t *j = json_object_get(root, "expires_in");
+	double life = json_is_string(j) ? strtod(json_string_value(j), NULL)
+	                                : json_number_value(j);
+
+	if (!(life >= 1))
+		return LIFE_DEFAULT_S;
+	return life < LIFE_MAX_S ? (int64_t)life : LIFE_MAX_S;
+}
+
 int token_read(const char *text, size_t n, int64_t asked_at, struct token **out,
                struct err *e)
 {
 	const char *token = NULL, *access = NULL;
-	int64_t life = LIFE_DEFAULT_S;
 	AUTO_JSON *root = NULL;
 
 	if (json_read_secret(&root, text, n, e) < 0 ||
 	    json_member_str(root, "token", false, &token, e) < 0 ||
-	    json_member_str(root, "access_token", false, &access, e) < 0 ||
-	    json_member_int(root, "expires_in", false, &life, e) < 0)
+	    json_member_str(root, "access_token", false, &access, e) < 0)
 		return -1;
 	if (!token || !*token)
 		token = access;
 	if (!token || !token_valid(token))
 		return err_set(e, ERR_INVALID, "the answer holds no usable token");
-	*out = token_new(token, life, asked_at);
+	*out = token_new(token, life_of(root), asked_at);
 	if (access)
 		explicit_bzero((char *)access, strlen(access));
 	if (token != access)

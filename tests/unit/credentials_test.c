@@ -249,6 +249,15 @@ static void a_token_lives_a_minute_unless_it_says_more(void **state)
 		{ "{\"token\":\"a\",\"expires_in\":0}", 60 },
 		{ "{\"token\":\"a\",\"expires_in\":300}", 300 },
 		{ "{\"token\":\"a\",\"expires_in\":9999999999}", 86400 },
+		{ "{\"token\":\"a\",\"expires_in\":-5}", 60 },
+		{ "{\"token\":\"a\",\"expires_in\":\"300\"}", 300 },
+		{ "{\"token\":\"a\",\"expires_in\":300.5}", 300 },
+		{ "{\"token\":\"a\",\"expires_in\":1e300}", 86400 },
+		{ "{\"token\":\"a\",\"expires_in\":\"soon\"}", 60 },
+		{ "{\"token\":\"a\",\"expires_in\":\"nan\"}", 60 },
+		{ "{\"token\":\"a\",\"expires_in\":-1e300}", 60 },
+		{ "{\"token\":\"a\",\"expires_in\":null}", 60 },
+		{ "{\"token\":\"a\",\"expires_in\":{}}", 60 },
 	};
 
 	(void)state;
