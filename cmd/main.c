@@ -52,7 +52,7 @@ static const struct opt deploy_options[] = {
 	}
 
 static const struct opt login_options[] = {
-	{ 0, "username", "NAME", "who to log in as (else it is asked for)",
+	{ 'u', "username", "NAME", "who to log in as (else it is asked for)",
 	  TEXT(username), 0 },
 	{ 0, "password-stdin", NULL, "read the password from standard input",
 	  FLAG(password_stdin), 0 },

@@ -170,6 +170,19 @@ static int too_large(const struct manifest_call *w, const struct host *h,
 		w->what.s, h->name, ref->repo, (long long)w->call.limit);
 }
 
+static int refused(struct registry *r, const struct manifest_call *w,
+                   const struct reference *ref, const struct http_answer *a,
+                   struct err *e)
+{
+	const char *host = w->call.host->name;
+
+	if (a->status != 404 || ref->has_digest)
+		return call_refused(r, &w->call, "pull", w->what.s, a, e);
+	return err_set(e, ERR_NOT_FOUND,
+	               "%s/%s has no %s ('imgmake tags %s/%s' shows what it has)", host,
+	               ref->repo, w->what.s, host, ref->repo);
+}
+
 static int get_from(void *self, const struct reference *ref, struct host *h,
                     struct err *e)
 {
@@ -184,7 +197,7 @@ static int get_from(void *self, const struct reference *ref, struct host *h,
 		                            : err_wrap(e, "get %s of %s/%s", w.what.s,
 		                                       h->name, ref->repo);
 	if (a.status != 200)
-		return call_refused(g->r, &w.call, "pull", w.what.s, &a, e);
+		return refused(g->r, &w, ref, &a, e);
 	if (check_body(g->out, &a, h, ref, e) < 0)
 		return err_wrap(e, "%s of %s/%s", w.what.s, h->name, ref->repo);
 	if (g->body)
@@ -245,7 +258,7 @@ static int head_from(void *self, const struct reference *ref, struct host *h,
 	if (rc < 0 && a.failure != HTTP_CUT)
 		return err_wrap(e, "look for %s of %s/%s", w.what.s, h->name, ref->repo);
 	if (rc == 0 && (a.status == 404 || a.status == 401 || retry_status(a.status)))
-		return call_refused(r, &w.call, "pull", w.what.s, &a, e);
+		return refused(r, &w, ref, &a, e);
 	rc = rc == 0 && a.status == 200 ? read_head(out, &a, h, ref, e) : 0;
 	if (rc)
 		return rc < 0 ? -1 : 0;

@@ -53,7 +53,7 @@ log_in() {   # PASSWORD HOST OPTION…
 @test "a wrong password is kept nowhere" {
 	trust_ca
 	fails "denied: $TLS refused the password of \"ci\"" \
-		imgmake login "$TLS" --username ci --password-stdin <<<wrongpassword
+		imgmake login "$TLS" -u ci --password-stdin <<<wrongpassword
 	[ ! -e "$HOME/$config" ]
 	lacks "$output$stderr" wrongpassword
 }

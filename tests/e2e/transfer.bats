@@ -170,7 +170,7 @@ everything() {
 @test "what agrees with nothing is one line" {
 	fails 'sent 98 of 99 bytes' imgmake pull "$FROM:wrong"
 	[ -z "$(ls "$IMGMAKE_STORE/tmp")" ]
-	fails 'has no manifest nope' imgmake pull "$FROM:nope"
+	fails "has no manifest nope \('imgmake tags $FROM' shows what it has\)" imgmake pull "$FROM:nope"
 	fails 'has no manifest 1' imgmake copy "${FROM%%/*}/nope:1" "$TO/t/x:1"
 	put_raw application/vnd.docker.distribution.manifest.v1+prettyjws schema1 <<-EOF
 		{"schemaVersion": 1, "name": "x", "fsLayers": [], "mediaType": "application/vnd.docker.distribution.manifest.v1+prettyjws"}
