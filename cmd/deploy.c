@@ -1,9 +1,11 @@
 /* imgmake deploy: build, check, push, tag. */
 #include <string.h>
 
+#include "build/remote.h"
 #include "cmd/commands.h"
 #include "cmd/shipped.h"
 #include "os/process.h"
+#include "publish/ahead.h"
 #include "publish/attach.h"
 #include "publish/deploy.h"
 #include "store/blobs.h"
@@ -163,17 +165,20 @@ static void free_list(struct deploy_image *list, size_t n)
 	free(list);
 }
 
+/* `ahead`: NULL in a plan. */
 static int ship_images(struct session *s, struct target *const *images, size_t n,
-                       bool plan_only, struct err *e)
+                       struct ahead *ahead, struct err *e)
 {
 	struct deploy_image *list = mem_alloc(n * sizeof(*list));
 	struct deploy_result result;
+	bool plan_only = s->options->dry_run;
 	struct ship_options o;
 	int rc = 0;
 
 	/* What goes to the cache's registry need not go there twice. */
 	session_wait_remote(s);
 	ship_options_of(s, plan_only, &o);
+	o.ahead = ahead;
 	for (size_t i = 0; rc == 0 && i < n; i++) {
 		list[i] =
 			(struct deploy_image){ .name = images[i]->name,
@@ -193,25 +198,21 @@ static int ship_images(struct session *s, struct target *const *images, size_t n
 }
 
 static int build_and_ship(struct session *s, struct target **images, size_t n,
-                          struct err *e)
+                          struct ahead *ahead, struct err *e)
 {
+	if (ahead)
+		build_on_layer(s->build, ahead_layer, ahead);
 	if (session_build(s, images, n, e) < 0 ||
 	    refuse_flat_owners(s, images, n, e) < 0 ||
 	    build_check(s->build, images, n, e) < 0)
 		return -1;
-	return ship_images(s, images, n, false, e);
+	return ship_images(s, images, n, ahead, e);
 }
 
-static int deploy_images(struct session *s, struct target **images, size_t n,
-                         struct err *e)
+static int build_and_ship_anew(struct session *s, struct target **images, size_t n,
+                               struct ahead *ahead, struct err *e)
 {
-	if (refuse_dirty(s, images, n, e) < 0)
-		return -1;
-	if (s->options->dry_run)
-		return session_plan(s, images, n, e) < 0
-		               ? -1
-		               : ship_images(s, images, n, true, e);
-	if (build_and_ship(s, images, n, e) == 0)
+	if (build_and_ship(s, images, n, ahead, e) == 0)
 		return 0;
 	if (e->code != ERR_CORRUPT && e->code != ERR_CHANGED &&
 	    !(e->code == ERR_NOT_FOUND && s->remote))
@@ -220,7 +221,32 @@ static int deploy_images(struct session *s, struct target **images, size_t n,
 	 * made anew. So is what a remote cache knew of and has no longer. */
 	s->distrust = true;
 	progress_warning(terminal_progress(s->terminal), "%s; once more", e->msg);
-	return session_rebuild(s, e) < 0 ? -1 : build_and_ship(s, images, n, e);
+	return session_rebuild(s, e) < 0 ? -1 : build_and_ship(s, images, n, ahead, e);
+}
+
+static int deploy_images(struct session *s, struct target **images, size_t n,
+                         struct err *e)
+{
+	struct build_remote *remote = session_remote(s);
+	struct ahead *ahead = NULL;
+	struct ship_options o;
+	int rc;
+
+	if (refuse_dirty(s, images, n, e) < 0)
+		return -1;
+	if (s->options->dry_run)
+		return session_plan(s, images, n, e) < 0
+		               ? -1
+		               : ship_images(s, images, n, NULL, e);
+	ship_options_of(s, false, &o);
+	/* A cache gets all layers meanwhile: from there they are mounted. */
+	if (!remote || !remote->writes)
+		ahead = ahead_new(s->recipe, images, n, &o);
+	rc = build_and_ship_anew(s, images, n, ahead, e);
+	if (rc < 0 && ahead)
+		registry_cancel(s->registry);
+	ahead_free(ahead);
+	return rc;
 }
 
 int cmd_deploy(const struct options *o, struct terminal *t)

@@ -30,6 +30,15 @@ void build_cancel(struct build *b)
 		registry_cancel(b->o.registry);
 }
 
+void build_on_layer(struct build *b,
+                    void (*fn)(void *self, const struct target *t,
+                               const struct descriptor *layer),
+                    void *self)
+{
+	b->on_layer = fn;
+	b->on_layer_self = self;
+}
+
 static bool take_token(void *jobserver)
 {
 	return jobserver_take(jobserver);

@@ -90,6 +90,12 @@ struct foresight {
 /* *out is the build's. */
 MUST_CHECK int build_foresee(struct build *b, const struct target *t,
                              struct foresight *out, struct err *e);
+/* fn is called for each layer that build_make packs and that stays in an image or stage,
+ * as soon as it is in the store, from any thread. Not for those with flat owners. */
+void build_on_layer(struct build *b,
+                    void (*fn)(void *self, const struct target *t,
+                               const struct descriptor *layer),
+                    void *self);
 /* Makes what is stale, for targets that were planned. */
 MUST_CHECK int build_make(struct build *b, struct err *e);
 /* Runs the checks of `targets` (checks themselves, or images: all checks of them) on what

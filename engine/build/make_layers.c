@@ -41,6 +41,16 @@ bool node_may_look_up(const struct node *n)
 	return !n->build->o.always && !n->forced;
 }
 
+/* Parts of a `layer` are in no image. */
+static void tell_layer(const struct work *w, const struct layer *l)
+{
+	const struct node *n = w->node;
+	const struct build *b = n->build;
+
+	if (b->on_layer && !n->flat && w->below == &n->result)
+		b->on_layer(b->on_layer_self, n->target, &l->blob);
+}
+
 static int pack(struct making *m, const struct shard *s, struct layer *out, struct err *e)
 {
 	struct node *n = m->w->node;
@@ -49,7 +59,10 @@ static int pack(struct making *m, const struct shard *s, struct layer *out, stru
 		                  .pool = n->build->pool,
 		                  .meter = &m->meter };
 
-	return shard_pack(s, &o, out, e);
+	if (shard_pack(s, &o, out, e) < 0)
+		return -1;
+	tell_layer(m->w, out);
+	return 0;
 }
 
 static int find(struct node *n, struct piece *p, bool there, struct err *e)

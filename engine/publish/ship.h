@@ -23,11 +23,14 @@ struct ship_item {
 	size_t n_tags;
 };
 
+struct ahead;
+
 struct ship_options {
 	struct store *store;
 	struct registry *registry;
 	struct progress *progress;    /* or NULL */
 	const struct strlist *others; /* more repositories that may have blobs, or NULL */
+	struct ahead *ahead;          /* what was sent before, or NULL */
 	bool plan_only;               /* asks, and sends no write request */
 	int connections;              /* 0: 8 */
 };

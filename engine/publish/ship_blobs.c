@@ -2,6 +2,7 @@
 
 #include "base/map.h"
 #include "image/layout.h"
+#include "publish/ahead.h"
 #include "publish/ship_job.h"
 #include "store/sources.h"
 
@@ -249,10 +250,16 @@ static int probe(const struct load *l, const struct job *j, const struct origins
 /* Of a plan: only finds out what it would take. */
 static int bring(const struct load *l, struct job *j, struct err *e)
 {
+	struct ahead *ahead = l->ship->o->ahead;
 	struct origins origins;
 	enum push_outcome how = PUSH_PRESENT;
-	int rc = find_origins(&origins, l, j, e);
+	int rc;
 
+	if (ahead && ahead_brought(ahead, j->out->repo, &l->d.digest, &how)) {
+		account(j, l, how);
+		return 0;
+	}
+	rc = find_origins(&origins, l, j, e);
 	if (rc == 0)
 		rc = (l->ship->o->plan_only ? probe : push_from)(l, j, &origins, &how, e);
 	strlist_fini(&origins.from);

@@ -1,0 +1,273 @@
+#include "publish/ahead.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/map.h"
+#include "publish/batch.h"
+#include "publish/deploy.h"
+#include "store/sources.h"
+
+enum { SENT_AT_ONCE = 4, SOURCES_ASKED = 3 };
+
+/* A repository that an image goes to. */
+struct place_to {
+	const struct target *image;
+	struct reference ref;
+	char *name;         /* "host/repo" */
+	char *fixed;        /* a tag that must not be there yet, or NULL */
+	bool asked, closed; /* guarded by `asking` */
+	pthread_mutex_t asking;
+};
+
+/* A layer on its way into one. */
+struct parcel {
+	struct ahead *ahead;
+	struct place_to *to;
+	struct descriptor d;
+	enum { PARCEL_COMING, PARCEL_THERE, PARCEL_MISSING } state;
+	enum push_outcome how;
+};
+
+struct ahead {
+	struct ship_options o;
+	struct place_to *places;
+	size_t n;
+	struct batch *batch;
+	atomic_bool over;
+	pthread_mutex_t lock;
+	pthread_cond_t came;
+	struct map parcels; /* "host/repo sha256:…" → struct parcel * */
+};
+
+/* --- Where to
+ * --------------------------------------------------------------------------- */
+
+static bool has_check(const struct recipe *r, const struct target *image)
+{
+	for (size_t i = 0; i < r->n_targets; i++)
+		if (r->targets[i]->kind == TARGET_CHECK && r->targets[i]->image == image)
+			return true;
+	return false;
+}
+
+/* The full tag of a release that never changes: if it is there, there is nothing to do,
+ * or it is an error. */
+static char *fixed_tag(const struct publish *p)
+{
+	const struct digest none = { { 0 } };
+	struct family_options o;
+	struct tag_plan plan;
+	struct err ignored;
+	char *tag = NULL;
+
+	if (!publish_family(p, &o) || !o.immutable ||
+	    family_plan(&plan, &o, &none, NULL, 0, &ignored) < 0)
+		return NULL;
+	for (size_t i = 0; i < plan.n && !tag; i++)
+		if (!plan.at[i].floating)
+			tag = mem_strdup(plan.at[i].tag);
+	tag_plan_fini(&plan);
+	return tag;
+}
+
+static void add_places(struct ahead *a, const struct target *image)
+{
+	const struct strings *repos = &image->publish->repos;
+	struct err ignored;
+
+	for (size_t i = 0; i < repos->n; i++) {
+		struct place_to *to = &a->places[a->n];
+
+		*to = (struct place_to){ .image = image };
+		if (reference_parse_repo(&to->ref, repos->at[i], &ignored) < 0)
+			continue;
+		to->name = reference_repo_text(&to->ref);
+		to->fixed = fixed_tag(image->publish);
+		pthread_mutex_init(&to->asking, NULL);
+		a->n++;
+	}
+}
+
+struct ahead *ahead_new(const struct recipe *r, struct target *const *images, size_t n,
+                        const struct ship_options *o)
+{
+	struct ahead *a = mem_alloc(sizeof(*a));
+	size_t most = 0;
+
+	a->o = *o;
+	for (size_t i = 0; i < n; i++)
+		most += images[i]->publish->repos.n;
+	a->places = mem_alloc((most + 1) * sizeof(*a->places));
+	for (size_t i = 0; i < n; i++)
+		if (!has_check(r, images[i]))
+			add_places(a, images[i]);
+	pthread_mutex_init(&a->lock, NULL);
+	pthread_cond_init(&a->came, NULL);
+	return a;
+}
+
+static bool stands_on(const struct target *image, const struct target *t)
+{
+	while (image && image != t)
+		image = image->from;
+	return image != NULL;
+}
+
+/* --- Sending
+ * ---------------------------------------------------------------------------- */
+
+static bool is_closed(struct ahead *a, struct place_to *to)
+{
+	struct reference ref = to->ref;
+	struct descriptor d;
+	struct err e;
+	bool closed;
+
+	pthread_mutex_lock(&to->asking);
+	if (!to->asked && to->fixed) {
+		snprintf(ref.tag, sizeof(ref.tag), "%s", to->fixed);
+		to->closed = registry_head_manifest(a->o.registry, &ref, &d, &e) == 0 ||
+		             e.code != ERR_NOT_FOUND;
+	}
+	to->asked = true;
+	closed = to->closed;
+	pthread_mutex_unlock(&to->asking);
+	return closed;
+}
+
+/* What was refused once would be refused again. */
+static void close_place(struct place_to *to)
+{
+	pthread_mutex_lock(&to->asking);
+	to->asked = to->closed = true;
+	pthread_mutex_unlock(&to->asking);
+}
+
+static int push(struct parcel *p, enum push_outcome *how, struct err *e)
+{
+	struct ahead *a = p->ahead;
+	struct state *state = a->o.store->state;
+	AUTO_STRLIST known = STRLIST_INIT, from = STRLIST_INIT;
+	struct push_blob b = { .d = &p->d, .from = &from, .store = a->o.store->blobs };
+	struct reference r;
+	struct err ignored;
+
+	if (blob_sources_get(state, &p->d.digest, &known, e) < 0)
+		return -1;
+	for (size_t i = 0; i < known.len && from.len < SOURCES_ASKED; i++)
+		if (reference_parse_repo(&r, known.at[i], &ignored) == 0 &&
+		    !strcmp(r.host, p->to->ref.host) &&
+		    strcmp(r.repo, p->to->ref.repo) != 0)
+			strlist_add(&from, r.repo);
+	if (registry_push_blob(a->o.registry, &p->to->ref, &b, how, e) < 0)
+		return -1;
+	/* Other images of the deploy mount it from here. */
+	return blob_sources_add(state, &p->d.digest, p->to->name, e);
+}
+
+/* Never the batch's failure: ship() asks for each. */
+static int send_one(void *arg, struct err *e)
+{
+	struct parcel *p = arg;
+	struct ahead *a = p->ahead;
+	enum push_outcome how = PUSH_SENT;
+	bool there =
+		!atomic_load(&a->over) && !is_closed(a, p->to) && push(p, &how, e) == 0;
+
+	if (!there)
+		close_place(p->to);
+	pthread_mutex_lock(&a->lock);
+	p->how = how;
+	p->state = there ? PARCEL_THERE : PARCEL_MISSING;
+	pthread_cond_broadcast(&a->came);
+	pthread_mutex_unlock(&a->lock);
+	return 0;
+}
+
+static void parcel_key(struct buf *out, const char *repo, const struct digest *d)
+{
+	buf_addf(out, "%s %s", repo, DIGEST_STR(d));
+}
+
+static void send(struct ahead *a, struct place_to *to, const struct descriptor *layer)
+{
+	AUTO_BUF key = BUF_INIT;
+	struct parcel *p;
+
+	parcel_key(&key, to->name, &layer->digest);
+	pthread_mutex_lock(&a->lock);
+	if (!map_get(&a->parcels, key.s)) {
+		p = mem_alloc(sizeof(*p));
+		*p = (struct parcel){ .ahead = a, .to = to, .d = *layer };
+		map_put(&a->parcels, key.s, p);
+		if (!a->batch)
+			a->batch = batch_new(SENT_AT_ONCE);
+		batch_add(a->batch, send_one, p);
+	}
+	pthread_mutex_unlock(&a->lock);
+}
+
+/* Once to a host: from there the others mount it. */
+static bool has_host_before(const struct ahead *a, size_t place, const struct target *t)
+{
+	for (size_t i = 0; i < place; i++)
+		if (stands_on(a->places[i].image, t) &&
+		    !strcmp(a->places[i].ref.host, a->places[place].ref.host))
+			return true;
+	return false;
+}
+
+void ahead_layer(void *ahead, const struct target *t, const struct descriptor *layer)
+{
+	struct ahead *a = ahead;
+
+	for (size_t i = 0; i < a->n; i++)
+		if (stands_on(a->places[i].image, t) && !has_host_before(a, i, t))
+			send(a, &a->places[i], layer);
+}
+
+bool ahead_brought(struct ahead *a, const char *repo, const struct digest *layer,
+                   enum push_outcome *how)
+{
+	AUTO_BUF key = BUF_INIT;
+	const struct parcel *p;
+	bool there;
+
+	parcel_key(&key, repo, layer);
+	pthread_mutex_lock(&a->lock);
+	p = map_get(&a->parcels, key.s);
+	while (p && p->state == PARCEL_COMING)
+		pthread_cond_wait(&a->came, &a->lock);
+	there = p && p->state == PARCEL_THERE;
+	if (there)
+		*how = p->how;
+	pthread_mutex_unlock(&a->lock);
+	return there;
+}
+
+void ahead_free(struct ahead *a)
+{
+	struct err none;
+
+	if (!a)
+		return;
+	atomic_store(&a->over, true);
+	if (a->batch && batch_wait(a->batch, &none) < 0)
+		none.msg[0] = '\0'; /* send_one never fails */
+	batch_free(a->batch);
+	for (size_t i = 0; i < a->n; i++) {
+		pthread_mutex_destroy(&a->places[i].asking);
+		free(a->places[i].name);
+		free(a->places[i].fixed);
+	}
+	free(a->places);
+	for (size_t i = 0; i < a->parcels.len; i++)
+		free(a->parcels.at[i].value);
+	map_fini(&a->parcels);
+	pthread_mutex_destroy(&a->lock);
+	pthread_cond_destroy(&a->came);
+	free(a);
+}

@@ -1,0 +1,27 @@
+#ifndef PUBLISH_AHEAD_H
+#define PUBLISH_AHEAD_H
+
+/* Layers on their way into the repositories of images that are still being made. Nothing
+ * there refers to them before ship() has brought the rest. What goes wrong here is no
+ * failure: ship() finds the layer missing, brings it, and says what is wrong. */
+#include "publish/ship.h"
+#include "recipe/recipe.h"
+#include "registry/client.h"
+
+struct ahead;
+
+/* `images` are those that will be deployed. Those that a check of the recipe may refuse
+ * have nothing sent before it has passed; nor have releases whose version is taken
+ * already. Borrows all but `images`. */
+struct ahead *ahead_new(const struct recipe *r, struct target *const *images, size_t n,
+                        const struct ship_options *o);
+/* A layer of a target is made and in the store: for build_on_layer. */
+void ahead_layer(void *ahead, const struct target *t, const struct descriptor *layer);
+/* Waits, if it is under way. True: it is in the repository ("host/repo"), and *how it
+ * came there. */
+bool ahead_brought(struct ahead *a, const char *repo, const struct digest *layer,
+                   enum push_outcome *how);
+/* Waits for what is under way; leaves out what has not begun. NULL is fine. */
+void ahead_free(struct ahead *a);
+
+#endif
