@@ -95,10 +95,12 @@ void fileset_pattern(const char *dir, const char *rest, struct buf *out);
 
 /* Fills the digests that are not remembered, on several threads. */
 MUST_CHECK int fileset_hash(struct fileset *f, const struct context *c, struct err *e);
-/* The same for n sets of one context at once, so that no thread waits for the end of one
- * of them. */
-MUST_CHECK int fileset_hash_all(struct fileset *const *sets, size_t n,
-                                const struct context *c, struct err *e);
+/* The same for several sets of one context, so that no thread waits for the end of one of
+ * them: large files are begun when their set is added, the others at the end. */
+struct hashing;
+struct hashing *hashing_begin(const struct context *c);
+void hashing_add(struct hashing *h, struct fileset *f);
+MUST_CHECK int hashing_end(struct hashing *h, struct err *e); /* releases it, too */
 /* All of a set that goes into keys, hashed before; with each file's time where that
  * matters. */
 void fileset_digest(const struct fileset *f, bool times, struct digest *out);

@@ -17,20 +17,27 @@
 enum { CHUNK = 128 * 1024, CAPABILITY_MAX = 64 };
 
 /* Large files come first, so that none is begun when all else is done. */
-enum { LARGE = 4 << 20 };
+enum { LARGE = 4 << 20, MANY = 8 };
 
 struct unhashed {
 	struct project_file *file;
 	struct fileset *set;
 };
 
-/* Shared by the threads of one fileset_hash_all. */
-struct round {
+/* Threads of the pool help with the large files while further sets are looked for. Those
+ * that a busy pool starts after the end must not touch what it was for, so it outlives
+ * the end: the last user frees it. */
+struct hashing {
 	const struct context *context;
-	VEC(struct unhashed) files;
-	atomic_size_t next;
-	pthread_mutex_t lock; /* guards the sets' arenas, and: */
-	const char *failed;   /* where `err` is from; NULL: nothing failed */
+	pthread_mutex_t lock; /* guards what follows, and the sets' arenas */
+	pthread_cond_t idle;
+	VEC(struct unhashed) large, small;
+	size_t next_large;
+	atomic_size_t next_small;
+	int active; /* helpers at work */
+	int users;  /* the owner, and helpers that were submitted */
+	bool over;
+	const char *failed; /* where `err` is from; NULL: nothing failed */
 	struct err err;
 };
 
@@ -156,7 +163,7 @@ int file_digest(const struct context *c, const char *path, struct digest *out,
 	return 0;
 }
 
-static void read_capability(struct round *r, int fd, const struct unhashed *u)
+static void read_capability(struct hashing *r, int fd, const struct unhashed *u)
 {
 	struct project_file *s = u->file;
 	char value[CAPABILITY_MAX];
@@ -170,7 +177,7 @@ static void read_capability(struct round *r, int fd, const struct unhashed *u)
 	s->capability_size = (size_t)n;
 }
 
-static int hash_source(struct round *r, const struct unhashed *u, char *chunk,
+static int hash_source(struct hashing *r, const struct unhashed *u, char *chunk,
                        struct err *e)
 {
 	struct project_file *s = u->file;
@@ -185,73 +192,171 @@ static int hash_source(struct round *r, const struct unhashed *u, char *chunk,
 }
 
 /* Of several errors the first by name is told. */
-static void fail(struct round *r, const char *path, const struct err *e)
+static void fail(struct hashing *h, const char *path, const struct err *e)
 {
-	pthread_mutex_lock(&r->lock);
-	if (!r->failed || path_compare(path, r->failed) < 0) {
-		r->failed = path;
-		r->err = *e;
+	pthread_mutex_lock(&h->lock);
+	if (!h->failed || path_compare(path, h->failed) < 0) {
+		h->failed = path;
+		h->err = *e;
 	}
-	pthread_mutex_unlock(&r->lock);
+	h->next_large = h->large.len;
+	pthread_mutex_unlock(&h->lock);
+	atomic_store(&h->next_small, SIZE_MAX / 2);
 }
 
-static int hash_some(void *self, size_t worker, struct err *ignored)
+static bool next_large(struct hashing *h, struct unhashed *out)
 {
-	struct round *r = self;
+	bool any;
+
+	pthread_mutex_lock(&h->lock);
+	any = h->next_large < h->large.len;
+	if (any)
+		*out = h->large.at[h->next_large++];
+	pthread_mutex_unlock(&h->lock);
+	return any;
+}
+
+/* None is added any more. */
+static bool next_small(struct hashing *h, struct unhashed *out)
+{
+	size_t i = atomic_fetch_add(&h->next_small, 1);
+
+	if (i < h->small.len)
+		*out = h->small.at[i];
+	return i < h->small.len;
+}
+
+static void hash_each(struct hashing *h,
+                      bool (*next)(struct hashing *h, struct unhashed *out))
+{
 	AUTO_FREE char *chunk = NULL;
+	struct unhashed u;
 	struct err e;
-	size_t i;
 
-	(void)worker;
-	(void)ignored; /* see fail() */
-	while ((i = atomic_fetch_add(&r->next, 1)) < r->files.len) {
-		const struct unhashed *u = &r->files.at[i];
-
+	while (next(h, &u)) {
 		if (!chunk)
 			chunk = mem_alloc(CHUNK);
-		if (hash_source(r, u, chunk, &e) == 0)
-			continue;
-		fail(r, u->file->path, &e);
-		atomic_store(&r->next, r->files.len);
+		if (hash_source(h, &u, chunk, &e) < 0)
+			fail(h, u.file->path, &e);
 	}
+}
+
+static int hash_some(void *hashing, size_t worker, struct err *ignored)
+{
+	(void)worker;
+	(void)ignored; /* see fail() */
+	hash_each(hashing, next_large);
+	hash_each(hashing, next_small);
 	return 0;
 }
 
-static void add_unhashed(struct round *r, struct fileset *f, bool large)
+/* With the lock held; gives it up. */
+static void leave(struct hashing *h)
 {
+	bool last = --h->users == 0;
+
+	pthread_mutex_unlock(&h->lock);
+	if (!last)
+		return;
+	vec_fini(&h->large);
+	vec_fini(&h->small);
+	pthread_cond_destroy(&h->idle);
+	pthread_mutex_destroy(&h->lock);
+	free(h);
+}
+
+static void help(void *hashing)
+{
+	struct hashing *h = hashing;
+
+	pthread_mutex_lock(&h->lock);
+	if (!h->over) {
+		h->active++;
+		pthread_mutex_unlock(&h->lock);
+		hash_each(h, next_large);
+		pthread_mutex_lock(&h->lock);
+		if (--h->active == 0)
+			pthread_cond_signal(&h->idle);
+	}
+	leave(h);
+}
+
+struct hashing *hashing_begin(const struct context *c)
+{
+	struct hashing *h = mem_alloc(sizeof(*h));
+
+	h->context = c;
+	pthread_mutex_init(&h->lock, NULL);
+	pthread_cond_init(&h->idle, NULL);
+	h->users = 1;
+	return h;
+}
+
+void hashing_add(struct hashing *h, struct fileset *f)
+{
+	size_t helpers = h->context->pool ? (size_t)pool_threads(h->context->pool) : 0;
+	size_t before;
+
+	pthread_mutex_lock(&h->lock);
+	before = h->large.len;
 	for (size_t i = 0; i < f->files.len; i++) {
 		struct unhashed u = { &f->files.at[i], f };
 
-		if (u.file->type == TOC_FILE && !u.file->known &&
-		    (u.file->size >= LARGE) == large)
-			vec_push(&r->files, u);
+		if (u.file->type != TOC_FILE || u.file->known)
+			continue;
+		if (u.file->size >= LARGE)
+			vec_push(&h->large, u);
+		else
+			vec_push(&h->small, u);
 	}
+	/* One thread is the owner's own. */
+	while (before++ < h->large.len && (size_t)h->users < helpers) {
+		h->users++;
+		pool_submit(h->context->pool, help, h);
+	}
+	pthread_mutex_unlock(&h->lock);
 }
 
-int fileset_hash_all(struct fileset *const *sets, size_t n, const struct context *c,
-                     struct err *e)
+/* How many threads there are for what is left. */
+static size_t threads_left(struct hashing *h)
 {
-	struct round r = { .context = c };
-	struct pool_each share = { .fn = hash_some, .self = &r };
+	size_t n = 1;
+
+	pthread_mutex_lock(&h->lock);
+	if (h->context->pool && h->small.len + h->large.len - h->next_large > MANY) {
+		n = (size_t)pool_threads(h->context->pool);
+		n = n > (size_t)h->active + 1 ? n - (size_t)h->active : 1;
+	}
+	pthread_mutex_unlock(&h->lock);
+	return n;
+}
+
+int hashing_end(struct hashing *h, struct err *e)
+{
+	struct pool_each share = { .n = threads_left(h), .fn = hash_some, .self = h };
 	int rc = 0;
 
-	for (size_t i = 0; i < 2 * n; i++)
-		add_unhashed(&r, sets[i % n], i < n);
-	share.n = r.files.len > 8 && c->pool ? (size_t)pool_threads(c->pool) : 1;
 	share.threads = (int)share.n;
-	pthread_mutex_init(&r.lock, NULL);
-	if (r.files.len)
-		rc = pool_each(c->pool, &share, e);
-	pthread_mutex_destroy(&r.lock);
-	vec_fini(&r.files);
-	if (r.failed)
-		*e = r.err;
-	return r.failed ? -1 : rc;
+	if (h->small.len + h->large.len)
+		rc = pool_each(h->context->pool, &share, e);
+	pthread_mutex_lock(&h->lock);
+	while (h->active)
+		pthread_cond_wait(&h->idle, &h->lock);
+	h->over = true;
+	if (h->failed) {
+		*e = h->err;
+		rc = -1;
+	}
+	leave(h);
+	return rc;
 }
 
 int fileset_hash(struct fileset *f, const struct context *c, struct err *e)
 {
-	return fileset_hash_all(&f, 1, c, e);
+	struct hashing *h = hashing_begin(c);
+
+	hashing_add(h, f);
+	return hashing_end(h, e);
 }
 
 /* All strings with their borders, so that no two lists of files look alike. */

@@ -454,7 +454,7 @@ static int look_up_old(struct node *n, struct err *e)
 static void hash_ahead(struct node *n)
 {
 	const struct target *t = n->target;
-	VEC(struct fileset *) sets = { 0 };
+	struct hashing *h = hashing_begin(n->context);
 	struct err ignored;
 
 	for (size_t i = 0; i < t->n_steps; i++) {
@@ -463,11 +463,9 @@ static void hash_ahead(struct node *n)
 		if (s->kind == STEP_COPY && !s->copy.from &&
 		    fileset_collect(&n->steps[i].files, n->context, &s->copy, &ignored) ==
 		            0)
-			vec_push(&sets, n->steps[i].files);
+			hashing_add(h, n->steps[i].files);
 	}
-	if (sets.len)
-		(void)!fileset_hash_all(sets.at, sets.len, n->context, &ignored);
-	vec_fini(&sets);
+	(void)!hashing_end(h, &ignored);
 }
 
 bool node_may_look(const struct node *n)
