@@ -20,7 +20,7 @@ typedef int codec_sink(void *self, const void *data, size_t n, struct err *e);
 
 struct encoder;
 /* `pool` may be NULL: all on this thread. It may be shared, even by encoders that run on
- * its own threads: none waits for the pool. At most 2 members a thread + 2, and never
+ * its own threads: none waits for the pool. At most a member a thread + 3, and never
  * more than 24 (of 1 MiB in and what it shrinks to), are in memory. */
 struct encoder *encoder_new(enum codec codec, struct pool *pool, codec_sink *sink,
                             void *self);

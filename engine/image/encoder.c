@@ -56,9 +56,9 @@ struct encoder *encoder_new(enum codec codec, struct pool *pool, codec_sink *sin
 	c->sink = sink;
 	c->self = self;
 	c->refs = 1;
-	/* One in each thread's hands and one ready for it; one being filled, one being
-	 * written. */
-	c->n_slots = threads ? 2 * threads + 2 : 1;
+	/* One in each thread's hands, and one ready; one being filled, one being written.
+	 */
+	c->n_slots = threads ? threads + 3 : 1;
 	if (c->n_slots > SLOTS_MAX)
 		c->n_slots = SLOTS_MAX;
 	return c;
