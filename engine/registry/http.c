@@ -360,13 +360,36 @@ static bool cut_handshake(const struct exchange *x)
 	       strstr(x->why, "unexpected eof");
 }
 
+static int proxy_refused(struct exchange *x, long status)
+{
+	x->a->failure = status >= 500 ? HTTP_CONNECT : HTTP_OTHER;
+	if (status == 407)
+		return err_set(x->e, ERR_DENIED,
+		               "%s: the proxy wants a login (HTTP status 407); put it "
+		               "into https_proxy as http://USER:PASSWORD@HOST:PORT",
+		               x->authority);
+	return err_set(x->e, ERR_NETWORK,
+	               "%s: the proxy does not lead there (HTTP status %ld); check "
+	               "https_proxy and NO_PROXY",
+	               x->authority, status);
+}
+
 static int translate(struct exchange *x, CURLcode rc)
 {
+	long tunnel = 0;
+
+	curl_easy_getinfo(x->easy, CURLINFO_HTTP_CONNECTCODE, &tunnel);
+	if (tunnel >= 300)
+		return proxy_refused(x, tunnel);
 	if (!strncmp(x->q->url, "https:", 6) && wants_ours(x))
 		return lacks_ours(x);
 	switch (rc) {
-	case CURLE_COULDNT_RESOLVE_HOST:
 	case CURLE_COULDNT_RESOLVE_PROXY:
+		x->a->failure = HTTP_RESOLVE;
+		return err_set(x->e, ERR_NETWORK,
+		               "%s: its proxy is not known: %s; check https_proxy",
+		               x->authority, x->why);
+	case CURLE_COULDNT_RESOLVE_HOST:
 		return failed(
 			x, HTTP_RESOLVE, ERR_NETWORK,
 			"is unreachable: no such host; check its name and the network");

@@ -103,6 +103,18 @@ goes_there() {   # REPOSITORY
 	fails "example.com is unreachable: check host, port, network and proxy" imgmake pull registry.example.com/plain/app
 }
 
+@test "a proxy that refuses us is told from the registry" {
+	fails "locked.example.com: the proxy wants a login .*407.*; put it into https_proxy as http://USER:PASSWORD@HOST:PORT" \
+		imgmake pull locked.example.com/x:1
+	fails "barred.example.com: the proxy does not lead there .*403.*; check https_proxy and NO_PROXY" \
+		imgmake pull barred.example.com/x:1
+	equal "$(log | grep -c ^CONNECT)" 2
+	fails "gone.example.com: the proxy does not lead there .*502" imgmake pull gone.example.com/x:1
+	equal "$(log | grep -c ^CONNECT)" 7   # that may pass
+	https_proxy=http://none.invalid:1 fails "registry.example.com: its proxy is not known: .*; check https_proxy" \
+		imgmake pull registry.example.com/x:1
+}
+
 @test "https never becomes http: neither for a blob nor for an upload" {
 	password_for registry.example.com
 	goes_there registry.example.com/downwards/app

@@ -38,7 +38,7 @@ of the repository's name: a registry that people know ("ghcr/app"; PROFILES belo
       [--certs DIR]    it is a proxy, too, for https (CONNECT) and http: whatever host is asked for, it answers itself,
                        with DIR/HOST.crt or else DIR/any.crt (make_names.sh). plain.example.com has no TLS, and
                        mutual.example.com wants a certificate of the authority DIR/ca.crt. flaky.example.com cuts its
-                       first three handshakes.
+                       first three handshakes; locked, barred and gone.example.com are refused by the proxy.
 
 The log has a line for each request: METHOD PATH STATUS HOST BODY-BYTES CONTENT-RANGE AUTHORIZATION; the last is
 "ci:secret" or "bearer:TOKEN" in clear, or "-". The scope of an OAuth POST is logged as if it stood in its URL.
@@ -254,6 +254,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """From here on this connection is one to that host."""
         self.taken = 0
         host = self.path.split(":")[0]
+        refused = {"locked.example.com": 407, "barred.example.com": 403, "gone.example.com": 502}.get(host)
+        if refused:
+            return self.send(refused)
         self.note(200)
         self.send_response_only(200)
         self.end_headers()
