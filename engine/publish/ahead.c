@@ -192,10 +192,12 @@ static void parcel_key(struct buf *out, const char *repo, const struct digest *d
 	buf_addf(out, "%s %s", repo, DIGEST_STR(d));
 }
 
-static void send(struct ahead *a, struct place_to *to, const struct descriptor *layer)
+/* A parcel that is new; NULL: it is on its way. */
+static struct parcel *add_parcel(struct ahead *a, struct place_to *to,
+                                 const struct descriptor *layer)
 {
 	AUTO_BUF key = BUF_INIT;
-	struct parcel *p;
+	struct parcel *p = NULL;
 
 	parcel_key(&key, to->name, &layer->digest);
 	pthread_mutex_lock(&a->lock);
@@ -203,11 +205,20 @@ static void send(struct ahead *a, struct place_to *to, const struct descriptor *
 		p = mem_alloc(sizeof(*p));
 		*p = (struct parcel){ .ahead = a, .to = to, .d = *layer };
 		map_put(&a->parcels, key.s, p);
-		if (!a->batch)
-			a->batch = batch_new(SENT_AT_ONCE);
-		batch_add(a->batch, send_one, p);
 	}
+	if (!a->batch)
+		a->batch = batch_new(SENT_AT_ONCE);
 	pthread_mutex_unlock(&a->lock);
+	return p;
+}
+
+static void send(struct ahead *a, struct place_to *to, const struct descriptor *layer)
+{
+	struct parcel *p = add_parcel(a, to, layer);
+
+	/* Without the lock: where no thread can be had it is done at once. */
+	if (p)
+		batch_add(a->batch, send_one, p);
 }
 
 /* Once to a host: from there the others mount it. */
@@ -255,8 +266,8 @@ void ahead_free(struct ahead *a)
 	if (!a)
 		return;
 	atomic_store(&a->over, true);
-	if (a->batch && batch_wait(a->batch, &none) < 0)
-		none.msg[0] = '\0'; /* send_one never fails */
+	if (a->batch)
+		(void)!batch_wait(a->batch, &none); /* send_one never fails */
 	batch_free(a->batch);
 	for (size_t i = 0; i < a->n; i++) {
 		pthread_mutex_destroy(&a->places[i].asking);
