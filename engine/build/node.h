@@ -147,6 +147,8 @@ const struct node *node_waits_for(const struct node *n);
 /* -W names this file, relative to the node's directory. */
 bool node_touched(const struct node *n, const char *path);
 void node_force(struct node *n, const char *path);
+/* In a dry run: what it is made of is not there yet. */
+void node_force_after(struct node *n, const struct node *first);
 void node_force_touched(struct node *n, const struct fileset *set);
 /* -o names what the rule makes: it counts as made. */
 bool rule_is_old(const struct build *b, const struct target *t);

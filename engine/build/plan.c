@@ -39,6 +39,13 @@ void node_force(struct node *n, const char *path)
 	n->forced = arena_printf(&n->arena, "-W names %s", path);
 }
 
+void node_force_after(struct node *n, const struct node *first)
+{
+	n->forced = arena_printf(&n->arena, "%s %s has to be made first",
+	                         target_kind_text(first->target->kind),
+	                         first->target->name);
+}
+
 void node_inherit_force(struct node *n)
 {
 	for (size_t i = 0; i < n->needs.len; i++) {
@@ -503,9 +510,7 @@ static int plan_filesystem(struct node *n, struct err *e)
 	if (first) {
 		n->status = STATUS_STALE;
 		n->guessed = true;
-		n->forced = arena_printf(&n->arena, "%s %s has to be made first",
-		                         target_kind_text(first->target->kind),
-		                         first->target->name);
+		node_force_after(n, first);
 		key_end(&n->key, &n->plan_key);
 		return 0;
 	}

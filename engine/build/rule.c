@@ -274,13 +274,16 @@ static int plan_output(struct node *n, struct err *e)
 int rule_plan(struct node *n, struct err *e)
 {
 	const struct target *t = n->target;
+	const struct node *first = node_waits_for(n);
 	int rc = 0;
 
 	n->status = STATUS_STALE;
 	node_inherit_force(n);
 	if (rule_is_old(n->build, t))
 		n->status = STATUS_CURRENT;
-	else if (t->kind == TARGET_FILE && !node_waits_for(n))
+	else if (t->kind == TARGET_FILE && first)
+		node_force_after(n, first);
+	else if (t->kind == TARGET_FILE)
 		rc = plan_output(n, e);
 	return rc < 0 ? err_wrap(e, PLACE_FMT "file '%s'", PLACE_ARG(t->place), t->name)
 	              : 0;

@@ -57,6 +57,21 @@ made is out of date:
   file source: was sha256:b9e68e1bea3e, is sha256:7e4fa2eb8c7a"
 }
 
+@test "a rule that waits for another one says for which, too" {
+	echo 1 >in
+	recipe <<-'EOF'
+		file "a" { deps = { "in" }, run = "cp in a" }
+		file "b" { deps = { "a" }, run = "cp a b" }
+	EOF
+	ok imgmake b
+	echo 2 >in
+	ok imgmake plan b
+	equal "$(sed -n '/ b$/,$p' <<<"$output")" "would make file b
+  file a has to be made first"
+	equal "$(imgmake why b | head -2)" "b is out of date:
+  file a has to be made first"
+}
+
 @test "--events: each line an object, whatever is shown" {
 	traced_recipe one
 	ok imgmake -s --events events.json
