@@ -1,9 +1,12 @@
 /* imgmake fsck: damage in the store. */
+#include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "build/rooms.h"
 #include "cmd/commands.h"
+#include "os/process.h"
 
 struct telling {
 	const struct options *o;
@@ -74,7 +77,45 @@ static void summary(struct session *s, struct telling *t, const struct fsck_repo
 	session_print(s, out);
 }
 
-/* A state that cannot even be opened is one finding; without it, all is to be made anew.
+/* For a process of its own, which ends well, with 1, or by a signal. */
+static int try_state(const struct options *o, struct terminal *t)
+{
+	enum { SECONDS = 100 }; /* of the processor: pages may lead in a circle */
+	const struct rlimit none = { 0, 0 }, some = { SECONDS, 2 * SECONDS };
+	struct err e;
+	int rc;
+
+	(void)setrlimit(RLIMIT_CORE, &none);
+	(void)setrlimit(RLIMIT_CPU, &some);
+	rc = store_try_state(o->store, &e);
+	if (rc < 0)
+		terminal_error(t, &e);
+	return rc == 0 ? 0 : e.code == ERR_CORRUPT ? 1 : 2;
+}
+
+static bool is_fault(int status)
+{
+	return status == 1 || status == 128 + SIGSEGV || status == 128 + SIGBUS ||
+	       status == 128 + SIGABRT || status == 128 + SIGXCPU;
+}
+
+/* What is wrong otherwise is said by whoever opens it next. */
+static bool state_works(const struct options *o)
+{
+	const char *argv[] = { "/proc/self/exe", "fsck",
+		               "--state",        o->store ? "--store" : NULL,
+		               o->store,         NULL };
+	AUTO_BUF said = BUF_INIT;
+	struct process_options p = {
+		.argv = argv, .cwd = -1, .out = &said, .err = &said
+	};
+	struct err ignored;
+	int status;
+
+	return process_run(&p, &status, &ignored) < 0 || !is_fault(status);
+}
+
+/* A state that cannot even be read is one finding; without it, all is to be made anew.
  */
 static int open_store(struct session *s, struct telling *t, struct fsck_report *r,
                       struct err *e)
@@ -86,11 +127,13 @@ static int open_store(struct session *s, struct telling *t, struct fsck_report *
 		                        .problem = "cannot be read",
 		                        .repaired = o->repair };
 
-	if (session_open(s, o, terminal, SESSION_STORE, e) == 0)
-		return 0;
-	if (e->code != ERR_CORRUPT)
-		return -1;
-	session_close(s);
+	if (state_works(o)) {
+		if (session_open(s, o, terminal, SESSION_STORE, e) == 0)
+			return 0;
+		if (e->code != ERR_CORRUPT)
+			return -1;
+		session_close(s);
+	}
 	if (o->repair && (store_reset_state(o->store, e) < 0 ||
 	                  session_open(s, o, terminal, SESSION_STORE, e) < 0))
 		return -1;
@@ -109,6 +152,8 @@ int cmd_fsck(const struct options *o, struct terminal *t)
 	struct err e;
 	int rc;
 
+	if (o->state_only)
+		return try_state(o, t);
 	told.list = o->json ? json_array() : NULL;
 	rc = open_store(&s, &told, &before, &e);
 	if (rc == 0 && s.store.state)

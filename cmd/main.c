@@ -141,6 +141,8 @@ static const struct opt cache_options[] = {
 static const struct opt fsck_options[] = {
 	{ 0, "repair", NULL, "put what is damaged aside, and forget what is known of it",
 	  FLAG(repair), 0 },
+	{ 0, "state", NULL, "only try whether state.mdb can be read and written",
+	  FLAG(state_only), 0 },
 	{ 0 },
 };
 
@@ -337,6 +339,32 @@ static void *watch_signals(void *arg)
 	return NULL;
 }
 
+/* The state is read through a map, and LMDB trusts it: damage can end us anywhere. The
+ * fault comes again when this returns, and ends us then. */
+static void say_fault(int sig)
+{
+	static const char text[] =
+		"imgmake: ended by a fault of its own; if that happens again, "
+		"imgmake fsck --repair mends a damaged store\n";
+
+	(void)sig;
+	(void)!write(STDERR_FILENO, text, sizeof(text) - 1);
+}
+
+static void watch_faults(void)
+{
+	static const int faults[] = { SIGSEGV, SIGBUS };
+	struct sigaction ours = { .sa_handler = say_fault, .sa_flags = SA_RESETHAND };
+
+	for (size_t i = 0; i < ARRAY_LEN(faults); i++) {
+		struct sigaction was;
+
+		if (sigaction(faults[i], NULL, &was) == 0 &&
+		    was.sa_handler == SIG_DFL) /* else a sanitizer's */
+			sigaction(faults[i], &ours, NULL);
+	}
+}
+
 static void start_watching(sigset_t *set)
 {
 	pthread_t thread;
@@ -466,6 +494,7 @@ int main(int argc, char **argv)
 	(void)argc;
 	open_standard_fds();
 	raise_file_limit();
+	watch_faults();
 	start_watching(&set);
 	if (options_parse(&o, commands, argv, &e) < 0) {
 		t = terminal_new(terminal_mode_for(STDERR_FILENO), STDOUT_FILENO,

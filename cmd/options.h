@@ -48,7 +48,7 @@ struct options {
 	struct strlist platforms;
 	const char *max_size, *max_age;                     /* gc, cache */
 	struct strlist contexts;                            /* NAME=DIR, … */
-	bool repair;                                        /* fsck */
+	bool repair, state_only;                            /* fsck */
 	bool all;                                           /* gc */
 	int lock;                                           /* enum lock_mode */
 	int isolation;                                      /* enum isolation */

@@ -64,8 +64,9 @@ void key_end(struct key *k, struct digest *out);
 
 /* Records of STATE_TARGETS. */
 void components_encode(const struct component *c, size_t n, struct buf *out);
-/* Strings are borrowed from `data`. ERR_CORRUPT for anything odd. */
-MUST_CHECK int components_decode(struct arena *a, const void *data, size_t n,
-                                 struct component **out, size_t *count, struct err *e);
+/* Strings are borrowed from `data`. False for anything odd: such a record counts as one
+ * that is not there, since it only says what was before. */
+bool components_decode(struct arena *a, const void *data, size_t n,
+                       struct component **out, size_t *count);
 
 #endif

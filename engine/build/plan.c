@@ -41,9 +41,9 @@ void node_force(struct node *n, const char *path)
 
 void node_force_after(struct node *n, const struct node *first)
 {
-	n->forced = arena_printf(&n->arena, "%s %s has to be made first",
-	                         target_kind_text(first->target->kind),
-	                         first->target->name);
+	n->forced =
+		arena_printf(&n->arena, "%s %s has to be made first",
+	                     target_kind_text(first->target->kind), first->target->name);
 }
 
 void node_inherit_force(struct node *n)

@@ -136,14 +136,10 @@ int record_components(const struct node *n, struct arena *a, struct record *out,
 	if (found <= 0)
 		return found;
 	if (record.len < DIGEST_SIZE)
-		return err_set(e, ERR_CORRUPT,
-		               "a record of the store's state is damaged");
+		return 0;
 	memcpy(out->plan_key.b, record.s, DIGEST_SIZE);
 	kept = arena_memdup(a, record.s + DIGEST_SIZE, record.len - DIGEST_SIZE);
-	return components_decode(a, kept, record.len - DIGEST_SIZE, &out->parts, &out->n,
-	                         e) < 0
-	               ? -1
-	               : 1;
+	return components_decode(a, kept, record.len - DIGEST_SIZE, &out->parts, &out->n);
 }
 
 int record_image(struct build *b, const struct target *t, const struct descriptor *d,

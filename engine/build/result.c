@@ -39,7 +39,9 @@ int result_config(struct result *r, struct err *e)
 	if (!at)
 		return 0;
 	if (config_read(&r->config, r->record.s + at, r->record.len - at, e) < 0)
-		return err_wrap(e, "a record of the store's state is damaged");
+		return err_wrap(
+			e,
+			"a record of the store's state is damaged (build once with -B)");
 	r->unread = 0;
 	buf_fini(&r->record);
 	return 0;

@@ -119,9 +119,9 @@ int rule_outputs(struct node *n, struct arena *a, struct record *then, struct ke
 	rc = state_get(n->build->o.store->state, STATE_RULES, key.s, key.len, &data, e);
 	if (rc <= 0)
 		return rc;
-	if (components_decode(a, arena_memdup(a, data.s, data.len), data.len,
-	                      &then->parts, &then->n, e) < 0)
-		return -1;
+	if (!components_decode(a, arena_memdup(a, data.s, data.len), data.len,
+	                       &then->parts, &then->n))
+		return 0;
 	rc = output_files(n, &set, e);
 	if (rc > 0) {
 		fileset_list(set, now);

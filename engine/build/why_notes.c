@@ -75,9 +75,7 @@ int notes_load(const struct build *b, const struct digest *d, struct arena *a,
 	if (found <= 0)
 		return found;
 	return components_decode(a, arena_memdup(a, data.s, data.len), data.len,
-	                         &out->parts, &out->n, e) < 0
-	               ? -1
-	               : 1;
+	                         &out->parts, &out->n);
 }
 
 void note_ignore_file(const struct node *n, struct key *k)

@@ -432,6 +432,94 @@ int state_each(struct state *s, enum state_table t,
 	return rc ? failed(rc, "read", e) : stop;
 }
 
+static int read_record(void *self, const struct state_record *r)
+{
+	hasher_add(self, r->key, r->key_len);
+	hasher_add(self, r->data, r->n);
+	return 0;
+}
+
+/* A list of free pages: how many, and then their numbers, the highest first. */
+static bool is_free_list(const MDB_val *v, size_t last)
+{
+	const size_t *list = v->mv_data;
+	size_t n = v->mv_size / sizeof(*list);
+
+	if (!n || list[0] > n - 1)
+		return false;
+	for (size_t i = 1; i <= list[0]; i++)
+		if (list[i] < 2 || list[i] > last || (i > 1 && list[i] >= list[i - 1]))
+			return false;
+	return true;
+}
+
+/* In a table of LMDB's own, the first one. */
+static int try_free_pages(struct state *s, struct err *e)
+{
+	MDB_cursor *cursor = NULL;
+	MDB_envinfo info;
+	MDB_txn *txn;
+	MDB_val k, v;
+	int rc = mdb_env_info(s->env, &info);
+
+	if (rc == 0)
+		rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn);
+	if (rc)
+		return failed(rc, "read", e);
+	rc = mdb_cursor_open(txn, 0, &cursor);
+	while (rc == 0 && (rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) == 0)
+		if (!is_free_list(&v, info.me_last_pgno))
+			rc = MDB_CORRUPTED;
+	if (cursor)
+		mdb_cursor_close(cursor);
+	mdb_txn_abort(txn);
+	return rc == MDB_NOTFOUND ? 0 : failed(rc, "read", e);
+}
+
+/* Takes free pages and cuts full ones, and undoes it. */
+static int try_writing(struct state *s, struct err *e)
+{
+	enum { MANY = 20 };
+	char name[] = "\xff?", text[2000] = "";
+	MDB_val k = { sizeof(name), name }, v = { sizeof(text), text };
+	MDB_txn *txn;
+	int rc = mdb_txn_begin(s->env, NULL, 0, &txn);
+
+	if (rc)
+		return failed(rc, "write", e);
+	for (int i = 0; rc == 0 && i < STATE_TABLES * MANY; i++) {
+		name[1] = (char)(i / STATE_TABLES);
+		rc = mdb_put(txn, s->tables[i % STATE_TABLES], &k, &v, 0);
+	}
+	mdb_txn_abort(txn);
+	return rc ? failed(rc, "write", e) : 0;
+}
+
+int state_try(struct state *s, struct err *e)
+{
+	AUTO_CLOSE int fd = -1;
+	struct hasher h; /* something has to look at the bytes */
+	struct digest all;
+	int rc = 0;
+
+	if (!s->env)
+		return 0;
+	hasher_init(&h);
+	for (int i = 0; rc == 0 && i < STATE_TABLES; i++)
+		rc = state_each(s, (enum state_table)i, read_record, &h, e);
+	hasher_end(&h, &all);
+	if (rc < 0)
+		return -1;
+	/* Free pages, too. */
+	fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(e, "open /dev/null");
+	rc = mdb_env_copyfd2(s->env, fd, MDB_CP_COMPACT);
+	if (rc)
+		return failed(rc, "read", e);
+	return try_free_pages(s, e) < 0 ? -1 : try_writing(s, e);
+}
+
 int64_t state_size(const struct state *s)
 {
 	struct stat st;

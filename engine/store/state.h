@@ -82,6 +82,9 @@ int state_each(struct state *s, enum state_table t,
                int (*fn)(void *self, const struct state_record *r), void *self,
                struct err *e);
 
+/* See store_try_state. */
+MUST_CHECK int state_try(struct state *s, struct err *e);
+
 /* Bytes of its file. */
 int64_t state_size(const struct state *s);
 /* Writes the file anew without its free pages, if they are most of a large one. Nobody

@@ -158,6 +158,25 @@ void store_close(struct store *s)
 	*s = (struct store){ .dir = -1, .lease = -1 };
 }
 
+int store_try_state(const char *path, struct err *e)
+{
+	AUTO_BUF where = BUF_INIT;
+	AUTO_CLOSE int dir = -1;
+	struct state *s;
+	int rc;
+
+	if (find_path(path, &where, e) < 0)
+		return -1;
+	dir = open(where.s, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return errno == ENOENT ? 0 : err_sys(e, "open the store %s", where.s);
+	if (state_open(&s, dir, false, e) < 0)
+		return err_wrap(e, "store %s", where.s);
+	rc = state_try(s, e);
+	state_close(s);
+	return rc < 0 ? err_wrap(e, "store %s", where.s) : 0;
+}
+
 int store_reset_state(const char *path, struct err *e)
 {
 	AUTO_BUF where = BUF_INIT;

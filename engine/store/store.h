@@ -25,6 +25,11 @@ MUST_CHECK int store_open(struct store *s, const char *path, bool read_only,
                           struct err *e);
 void store_close(struct store *s);
 
+/* Reads the whole state.mdb, and writes what it then undoes. LMDB trusts it, so what is
+ * damaged may also end this process, or keep it busy for ever. ERR_CORRUPT: it is of no
+ * use. */
+MUST_CHECK int store_try_state(const char *path, struct err *e);
+
 /* For a store whose state.mdb cannot be opened: puts that aside, into rotten/. ERR_EXISTS
  * while others use the store. */
 MUST_CHECK int store_reset_state(const char *path, struct err *e);

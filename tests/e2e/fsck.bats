@@ -103,6 +103,51 @@ clean() {
 	equal "$(imgmake --json | jq -r '.[0].digest')" "$DIGEST"
 }
 
+# The first words of a page, where LMDB says what is in it.
+damage_page() {   # NUMBER
+	python3 - "$IMGMAKE_STORE/state.mdb" "$1" <<-'EOF'
+		import sys
+		with open(sys.argv[1], "r+b") as f:
+		    f.seek(int(sys.argv[2]) * 4096 + 8)
+		    words = f.read(56)
+		    f.seek(-56, 1)
+		    f.write(bytes(b ^ 0x5a for b in words))
+	EOF
+}
+
+@test "a state that kills who reads it: fsck lives, and puts it aside" {
+	local pages page found=0
+	cp "$IMGMAKE_STORE/state.mdb" good
+	pages=$(($(stat -c %s good) / 4096))
+	for ((page = 2; page < pages; page++)); do
+		cp good "$IMGMAKE_STORE/state.mdb"
+		damage_page "$page"
+		go imgmake fsck
+		[ "$status" -le 1 ]
+		found=$((found + status))
+		go imgmake fsck --repair
+		[ "$status" -le 1 ]
+		clean
+		equal "$(imgmake --json | jq -r '.[0].digest')" "$DIGEST"
+	done
+	[ "$found" -gt 5 ]
+}
+
+@test "a record of what was before that is damaged counts as none" {
+	python3 - "$IMGMAKE_STORE/state.mdb" <<-'EOF'
+		import sys
+		data = open(sys.argv[1], "rb").read()
+		damaged = data.replace(b"imgmake plan\0", b"imgmake plan!")   # a string that ends nowhere
+		assert damaged != data
+		open(sys.argv[1], "wb").write(damaged)
+	EOF
+	clean
+	ok imgmake why
+	head -c 100 /dev/urandom >big
+	ok imgmake
+	ok imgmake -q
+}
+
 @test "an unpacked layer that was changed" {
 	needs_root
 	recipe <<-EOF

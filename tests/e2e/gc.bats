@@ -166,6 +166,30 @@ never is out of date:
 	fails 'max-size.*no size' imgmake gc --max-size 99999999999t
 }
 
+@test "bounds that nobody has set: 20 GB or a tenth of the disk, and 60 days" {
+	local tenth
+	project a
+	imgmake -C a
+	tenth=$(($(stat -f -c '%b * %S' "$IMGMAKE_STORE") / 10))
+	ok imgmake gc -n --json
+	equal "$(jq -r '"\(.max_size) \(.max_age)"' <<<"$output")" \
+		"$((tenth < 20000000000 ? tenth : 20000000000)) $((60 * 24 * 60 * 60))"
+}
+
+@test "bounds that nobody has set, on a small disk" {
+	needs_root
+	export IMGMAKE_STORE=$DIR/small/store
+	mkdir "$DIR/small"
+	mount -t tmpfs -o size=60m none "$DIR/small"
+	project a
+	project b
+	imgmake -C a
+	aged '3 days ago'
+	ok imgmake -C b
+	contains "$stderr" 'gc: removed 4\.[0-9] MB'
+	current b
+}
+
 @test "a build keeps the store within its bounds, and says so" {
 	project a
 	project b
