@@ -78,3 +78,14 @@ int call_refused(struct registry *r, const struct call *c, const char *right,
 	return err_set(e, ERR_INVALID, "%s answers HTTP status %ld for %s of %s%s", host,
 	               a->status, what, c->repo, said.s);
 }
+
+/* ECR and Google make none by themselves. */
+int call_no_repository(const struct call *c, const struct http_answer *a, struct err *e)
+{
+	AUTO_BUF said = BUF_INIT;
+
+	add_message(a, &said);
+	return err_set(e, ERR_DENIED,
+	               "%s has no repository %s%s; it has to be made there first",
+	               c->host->name, c->repo, said.s);
+}

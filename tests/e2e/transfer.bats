@@ -328,4 +328,6 @@ mirrored() {   # MIRROR COMMAND…: what docker.io has is asked for there first,
 	fails "denied: $SCRIPTED refused the password of \"ci\" \(from .*config.json\); log in again" \
 		imgmake copy "$FROM:multi" "$SCRIPTED/challenge/x:1"
 	lacks "$output$stderr" wrongpassword
+	fails "$SCRIPTED has no repository norepo/x: The repository .* does not exist; it has to be made there first" \
+		imgmake copy "$FROM:multi" "$SCRIPTED/norepo/x:1"
 }

@@ -27,6 +27,7 @@ of the repository's name: a registry that people know ("ghcr/app"; PROFILES belo
   switch       wants Basic ci:secret, but a token for PATCH and PUT
   turn         wants a token until it has one, and then Basic ci:secret; turn/late hears that when turn/app has asked so
   upmoved      an upload is opened elsewhere, by a redirect, and its Location is relative to there
+  norepo       a repository has to be made by other means first
   type, digest manifests are served as an index, and under another digest
   throttled    GET of an index of referrers is 429, always
 
@@ -404,6 +405,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if session:
                 return self.refuse(404, "BLOB_UPLOAD_UNKNOWN")
             return self.send(307, Location="/v2/%s/elsewhere/blobs/uploads/?there" % self.repo)
+        if self.command == "POST" and self.kind == "norepo":
+            self.body()
+            return self.refuse(404, "NAME_UNKNOWN", "The repository with name '%s' does not exist" % self.repo)
         if self.command == "POST":
             self.body()
             return self.mount(self.query["mount"][0]) if "mount" in self.query else self.open_session()
