@@ -71,7 +71,7 @@ static int run_or_find(struct work *w, const struct step_plan *p, struct layer_l
 	int found = 0;
 
 	run_result_key(w, &w->step->run, p, &key);
-	lock = build_lock(n->build, &key, e);
+	lock = build_lock(n->build, &key, n->target->name, e);
 	if (lock < 0)
 		return -1;
 	if (node_may_look_up(n))

@@ -2,6 +2,7 @@
  * is packed, several packed side by side. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "build/shard.h"
 #include "build/work.h"
@@ -28,12 +29,30 @@ struct making {
 	struct pack_meter meter;
 };
 
-int build_lock(struct build *b, const struct digest *key, struct err *e)
+int build_lock_name(struct build *b, const char *name, const char *who, struct err *e)
+{
+	const struct timespec tick = { .tv_nsec = 20000000 };
+	int fd;
+
+	/* Whoever has it may be at it for hours, and no signal ends a wait in flock(2):
+	 * they come to another thread. */
+	while ((fd = lock_try(b->locks, name, true, e)) < 0 && e->code == ERR_EXISTS) {
+		if (build_cancelled(b))
+			return err_set(e, ERR_CANCELLED, "interrupted");
+		if (who)
+			progress_step(b->o.progress, who, "wait for another build");
+		who = NULL;
+		nanosleep(&tick, NULL);
+	}
+	return fd;
+}
+
+int build_lock(struct build *b, const struct digest *key, const char *who, struct err *e)
 {
 	char name[8];
 
 	snprintf(name, sizeof(name), "%02x%02x", key->b[0], key->b[1]);
-	return lock_take(b->locks, name, true, e);
+	return build_lock_name(b, name, who, e);
 }
 
 bool node_may_look_up(const struct node *n)
@@ -94,7 +113,7 @@ static int make_locked(struct making *m, size_t i, struct err *e)
 
 	if (build_cancelled(n->build))
 		return err_set(e, ERR_CANCELLED, "interrupted");
-	lock = build_lock(n->build, &p->key, e);
+	lock = build_lock(n->build, &p->key, NULL, e);
 	if (lock < 0 || find(n, p, false, e) < 0)
 		return -1;
 	if (p->known)

@@ -197,8 +197,12 @@ int layer_doubt(struct build *b, const struct layer *l, struct err *e);
 MUST_CHECK int base_fetch_table(struct build *b, const struct layer *l, struct err *e);
 
 /* make_layers.c. Who looks a key up and makes what is not there, holds this; the fd is
- * the caller's. */
-MUST_CHECK int build_lock(struct build *b, const struct digest *key, struct err *e);
+ * the caller's. Waits until the build is cancelled; `who`, a target's name or NULL, is
+ * told to wait. */
+MUST_CHECK int build_lock_name(struct build *b, const char *name, const char *who,
+                               struct err *e);
+MUST_CHECK int build_lock(struct build *b, const struct digest *key, const char *who,
+                          struct err *e);
 bool node_may_look_up(const struct node *n);
 
 /* make.c: layers and configuration of a stale node. */

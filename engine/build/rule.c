@@ -1,6 +1,8 @@
 /* Host rules: `file` as in make, but by content; `task` always. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -168,12 +170,43 @@ static int rule_key(struct node *n, struct err *e)
 	return 0;
 }
 
-static int run_on_host(struct node *n, struct err *e)
+/* Of the rules that are being made, as the commands see them: names of locks. */
+#define MAKING "IMGMAKE_MAKING"
+
+struct rule_lock {
+	char name[16];
+	int fd;
+};
+
+/* Two builds at once must not write one output. */
+static int take_lock(struct node *n, struct rule_lock *lock, struct err *e)
 {
+	const char *making = getenv(MAKING);
+	AUTO_BUF key = BUF_INIT;
+	struct digest d;
+
+	rule_state_key(n, &key);
+	digest_of(&d, key.s, key.len);
+	snprintf(lock->name, sizeof(lock->name), "rule-%02x%02x%02x%02x", d.b[0], d.b[1],
+	         d.b[2], d.b[3]);
+	if (making && strstr(making, lock->name))
+		return err_set(e, ERR_INVALID,
+		               "its own command asks for it, through another imgmake");
+	lock->fd = build_lock_name(n->build, lock->name, n->target->name, e);
+	return lock->fd < 0 ? -1 : 0;
+}
+
+/* `lock` is NULL for tasks. */
+static int run_on_host(struct node *n, const struct rule_lock *lock, struct err *e)
+{
+	const char *making = getenv(MAKING);
 	struct host_command c = { .target = n->target->name,
 		                  .lines = &n->target->run,
 		                  .dir = n->context->fd };
 
+	if (lock)
+		c.variable = arena_printf(&n->arena, MAKING "=%s %s",
+		                          making ? making : "", lock->name);
 	return host_run(n->build, &c, e);
 }
 
@@ -205,7 +238,7 @@ static int write_sbom(struct node *n, struct err *e)
 	               : file_replace(dir, path_base(path), text.s, text.len, 0644, e);
 }
 
-static int make_output(struct node *n, struct err *e)
+static int make_output(struct node *n, const struct rule_lock *lock, struct err *e)
 {
 	struct rule_state s = { .key = n->plan_key };
 	const struct target *image = n->target->image;
@@ -218,7 +251,7 @@ static int make_output(struct node *n, struct err *e)
 	else
 		progress_step(n->build->o.progress, n->target->name, "run on the host");
 	trace_lines(n, &n->target->run);
-	if ((image ? write_sbom(n, e) : run_on_host(n, e)) < 0 ||
+	if ((image ? write_sbom(n, e) : run_on_host(n, lock, e)) < 0 ||
 	    rule_output_take(n, &s.output, &files, e) < 0 || check_deps(n, e) < 0)
 		return -1;
 	n->status = STATUS_MADE;
@@ -244,31 +277,47 @@ static int is_made_of_the_same(struct node *n, const struct digest *last, struct
 	return only > 0 ? digest_equal(last, &then) : only;
 }
 
-static int plan_output(struct node *n, struct err *e)
+/* Sets the status, and what became of the output. */
+static int judge(struct node *n, struct err *e)
 {
 	struct rule_state last;
 	struct digest now;
-	int known, same, there;
+	int known = load_state(n, &last, e), same, there;
 
-	if (rule_key(n, e) < 0)
-		return -1;
-	known = load_state(n, &last, e);
 	same = known > 0 ? is_made_of_the_same(n, &last.key, e) : 0;
 	there = known > 0 ? rule_output_digest(n, &now, e) : 0;
 	if (known < 0 || same < 0 || there < 0)
 		return -1;
+	n->status = STATUS_STALE;
+	n->lost = NULL;
 	if (there && !n->forced && !n->build->o.always && !rule_needs_task(n) && same &&
 	    digest_equal(&last.output, &now)) {
 		n->plan_key = last.key; /* another than today's where -o says so */
 		n->status = STATUS_CURRENT;
-		return 0;
-	}
-	if (known && !there)
+	} else if (known && !there) {
 		n->lost = "its output is not there";
-	else if (known && !digest_equal(&last.output, &now))
+	} else if (known && !digest_equal(&last.output, &now)) {
 		n->lost = "its output was changed";
-	n->status = STATUS_STALE;
-	return n->build->o.dry_run ? 0 : make_output(n, e);
+	}
+	return 0;
+}
+
+static int plan_output(struct node *n, struct err *e)
+{
+	struct rule_lock lock = { .fd = -1 };
+	int rc;
+
+	if (rule_key(n, e) < 0 || judge(n, e) < 0)
+		return -1;
+	if (n->status == STATUS_CURRENT || n->build->o.dry_run)
+		return 0;
+	if (take_lock(n, &lock, e) < 0)
+		return -1;
+	rc = judge(n, e); /* another build may have made it by now */
+	if (rc == 0 && n->status == STATUS_STALE)
+		rc = make_output(n, &lock, e);
+	fd_close(&lock.fd);
+	return rc;
 }
 
 int rule_plan(struct node *n, struct err *e)
@@ -295,7 +344,7 @@ int task_run(struct node *n, struct err *e)
 
 	trace_node(n);
 	trace_lines(n, &t->run);
-	if (run_on_host(n, e) < 0)
+	if (run_on_host(n, NULL, e) < 0)
 		return err_wrap(e, PLACE_FMT "task '%s'", PLACE_ARG(t->place), t->name);
 	n->status = STATUS_MADE;
 	return 0;

@@ -339,6 +339,42 @@ old_recipe() {
 	ok imgmake -q out/
 }
 
+@test "two builds at once: one runs a rule, the other waits for it, or until it is interrupted" {
+	mkfifo gate
+	recipe <<-'EOF'
+		file "out" { run = "echo run >>log; : >started; read x <gate; echo $x >out" }
+	EOF
+	"$IMGMAKE" out >first 2>&1 3>&- &
+	local first=$!
+	wait_until test -e started
+	"$IMGMAKE" --progress=plain out >second 2>&1 3>&- &
+	local second=$!
+	"$IMGMAKE" --progress=plain out >third 2>&1 3>&- &
+	local third=$!
+	wait_until grep -q '^out: wait for another build$' second
+	wait_until grep -q '^out: wait for another build$' third
+	kill -TERM "$third"
+	status=0
+	wait "$third" || status=$?
+	equal "$status $(cat log)" '143 run'
+	echo made >gate
+	wait "$first"
+	wait "$second"
+	equal "$(cat log out | paste -sd' ')" 'run made'
+	contains "$(cat second)" '^nothing to do$'
+}
+
+@test "a rule that asks for itself" {
+	export IMGMAKE
+	recipe <<-'EOF'
+		file "a" { run = "$IMGMAKE b; echo 1 >a" }
+		file "b" { run = "$IMGMAKE a; echo 1 >b" }
+	EOF
+	go imgmake a
+	[ "$status" = 2 ]
+	contains "$stderr" "file 'a': its own command asks for it, through another imgmake"
+}
+
 @test "two rules for one output" {
 	recipe <<-'EOF'
 		file "a" { run = "touch a" }
