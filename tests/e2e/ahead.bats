@@ -24,8 +24,8 @@ noise() {   # FILE [KIB]
 		-in /dev/zero 2>/dev/null | head -c $((${2:-64} * 1024)) >"$1"
 }
 
-# A step that ends when the registry has something of this repository, and fails when that takes more than 10 s.
-WATCH='i=0; until wget -qO- http://$WHERE/v2/_catalog | grep -q "\"$WHAT\""; do i=$((i+1)); [ $i -lt 100 ] || exit 1; sleep 0.1; done'
+# A step that ends when the registry has something of this repository, and fails when that takes more than 30 s.
+WATCH='i=0; until wget -qO- http://$WHERE/v2/_catalog | grep -q "\"$WHAT\""; do i=$((i+1)); [ $i -lt 300 ] || exit 1; sleep 0.1; done'
 
 @test "a layer is in its repository before the next step has ended" {
 	noise data
