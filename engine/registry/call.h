@@ -32,8 +32,8 @@ MUST_CHECK int call_run(struct registry *r, const struct call *c, struct http_an
 int call_refused(struct registry *r, const struct call *c, const char *right,
                  const char *what, const struct http_answer *a, struct err *e);
 
-/* A 404 to who wants to push there. */
-int call_no_repository(const struct call *c, const struct http_answer *a, struct err *e);
+/* A 404 or 405 to who wants to push there. */
+int call_no_uploads(const struct call *c, const struct http_answer *a, struct err *e);
 
 void call_scope(struct strlist *scopes, const char *repo, const char *actions);
 

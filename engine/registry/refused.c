@@ -28,28 +28,31 @@ static void add_message(const struct http_answer *a, struct buf *out)
 	buf_add_printable(out, message, strnlen(message, 300));
 }
 
+/* A 401 is always told in the same words; with a 403 comes the reason. */
 static int denied(struct registry *r, const struct call *c, const char *right,
-                  long status, struct err *e)
+                  const struct http_answer *a, struct err *e)
 {
 	struct host *h = c->host;
 	AUTO_CREDENTIAL who = CREDENTIAL_INIT;
-	AUTO_BUF login = BUF_INIT;
+	AUTO_BUF login = BUF_INIT, said = BUF_INIT;
 	struct err ignored;
 	bool basic;
 
 	pthread_mutex_lock(&h->auth_lock);
 	basic = h->auth == AUTH_BASIC;
 	pthread_mutex_unlock(&h->auth_lock);
-	if (status == 401 && basic &&
+	if (a->status == 401 && basic &&
 	    credentials_find(r->credentials, h->name, c->repo, &who, &ignored) > 0)
 		return err_set(
 			e, ERR_DENIED,
 			"denied: %s refused the password of \"%s\" (from %s); log in again",
 			h->name, who.user, who.source ? who.source : "?");
 	auth_add_login(r, h, c->repo, &login);
+	if (a->status == 403)
+		add_message(a, &said);
 	return err_set(
-		e, ERR_DENIED, "denied: no %s right on %s/%s (%s)%s%s", right, h->name,
-		c->repo, login.s,
+		e, ERR_DENIED, "denied: no %s right on %s/%s (%s)%s%s%s", right, h->name,
+		c->repo, login.s, said.s,
 		strcmp(login.s, "not logged in") ? "" : "; log in first: imgmake login ",
 		strcmp(login.s, "not logged in") ? "" : h->name);
 }
@@ -62,7 +65,7 @@ int call_refused(struct registry *r, const struct call *c, const char *right,
 
 	add_message(a, &said);
 	if (a->status == 401 || a->status == 403)
-		return denied(r, c, right, a->status, e);
+		return denied(r, c, right, a, e);
 	if (a->status == 404)
 		return err_set(e, ERR_NOT_FOUND, "%s/%s has no %s", host, c->repo, what);
 	if (a->status == 429)
@@ -79,11 +82,15 @@ int call_refused(struct registry *r, const struct call *c, const char *right,
 	               a->status, what, c->repo, said.s);
 }
 
-/* ECR and Google make none by themselves. */
-int call_no_repository(const struct call *c, const struct http_answer *a, struct err *e)
+int call_no_uploads(const struct call *c, const struct http_answer *a, struct err *e)
 {
 	AUTO_BUF said = BUF_INIT;
 
+	if (a->status == 405)
+		return err_set(e, ERR_DENIED,
+		               "%s takes no uploads: it may be read only, or a mirror",
+		               c->host->name);
+	/* ECR and Google make no repository by themselves. */
 	add_message(a, &said);
 	return err_set(e, ERR_DENIED,
 	               "%s has no repository %s%s; it has to be made there first",

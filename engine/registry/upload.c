@@ -145,8 +145,8 @@ static int open_session(struct upload *u)
 	c.tries = RETRY_TRIES;
 	if (call_run(u->r, &c, &a, u->e) < 0)
 		return -1;
-	if (a.status == 404)
-		return call_no_repository(&c, &a, u->e);
+	if (a.status == 404 || a.status == 405)
+		return call_no_uploads(&c, &a, u->e);
 	if (a.status != 202)
 		return call_refused(u->r, &c, "push", "place to upload to", &a, u->e);
 	least = http_header(&a, "oci-chunk-min-length");

@@ -319,7 +319,7 @@ mirrored() {   # MIRROR COMMAND…: what docker.io has is asked for there first,
 	registry_config open "$REGISTRIES/ro" 127.0.0.1:0 |
 		sed 's/delete: .*/&\n  maintenance: { readonly: { enabled: true } }/' >"$REGISTRIES/ro/config.yml"
 	start_registry_with "$REGISTRIES/ro"
-	fails "$REGISTRY" imgmake copy "$FROM:multi" "$REGISTRY/t/x:1"
+	fails "$REGISTRY takes no uploads: it may be read only, or a mirror$" imgmake copy "$FROM:multi" "$REGISTRY/t/x:1"
 	ok imgmake copy "$FROM:multi" "$SCRIPTED/plain/rights:1"
 	fails "denied: no p[a-z]* right on $SCRIPTED/challenge/x \(not logged in\); log in first: imgmake login $SCRIPTED" \
 		imgmake copy "$FROM:multi" "$SCRIPTED/challenge/x:1"
@@ -328,6 +328,8 @@ mirrored() {   # MIRROR COMMAND…: what docker.io has is asked for there first,
 	fails "denied: $SCRIPTED refused the password of \"ci\" \(from .*config.json\); log in again" \
 		imgmake copy "$FROM:multi" "$SCRIPTED/challenge/x:1"
 	lacks "$output$stderr" wrongpassword
+	fails "no push right on $SCRIPTED/full/x \(logged in as \"ci\"\): adding 1 MiB .* quota of project full$" \
+		imgmake copy "$FROM:multi" "$SCRIPTED/full/x:1"
 	fails "$SCRIPTED has no repository norepo/x: The repository .* does not exist; it has to be made there first" \
 		imgmake copy "$FROM:multi" "$SCRIPTED/norepo/x:1"
 }

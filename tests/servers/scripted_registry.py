@@ -28,6 +28,7 @@ of the repository's name: a registry that people know ("ghcr/app"; PROFILES belo
   turn         wants a token until it has one, and then Basic ci:secret; turn/late hears that when turn/app has asked so
   upmoved      an upload is opened elsewhere, by a redirect, and its Location is relative to there
   norepo       a repository has to be made by other means first
+  full         what is pushed is 403, and why is said
   type, digest manifests are served as an index, and under another digest
   throttled    GET of an index of referrers is 429, always
 
@@ -408,6 +409,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.command == "POST" and self.kind == "norepo":
             self.body()
             return self.refuse(404, "NAME_UNKNOWN", "The repository with name '%s' does not exist" % self.repo)
+        if self.command == "POST" and self.kind == "full":
+            self.body()
+            return self.refuse(403, "DENIED", "adding 1 MiB of storage would exceed the quota of project full")
         if self.command == "POST":
             self.body()
             return self.mount(self.query["mount"][0]) if "mount" in self.query else self.open_session()
