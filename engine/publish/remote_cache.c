@@ -29,6 +29,7 @@ struct repository {
 	char *name; /* "host/repo" */
 	bool writes;
 	atomic_bool broken;
+	atomic_bool lies; /* and that was said */
 };
 
 enum blob_state { BLOB_MISSING, BLOB_COMING, BLOB_THERE };
@@ -77,6 +78,16 @@ static void give_up(struct remote_cache *c, struct repository *r, const struct e
 		                 e->msg);
 }
 
+/* An entry that is none says nothing of the others; a build that may write puts its own
+ * there. */
+static void pass_over(struct remote_cache *c, struct repository *r, const struct err *e)
+{
+	if (!atomic_exchange(&r->lies, true))
+		progress_warning(c->o.progress,
+		                 "remote cache %s: %s; such entries are passed over",
+		                 r->name, e->msg);
+}
+
 /* What is signed: an entry under another key would be another result. */
 static void signed_text(const char *tag, const char *text, struct buf *out)
 {
@@ -102,7 +113,7 @@ static int take_entry(const struct remote_cache *c, const char *tag,
 		return err_set(e, ERR_CORRUPT, "%s is no entry of that key", tag);
 	signed_text(tag, said, &whole);
 	if (c->key && (!signature || !remote_key_accepts(c->key, &whole, signature)))
-		return err_set(e, ERR_DENIED,
+		return err_set(e, ERR_CORRUPT,
 		               "%s is not signed with the key that was given", tag);
 	buf_reset(text);
 	buf_adds(text, said);
@@ -155,7 +166,9 @@ static int get(struct build_remote *self, enum remote_kind kind, const struct di
 				give_up(c, r, &e);
 			return 1;
 		}
-		if (e.code != ERR_NOT_FOUND)
+		if (e.code == ERR_CORRUPT || e.code == ERR_INVALID || e.code == ERR_LIMIT)
+			pass_over(c, r, &e);
+		else if (e.code != ERR_NOT_FOUND)
 			give_up(c, r, &e);
 	}
 	return 0;

@@ -3,8 +3,9 @@
 
 /* Results kept in repositories of a registry: an entry is a manifest whose tag is its key
  * and whose layers are the blobs that it names, so that the registry keeps them with it.
- * The text is an annotation: one request tells all. A repository that fails, lies or is
- * missing costs a warning and is left alone from then on. */
+ * The text is an annotation: one request tells all. A repository that fails or is missing
+ * costs a warning and is left alone from then on; an entry that lies costs one, and is as
+ * good as none. */
 #include "build/remote.h"
 #include "registry/client.h"
 #include "store/store.h"

@@ -170,6 +170,31 @@ since() {
 	fails "remote cache 'UPPER case'" imgmake --cache 'UPPER case' web
 }
 
+@test "entries that lie or are not signed are passed over, and replaced by those of whoever may write" {
+	local cache tag
+	recipe <<-LUA
+		image "web" { from = "scratch", write { "/a", "one" }, write { "/b", "two" } }
+	LUA
+	openssl genpkey -algorithm ed25519 -out key.pem 2>/dev/null
+	cache=$(repo cache)
+	imgmake --cache "$cache"
+	machine two
+	ok imgmake --cache "$cache" --cache-key key.pem
+	equal "$(grep -c 'warning: remote cache .* is not signed with the key that was given; such entries are passed over' <<<"$stderr")" 1
+	contains "$stderr" 'remote cache: 0 of [0-9]+ found, [1-9][0-9]* brought'
+	machine three
+	equal "$(did --cache "$cache" --cache-key key.pem)" ""
+	# One that is none, and one of another key.
+	for tag in $(tags_of "$cache" | tr ' ' '\n' | grep '^result-'); do seed "$cache" "$tag"; done
+	machine four
+	equal "$(did --cache "$cache" 2>"$DIR/said")" ""
+	contains "$(cat "$DIR/said")" 'warning: remote cache .* is no entry of that key; such entries are passed over'
+	machine five
+	ok imgmake --cache-read "$cache"
+	lacks "$stderr" warning
+	contains "$stderr" 'remote cache: 1 of 1 found'
+}
+
 @test "a base's table of contents comes from the cache, its layer does not come" {
 	cached_recipe
 	recipe <<-LUA
