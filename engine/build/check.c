@@ -13,14 +13,52 @@
 #include "image/layout.h"
 #include "os/clock.h"
 #include "os/file.h"
+#include "store/stat_cache.h"
 #include "store/state.h"
+
+/* Rules are made while an image is planned, which a check is no part of. */
+static int check_sources(const struct fileset *set, const struct context *c,
+                         struct err *e)
+{
+	for (size_t i = 0; i < set->files.len; i++)
+		if (context_in_output(c, set->files.at[i].path))
+			return err_set(
+				e, ERR_INVALID,
+				"deps: %s is made by a rule; name what that is made "
+				"of",
+				set->files.at[i].path);
+	return 0;
+}
+
+static int digest_deps(struct build *b, const struct target *t, struct digest *out,
+                       struct err *e)
+{
+	struct context *c;
+	struct fileset *set;
+	int rc;
+
+	if (build_context(b, t, &c, e) < 0 || fileset_glob(&set, c, &t->deps, e) < 0)
+		return -1;
+	rc = check_sources(set, c, e);
+	if (rc == 0)
+		rc = fileset_hash(set, c, e);
+	if (rc == 0)
+		fileset_digest(set, false, out);
+	fileset_free(set);
+	stat_cache_rest(b->cache);
+	return rc;
+}
 
 /* On the host the commands run in `dir`: the same words name other scripts elsewhere. In
  * the image there is nothing but the image. */
-static void check_key(const struct target *t, const struct descriptor *image,
-                      struct digest *out)
+static int check_key(struct build *b, const struct target *t,
+                     const struct descriptor *image, struct digest *out, struct err *e)
 {
+	struct digest deps;
 	struct hasher h;
+
+	if (t->deps.n && digest_deps(b, t, &deps, e) < 0)
+		return -1;
 
 	hasher_init(&h);
 	hasher_str(&h, t->on_host ? "check" : "check inside");
@@ -29,7 +67,10 @@ static void check_key(const struct target *t, const struct descriptor *image,
 		hasher_str(&h, t->dir);
 	for (size_t i = 0; i < t->run.n; i++)
 		hasher_str(&h, t->run.at[i]);
+	if (t->deps.n)
+		hasher_digest(&h, &deps);
 	hasher_end(&h, out);
+	return 0;
 }
 
 static int pass_put(struct build *b, const struct digest *key, const char *when,
@@ -153,7 +194,8 @@ static int check_one(struct build *b, const struct target *t, struct err *e)
 
 	if (image_of(b, t, &image, e) < 0)
 		return -1;
-	check_key(t, &image, &key);
+	if (check_key(b, t, &image, &key, e) < 0)
+		return -1;
 	passed = passed_before(b, t, &key, e);
 	if (passed) {
 		if (passed > 0)

@@ -123,6 +123,8 @@ struct stat_dir;
 struct stat_place;
 bool context_recall(const struct context *c, const char *path, struct arena *a,
                     struct stat_place *place, const struct stat_dir **dir);
+/* A host rule makes it. */
+bool context_in_output(const struct context *c, const char *path);
 /* A directory's absolute path, in the arena. */
 const char *context_path(const struct context *c, const char *dir, struct arena *a);
 

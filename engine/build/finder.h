@@ -37,9 +37,6 @@ MUST_CHECK int finder_add(struct finder *f, const char *path, const char *dest,
 /* Appends the path that an open file below the context has there. */
 MUST_CHECK int finder_path(const struct finder *f, int fd, struct buf *out,
                            struct err *e);
-/* A host rule makes it. */
-bool context_in_output(const struct context *c, const char *path);
-
 /* Finds what the links among the files found lead to: a file that a link in the project
  * leads to is found under its own name, what is outside of it becomes the link's digest.
  */

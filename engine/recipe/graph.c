@@ -195,7 +195,8 @@ void graph_needs(const struct recipe *r, const struct target *t, struct target *
 	mark(&s, t->image);
 	for (size_t i = 0; i < t->n_steps; i++)
 		mark_step(&s, &t->steps[i]);
-	mark_patterns(&s, &t->deps);
+	if (t->kind != TARGET_CHECK) /* whose deps are sources */
+		mark_patterns(&s, &t->deps);
 	for (size_t i = 0; i < t->n_needs; i++)
 		mark(&s, t->needs[i]);
 	if (s.found.len)

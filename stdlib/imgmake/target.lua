@@ -174,12 +174,15 @@ local function no_items(who, items, example)
   end
 end
 
-local check_options = { image = "image", run = "names", host = "boolean", fresh = "duration" }
+local check_options = { image = "image", run = "names", host = "boolean", deps = "names", fresh = "duration" }
 
 local function verify(who, body)
   local o, items = check.options(who, body, check_options)
   no_items(who, items)
   check.need(who, o, "image", "run")
+  if o.deps and not o.host then
+    error(who .. ": a check in the image sees no files of the project; 'deps' is for host = true")
+  end
   o.on_host = o.host
   return o
 end

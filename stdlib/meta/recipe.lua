@@ -20,6 +20,7 @@
 ---@field image imgmake.Target
 ---@field run string|string[]
 ---@field host? boolean                on the host, with the image as a layout in $IMAGE
+---@field deps? string|string[]        with host: files of the project that it is run again for
 ---@field fresh? string                "24h": how long a pass is remembered
 
 ---@class imgmake.Rule

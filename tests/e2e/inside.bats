@@ -337,3 +337,30 @@ doctor_under_apparmor() {
 	ok as_user "$IMGMAKE" doctor
 	contains "$output" '^Run steps work here'
 }
+
+@test "a check on the host runs again when what its deps name is another, and only then" {
+	mkdir tests
+	echo 'echo ran >>log' | tee tests/a.sh >tests/b.sh
+	recipe <<-'EOF'
+		local x = image "x" { from = "scratch", write { "/a", "1" } }
+		check "script" { image = x, host = true, deps = { "tests/*.sh" }, run = "sh tests/a.sh" }
+		file "tests/made.sh" { run = "echo >tests/made.sh" }
+	EOF
+	ok imgmake check x
+	ok imgmake check x
+	touch tests/a.sh
+	ok imgmake check script
+	equal "$(wc -l <log)" 1
+	echo 'exit 3' >>tests/a.sh
+	fails "check 'script': its command failed with status 3" imgmake check x
+	echo 'echo ran >>log' >tests/a.sh
+	ok imgmake check x
+	equal "$(wc -l <log)" 2   # it passed like that before
+	touch tests/c.sh
+	ok imgmake check script
+	equal "$(wc -l <log)" 3
+	ok imgmake tests/made.sh
+	fails "check 'script': deps: tests/made.sh is made by a rule" imgmake check x
+	recipe <<<'check "c" { image = image "x" { from = "scratch" }, deps = { "a" }, run = "true" }'
+	fails "a check in the image sees no files of the project; 'deps' is for host = true" imgmake check
+}
