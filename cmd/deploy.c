@@ -214,6 +214,8 @@ static int build_and_ship_anew(struct session *s, struct target **images, size_t
 {
 	if (build_and_ship(s, images, n, ahead, e) == 0)
 		return 0;
+	if (ahead)
+		ahead_explain(ahead, e);
 	if (e->code != ERR_CORRUPT && e->code != ERR_CHANGED &&
 	    !(e->code == ERR_NOT_FOUND && s->remote))
 		return -1;

@@ -31,7 +31,7 @@ void build_cancel(struct build *b)
 }
 
 void build_on_layer(struct build *b,
-                    void (*fn)(void *self, const struct target *t,
+                    void (*fn)(void *self, const struct target *image,
                                const struct descriptor *layer),
                     void *self)
 {

@@ -90,10 +90,11 @@ struct foresight {
 /* *out is the build's. */
 MUST_CHECK int build_foresee(struct build *b, const struct target *t,
                              struct foresight *out, struct err *e);
-/* fn is called for each layer that build_make packs and that stays in an image or stage,
- * as soon as it is in the store, from any thread. Not for those with flat owners. */
+/* fn is called for each layer that build_make packs, as soon as it is in the store: for
+ * each image that was asked for and will have it, from any thread. Not for images with
+ * flat owners, nor for layers that a host rule waits for. */
 void build_on_layer(struct build *b,
-                    void (*fn)(void *self, const struct target *t,
+                    void (*fn)(void *self, const struct target *image,
                                const struct descriptor *layer),
                     void *self);
 /* Makes what is stale, for targets that were planned. */

@@ -60,14 +60,29 @@ bool node_may_look_up(const struct node *n)
 	return !n->build->o.always && !n->forced;
 }
 
-/* Parts of a `layer` are in no image. */
+/* An image of the deploy, with the layers of `n`. */
+static bool will_have(const struct node *image, const struct node *n)
+{
+	if (image->target->kind != TARGET_IMAGE || !image->asked || image->flat ||
+	    image->plan.state != JOB_DONE)
+		return false;
+	while (image && image != n)
+		image = image->from;
+	return image != NULL;
+}
+
+/* Parts of a `layer` are in no image. While other nodes are still planned, nothing is
+ * known of them. */
 static void tell_layer(const struct work *w, const struct layer *l)
 {
 	const struct node *n = w->node;
 	const struct build *b = n->build;
 
-	if (b->on_layer && !n->flat && w->below == &n->result)
-		b->on_layer(b->on_layer_self, n->target, &l->blob);
+	if (!b->on_layer || n->early || w->below != &n->result)
+		return;
+	for (size_t i = 0; i < b->nodes.len; i++)
+		if (will_have(b->nodes.at[i], n))
+			b->on_layer(b->on_layer_self, b->nodes.at[i]->target, &l->blob);
 }
 
 static int pack(struct making *m, const struct shard *s, struct layer *out, struct err *e)

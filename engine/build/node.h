@@ -95,7 +95,7 @@ struct build {
 	int locks;             /* directory fd: <store>/locks; -1 in a dry run */
 	bool asked_make, make_takes_names; /* the host's make: from 4.4 on */
 	struct jobserver *own_jobs; /* offered to host rules; NULL: make's, or no rules */
-	void (*on_layer)(void *self, const struct target *t,
+	void (*on_layer)(void *self, const struct target *image,
 	                 const struct descriptor *layer); /* or NULL */
 	void *on_layer_self;
 	struct cache_exports *exports; /* run_export.c: guarded by `lock`; or NULL */

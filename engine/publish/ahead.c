@@ -39,7 +39,8 @@ struct ahead {
 	atomic_bool over;
 	pthread_mutex_t lock;
 	pthread_cond_t came;
-	struct map parcels; /* "host/repo sha256:…" → struct parcel * */
+	struct map parcels; /* "host sha256:…" → struct parcel * */
+	struct err rotten;  /* the first that was; code 0: none was */
 };
 
 /* --- Where to
@@ -109,13 +110,6 @@ struct ahead *ahead_new(const struct recipe *r, struct target *const *images, si
 	return a;
 }
 
-static bool stands_on(const struct target *image, const struct target *t)
-{
-	while (image && image != t)
-		image = image->from;
-	return image != NULL;
-}
-
 /* --- Sending
  * ---------------------------------------------------------------------------- */
 
@@ -174,12 +168,14 @@ static int send_one(void *arg, struct err *e)
 	struct parcel *p = arg;
 	struct ahead *a = p->ahead;
 	enum push_outcome how = PUSH_SENT;
-	bool there =
-		!atomic_load(&a->over) && !is_closed(a, p->to) && push(p, &how, e) == 0;
+	bool tried = !atomic_load(&a->over) && !is_closed(a, p->to);
+	bool there = tried && push(p, &how, e) == 0;
 
 	if (!there)
 		close_place(p->to);
 	pthread_mutex_lock(&a->lock);
+	if (tried && !there && e->code == ERR_CORRUPT && !a->rotten.code)
+		a->rotten = *e;
 	p->how = how;
 	p->state = there ? PARCEL_THERE : PARCEL_MISSING;
 	pthread_cond_broadcast(&a->came);
@@ -187,19 +183,21 @@ static int send_one(void *arg, struct err *e)
 	return 0;
 }
 
-static void parcel_key(struct buf *out, const char *repo, const struct digest *d)
+static void parcel_key(struct buf *out, const struct reference *to,
+                       const struct digest *d)
 {
-	buf_addf(out, "%s %s", repo, DIGEST_STR(d));
+	buf_addf(out, "%s %s", to->host, DIGEST_STR(d));
 }
 
-/* A parcel that is new; NULL: it is on its way. */
+/* A parcel that is new; NULL: it is on its way. Once to a host: from there the others
+ * mount it. */
 static struct parcel *add_parcel(struct ahead *a, struct place_to *to,
                                  const struct descriptor *layer)
 {
 	AUTO_BUF key = BUF_INIT;
 	struct parcel *p = NULL;
 
-	parcel_key(&key, to->name, &layer->digest);
+	parcel_key(&key, &to->ref, &layer->digest);
 	pthread_mutex_lock(&a->lock);
 	if (!map_get(&a->parcels, key.s)) {
 		p = mem_alloc(sizeof(*p));
@@ -221,35 +219,55 @@ static void send(struct ahead *a, struct place_to *to, const struct descriptor *
 		batch_add(a->batch, send_one, p);
 }
 
-/* Once to a host: from there the others mount it. */
-static bool has_host_before(const struct ahead *a, size_t place, const struct target *t)
-{
-	for (size_t i = 0; i < place; i++)
-		if (stands_on(a->places[i].image, t) &&
-		    !strcmp(a->places[i].ref.host, a->places[place].ref.host))
-			return true;
-	return false;
-}
-
-void ahead_layer(void *ahead, const struct target *t, const struct descriptor *layer)
+void ahead_layer(void *ahead, const struct target *image, const struct descriptor *layer)
 {
 	struct ahead *a = ahead;
 
 	for (size_t i = 0; i < a->n; i++)
-		if (stands_on(a->places[i].image, t) && !has_host_before(a, i, t))
+		if (a->places[i].image == image)
 			send(a, &a->places[i], layer);
 }
 
-bool ahead_brought(struct ahead *a, const char *repo, const struct digest *layer,
-                   enum push_outcome *how)
+/* With the lock held. NULL: none. */
+static const struct parcel *find_parcel(const struct ahead *a, const struct reference *to,
+                                        const struct digest *layer)
 {
 	AUTO_BUF key = BUF_INIT;
 	const struct parcel *p;
+
+	parcel_key(&key, to, layer);
+	p = map_get(&a->parcels, key.s);
+	return p && !strcmp(p->to->ref.repo, to->repo) ? p : NULL;
+}
+
+bool ahead_goes_to(struct ahead *a, const struct reference *to,
+                   const struct digest *layer)
+{
+	bool goes;
+
+	pthread_mutex_lock(&a->lock);
+	goes = find_parcel(a, to, layer) != NULL;
+	pthread_mutex_unlock(&a->lock);
+	return goes;
+}
+
+void ahead_explain(struct ahead *a, struct err *e)
+{
+	pthread_mutex_lock(&a->lock);
+	if (a->rotten.code && e->code == ERR_NOT_FOUND)
+		*e = a->rotten;
+	a->rotten.code = 0;
+	pthread_mutex_unlock(&a->lock);
+}
+
+bool ahead_brought(struct ahead *a, const struct reference *to,
+                   const struct digest *layer, enum push_outcome *how)
+{
+	const struct parcel *p;
 	bool there;
 
-	parcel_key(&key, repo, layer);
 	pthread_mutex_lock(&a->lock);
-	p = map_get(&a->parcels, key.s);
+	p = find_parcel(a, to, layer);
 	while (p && p->state == PARCEL_COMING)
 		pthread_cond_wait(&a->came, &a->lock);
 	there = p && p->state == PARCEL_THERE;

@@ -15,12 +15,17 @@ struct ahead;
  * already. Borrows all but `images`. */
 struct ahead *ahead_new(const struct recipe *r, struct target *const *images, size_t n,
                         const struct ship_options *o);
-/* A layer of a target is made and in the store: for build_on_layer. */
-void ahead_layer(void *ahead, const struct target *t, const struct descriptor *layer);
-/* Waits, if it is under way. True: it is in the repository ("host/repo"), and *how it
- * came there. */
-bool ahead_brought(struct ahead *a, const char *repo, const struct digest *layer,
-                   enum push_outcome *how);
+/* A layer of an image is made and in the store: for build_on_layer. */
+void ahead_layer(void *ahead, const struct target *image, const struct descriptor *layer);
+/* Whether it was that repository of its host that a layer was sent to. */
+bool ahead_goes_to(struct ahead *a, const struct reference *to,
+                   const struct digest *layer);
+/* Waits, if it is under way. True: it is in the repository, and *how it came there. */
+bool ahead_brought(struct ahead *a, const struct reference *to,
+                   const struct digest *layer, enum push_outcome *how);
+/* A blob that is found to be damaged on its way is put aside, and then others miss it: if
+ * *e is of something that is missing, and there was one, it says so instead. Once. */
+void ahead_explain(struct ahead *a, struct err *e);
 /* Waits for what is under way; leaves out what has not begun. NULL is fine. */
 void ahead_free(struct ahead *a);
 

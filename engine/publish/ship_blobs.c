@@ -34,6 +34,15 @@ static void loads_fini(struct loads *l)
 	map_fini(&l->by_key);
 }
 
+/* The last one: the others mount it from there. */
+static void put_first(struct load *l)
+{
+	struct job **last = &l->jobs.at[l->jobs.len - 1], *j = *last;
+
+	*last = l->jobs.at[0];
+	l->jobs.at[0] = j;
+}
+
 static void add_load(struct loads *l, struct job *j, const struct descriptor *d,
                      bool is_layer)
 {
@@ -54,6 +63,9 @@ static void add_load(struct loads *l, struct job *j, const struct descriptor *d,
 		if (!strcmp(load->jobs.at[i]->item->to.repo, j->item->to.repo))
 			return;
 	vec_push(&load->jobs, j);
+	if (j->ship->o->ahead &&
+	    ahead_goes_to(j->ship->o->ahead, &j->item->to, &d->digest))
+		put_first(load);
 }
 
 /* What will have to be sent goes first, so that asking for all else takes no time of its
@@ -255,7 +267,7 @@ static int bring(const struct load *l, struct job *j, struct err *e)
 	enum push_outcome how = PUSH_PRESENT;
 	int rc;
 
-	if (ahead && ahead_brought(ahead, j->out->repo, &l->d.digest, &how)) {
+	if (ahead && ahead_brought(ahead, &j->item->to, &l->d.digest, &how)) {
 		account(j, l, how);
 		return 0;
 	}

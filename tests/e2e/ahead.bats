@@ -144,3 +144,61 @@ WATCH='i=0; until wget -qO- http://$WHERE/v2/_catalog | grep -q "\"$WHAT\""; do 
 	# The image is built.
 	ok imgmake build -q
 }
+
+@test "a parent's layer goes to images of its own platform only" {
+	needs_root
+	recipe <<-LUA
+		local s = stage "s" { platform = "build", from = base "$BUSYBOX", run { "echo \$TARGETARCH >/arch", platform = true } }
+		local p = image "p" { from = "scratch", copy { "arch", from = s, to = "/" } }
+		for _, a in ipairs { "amd64", "arm64" } do
+		  image(a) { from = p, platforms = { "linux/" .. a }, write { "/" .. a, a }, publish = { "$REGISTRY/t$BATS_TEST_NUMBER/" .. a, tags = { "edge" } } }
+		end
+	LUA
+	ok imgmake deploy --json
+	equal "$(jq -c '[.images[].sent.blobs]' <<<"$output")" '[3,3]'
+	equal "$(layers_there amd64) $(layers_there arm64)" "3 3"
+}
+
+@test "an image that is refused for its owners gets no layer of its parent either" {
+	needs_user
+	recipe <<-LUA
+		local p = image "p" { from = base "$BUSYBOX", copy { "Imagefile", to = "/" } }
+		image "x" { from = p, run { "echo 1 >/1" }, publish = { "$(repo)", tags = { "1" } } }
+	LUA
+	chown -R "$E2E_USER" .
+	chmod 777 "$DIR"
+	export HOME=$PWD IMGMAKE_STORE=$PWD/store
+	go as_user_without_range "$IMGMAKE" deploy
+	equal "$status" 2
+	contains "$stderr" "image 'x': .*one owner"
+	equal "$(layers_there)" 0
+}
+
+@test "a blob that is damaged in the store is said, and made anew, wherever it is noticed first" {
+	noise data 300
+	recipe <<-LUA
+		image "app" { from = "scratch", copy { "data", to = "/" }, publish = { "$(repo)", tags = { "edge" } } }
+	LUA
+	ok imgmake
+	local big
+	big=$(find "$IMGMAKE_STORE/blobs" -type f -size +200k)
+	chmod u+w "$big"
+	printf x | dd of="$big" bs=1 seek=1000 conv=notrunc status=none
+	ok imgmake deploy -B
+	contains "$stderr" 'is damaged.*once more'
+	equal "$(layers_there)" 2
+}
+
+@test "other images wait for the one that a layer is on its way to, and mount it" {
+	start_proxy ahead "$REGISTRY"
+	rules ahead <<<'1 PATCH /plain/blobs/ slow-up 2'
+	noise data 300
+	recipe <<-LUA
+		local p = image "p" { from = "scratch", copy { "data", to = "/" } }
+		local a = image "a" { from = p, write { "/a", "a" }, publish = { "$(proxy ahead)/t$BATS_TEST_NUMBER/checked", tags = { "1" } } }
+		image "b" { from = p, write { "/b", "b" }, publish = { "$(proxy ahead)/t$BATS_TEST_NUMBER/plain", tags = { "1" } } }
+		check "c" { image = a, host = true, run = { "true" } }
+	LUA
+	ok imgmake deploy --json
+	equal "$(jq -c '[.images[].mounted.blobs]' <<<"$output")" '[1,0]'
+}
