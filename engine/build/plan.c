@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "base/amount.h"
+#include "base/path.h"
 #include "build/fileset.h"
 #include "build/git.h"
 #include "build/node.h"
@@ -22,13 +23,18 @@ static const int op_version[] = {
 
 bool node_touched(const struct node *n, const char *path)
 {
+	AUTO_BUF clean = BUF_INIT;
+
+	if (!n->build->o.n_touched)
+		return false;
+	path_clean(&clean, path);
 	for (size_t i = 0; i < n->build->o.n_touched; i++) {
 		const char *want = n->build->o.touched[i];
 		size_t dir = strlen(n->target->dir);
 
 		if (dir && (strncmp(want, n->target->dir, dir) != 0 || want[dir] != '/'))
 			continue;
-		if (!strcmp(want + (dir ? dir + 1 : 0), path))
+		if (!strcmp(want + (dir ? dir + 1 : 0), clean.s))
 			return true;
 	}
 	return false;
@@ -36,7 +42,10 @@ bool node_touched(const struct node *n, const char *path)
 
 void node_force(struct node *n, const char *path)
 {
-	n->forced = arena_printf(&n->arena, "-W names %s", path);
+	AUTO_BUF clean = BUF_INIT;
+
+	path_clean(&clean, path);
+	n->forced = arena_printf(&n->arena, "-W names %s", clean.s);
 }
 
 void node_force_after(struct node *n, const struct node *first)

@@ -339,6 +339,24 @@ old_recipe() {
 	ok imgmake -q out/
 }
 
+# However slow the machine is just then, in one of some tries the quick ones are quicker.
+@test "what took longest the last time begins first" {
+	local i
+	recipe <<-'EOF'
+		file "a" { deps = { "in" }, run = "echo a >>log; cp in a" }
+		file "b" { deps = { "in" }, run = "echo b >>log; cp in b" }
+		file "c" { deps = { "in" }, run = { "echo c >>log", "i=0; while [ $i -lt 200000 ]; do i=$((i + 1)); done", "cp in c" } }
+	EOF
+	for i in 1 2 3 4 5; do
+		echo "$i" >in
+		rm -f log
+		ok imgmake -j1 a b c
+		[ "$(head -1 log)" != c ] || break
+		[ "$i" != 1 ] || equal "$(paste -sd' ' log)" 'a b c'
+	done
+	equal "$(head -1 log)" c
+}
+
 @test "two builds at once: one runs a rule, the other waits for it, or until it is interrupted" {
 	mkfifo gate
 	recipe <<-'EOF'

@@ -214,6 +214,10 @@ app() {
 	ok imgmake why x
 	contains "$output" '^  step 1 \(copy\): mode: was .*, is '
 	contains "$output" '^  step 1 \(copy\): owner: was , is 1:2$'
+	tar -cf src/t.tar Imagefile
+	recipe <<<'image "x" { from = "scratch", unpack { "./src/../src/t.tar", to = "/" } }'
+	imgmake
+	says_it '-W names src/t.tar' imgmake why x -W src/t.tar
 }
 
 @test "the output of a rule: which file of it, with what it was" {
