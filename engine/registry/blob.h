@@ -46,12 +46,13 @@ MUST_CHECK int upload_blob(struct registry *r, const struct reference *ref,
  * it does not tell. */
 int64_t upload_offset(const char *range);
 
-/* A blob's bytes from `start` on, as they come, to `take`; none of them are verified. */
+/* A blob's bytes from `start` on, as they come, to `take`; none of them are verified. *by
+ * is who gave the last of them, or NULL. */
 MUST_CHECK int download_pass(struct registry *r, const struct reference *ref,
                              const struct descriptor *d, int64_t start,
                              int (*take)(void *self, const void *data, size_t n,
                                          struct err *e),
-                             void *self, struct err *e);
+                             void *self, struct host **by, struct err *e);
 /* "START-END/TOTAL" of a Content-Range: where it starts; -1: it is not one. */
 int64_t download_start(const char *content_range);
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "registry/blob.h"
+#include "registry/mirror.h"
 
 enum { AHEAD = 4 << 20 };
 
@@ -11,6 +12,7 @@ struct blob_stream {
 	struct registry *registry;
 	const struct reference *from;
 	const struct descriptor *blob;
+	struct host *by; /* who gave what came last, or NULL */
 	pthread_t thread;
 	bool running; /* the thread is to be joined */
 	int64_t at;   /* of the reader */
@@ -76,10 +78,12 @@ static int take(void *self, const void *data, size_t n, struct err *e)
 static void *run(void *arg)
 {
 	struct blob_stream *s = arg;
+	struct host *by = NULL;
 	struct err e;
-	int rc = download_pass(s->registry, s->from, s->blob, s->start, take, s, &e);
+	int rc = download_pass(s->registry, s->from, s->blob, s->start, take, s, &by, &e);
 
 	pthread_mutex_lock(&s->lock);
+	s->by = by;
 	s->rc = rc;
 	if (rc < 0)
 		s->err = e;
@@ -99,6 +103,12 @@ static void stop(struct blob_stream *s)
 	pthread_mutex_unlock(&s->lock);
 	pthread_join(s->thread, NULL);
 	s->running = false;
+}
+
+bool blob_stream_distrust(struct blob_stream *s, const struct err *why)
+{
+	stop(s);
+	return mirror_distrust(s->registry, s->from, s->by, why);
 }
 
 void blob_stream_free(struct blob_stream *s)

@@ -11,6 +11,9 @@ struct blob_stream;
 struct blob_stream *blob_stream_new(struct registry *r, const struct reference *from,
                                     const struct descriptor *blob);
 void blob_stream_free(struct blob_stream *s); /* NULL is fine */
+/* What was read was not the blob (`why`). True: that was a mirror's fault, and another
+ * place may be asked, by a new stream. */
+bool blob_stream_distrust(struct blob_stream *s, const struct err *why);
 /* At most n bytes from position `at`, which costs a request where it is not behind the
  * last byte read. Not verified. More than 0 bytes, or -1. */
 MUST_CHECK ssize_t blob_stream_read(struct blob_stream *s, int64_t at, void *out,

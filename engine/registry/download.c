@@ -19,6 +19,7 @@ struct fetch {
 	int (*pass)(void *self, const void *data, size_t n, struct err *e);
 	void *passed_to; /* the bytes go there instead; NULL */
 	int64_t from;
+	struct host *by;            /* who gave the last of them */
 	struct blob_follow *follow; /* who reads along, or NULL */
 	bool started;               /* this answer's first bytes have come */
 	bool resumed;               /* the bytes are of several answers */
@@ -214,14 +215,17 @@ static int fetch_from(void *self, const struct reference *ref, struct host *h,
 		          .repo = ref->repo,
 		          .scopes = &scopes,
 		          .counted = true };
-	int64_t size;
+	int64_t size, before;
 	int rc;
 
 	call_scope(&scopes, ref->repo, "pull");
 	buf_addf(&path, "/v2/%s/blobs/%s", ref->repo, DIGEST_STR(&f->blob->digest));
 	c.path = path.s;
 	f->resumed = false;
+	before = f->from;
 	rc = fetch_once(f, &c, NULL, &size, e);
+	if (f->from > before)
+		f->by = h;
 	/* Pieced together from answers that differed: once more, in one piece. */
 	if (rc < 0 && e->code == ERR_CORRUPT && f->resumed && !f->pass)
 		rc = fetch_once(f, &c, NULL, &size, e);
@@ -233,7 +237,7 @@ static int fetch_from(void *self, const struct reference *ref, struct host *h,
 int download_pass(struct registry *r, const struct reference *ref,
                   const struct descriptor *d, int64_t start,
                   int (*pass)(void *self, const void *data, size_t n, struct err *e),
-                  void *self, struct err *e)
+                  void *self, struct host **by, struct err *e)
 {
 	struct fetch f = { .sink = { take },
 		           .r = r,
@@ -244,8 +248,12 @@ int download_pass(struct registry *r, const struct reference *ref,
 		           .from = start,
 		           .what = DIGEST_STR(&d->digest) };
 
+	int rc;
+
 	f.w.fd = -1;
-	return mirror_try(r, ref, fetch_from, &f, e);
+	rc = mirror_try(r, ref, fetch_from, &f, e);
+	*by = f.by;
+	return rc;
 }
 
 int registry_fetch_blob(struct registry *r, const struct reference *ref,

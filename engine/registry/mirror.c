@@ -25,6 +25,17 @@ int mirror_map(const char *rule, const struct reference *ref, struct reference *
 	return len > 0 && (size_t)len < sizeof(out->repo);
 }
 
+bool mirror_distrust(struct registry *r, const struct reference *ref, struct host *by,
+                     const struct err *why)
+{
+	if (!by || by == host_get(r, ref->host))
+		return false;
+	if (!atomic_exchange(&by->down, true))
+		progress_warning(r->progress, "mirror passed over: %s: %s", by->name,
+		                 why->msg);
+	return true;
+}
+
 int mirror_try(struct registry *r, const struct reference *ref, mirror_fn *fn, void *self,
                struct err *e)
 {

@@ -12,6 +12,10 @@ typedef int mirror_fn(void *self, const struct reference *at, struct host *host,
  * reported. A mirror that is unreachable is not asked again. */
 MUST_CHECK int mirror_try(struct registry *r, const struct reference *ref, mirror_fn *fn,
                           void *self, struct err *e);
+/* What `by` gave for `ref`, and could not be told at once to be wrong, was so (`why`).
+ * True: it is a mirror, which is not asked again; false: it is the host itself. */
+bool mirror_distrust(struct registry *r, const struct reference *ref, struct host *by,
+                     const struct err *why);
 /* The name of `ref` at the mirror that "HOST=MIRROR[/prefix]" tells of. 1, or 0: not for
  * this host. */
 int mirror_map(const char *rule, const struct reference *ref, struct reference *out);

@@ -147,18 +147,31 @@ static int send_source(struct push *p, struct blob_source *s)
 	return rc;
 }
 
-/* Bytes only pass through: they are not ours to keep. */
-static int stream(struct push *p, const struct reference *origin)
+/* 1: what a mirror gave was wrong, and another one may be asked. */
+static int stream_once(struct push *p, const struct reference *origin)
 {
 	struct blob_stream *from = blob_stream_new(p->r, origin, p->blob);
 	struct blob_source s;
 	int rc;
 
-	while (sem_wait(&p->r->streams) < 0 && errno == EINTR)
-		;
 	blob_source_stream(&s, from, p->blob, p->e);
 	rc = send_source(p, &s);
+	if (rc < 0 && p->e->code == ERR_CORRUPT && blob_stream_distrust(from, p->e))
+		rc = 1;
 	blob_stream_free(from);
+	return rc;
+}
+
+/* Bytes only pass through: they are not ours to keep. */
+static int stream(struct push *p, const struct reference *origin)
+{
+	int rc;
+
+	while (sem_wait(&p->r->streams) < 0 && errno == EINTR)
+		;
+	do
+		rc = stream_once(p, origin);
+	while (rc > 0);
 	sem_post(&p->r->streams);
 	return rc;
 }

@@ -277,7 +277,7 @@ mirrored() {   # MIRROR COMMAND…: what docker.io has is asked for there first,
 }
 
 @test "mirrors: what one lies about is had from the next, and said" {
-	local what
+	local what n=0
 	start_proxy lying "$TO"
 	ok imgmake copy "$FROM:multi" "$TO/mirror/odd/images:multi"
 	for what in 'GET /manifests/ flip' 'GET /blobs/ flip' 'GET /blobs/ short'; do
@@ -287,6 +287,11 @@ mirrored() {   # MIRROR COMMAND…: what docker.io has is asked for there first,
 		equal "$output" "$(digest multi)"
 		equal "$(grep -c 'warning: mirror passed over: ' <<<"$stderr")" 1
 		store_is_whole
+		# The same on the way from registry to registry, of what is not here.
+		export IMGMAKE_STORE=$DIR/copied.$n
+		mirrored "$(proxy lying)/mirror" copy docker.io/odd/images:multi "$SCRIPTED/plain/$((++n)):multi"
+		equal "$(raw_digest "$SCRIPTED/plain/$n:multi")" "$(digest multi)"
+		equal "$(grep -c 'warning: mirror passed over: ' <<<"$stderr")" 1
 	done
 }
 
