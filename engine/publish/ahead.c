@@ -29,6 +29,7 @@ struct parcel {
 	struct descriptor d;
 	enum { PARCEL_COMING, PARCEL_THERE, PARCEL_MISSING } state;
 	enum push_outcome how;
+	struct err *why; /* it is missing, if that was tried; else NULL */
 };
 
 struct ahead {
@@ -174,8 +175,12 @@ static int send_one(void *arg, struct err *e)
 	if (!there)
 		close_place(p->to);
 	pthread_mutex_lock(&a->lock);
-	if (tried && !there && e->code == ERR_CORRUPT && !a->rotten.code)
-		a->rotten = *e;
+	if (tried && !there) {
+		p->why = mem_alloc(sizeof(*p->why));
+		*p->why = *e;
+		if (e->code == ERR_CORRUPT && !a->rotten.code)
+			a->rotten = *e;
+	}
 	p->how = how;
 	p->state = there ? PARCEL_THERE : PARCEL_MISSING;
 	pthread_cond_broadcast(&a->came);
@@ -260,21 +265,22 @@ void ahead_explain(struct ahead *a, struct err *e)
 	pthread_mutex_unlock(&a->lock);
 }
 
-bool ahead_brought(struct ahead *a, const struct reference *to,
-                   const struct digest *layer, enum push_outcome *how)
+void ahead_wait(struct ahead *a, const struct reference *to, const struct digest *layer,
+                struct arrival *out)
 {
 	const struct parcel *p;
-	bool there;
+	bool waited;
 
+	*out = (struct arrival){ .there = false };
 	pthread_mutex_lock(&a->lock);
 	p = find_parcel(a, to, layer);
+	waited = p && p->state == PARCEL_COMING;
 	while (p && p->state == PARCEL_COMING)
 		pthread_cond_wait(&a->came, &a->lock);
-	there = p && p->state == PARCEL_THERE;
-	if (there)
-		*how = p->how;
+	if (p)
+		*out = (struct arrival){ p->state == PARCEL_THERE, p->how,
+			                 waited ? p->why : NULL };
 	pthread_mutex_unlock(&a->lock);
-	return there;
 }
 
 void ahead_free(struct ahead *a)
@@ -293,8 +299,12 @@ void ahead_free(struct ahead *a)
 		free(a->places[i].fixed);
 	}
 	free(a->places);
-	for (size_t i = 0; i < a->parcels.len; i++)
-		free(a->parcels.at[i].value);
+	for (size_t i = 0; i < a->parcels.len; i++) {
+		struct parcel *p = a->parcels.at[i].value;
+
+		free(p->why);
+		free(p);
+	}
 	map_fini(&a->parcels);
 	pthread_mutex_destroy(&a->lock);
 	pthread_cond_destroy(&a->came);

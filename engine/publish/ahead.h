@@ -20,9 +20,15 @@ void ahead_layer(void *ahead, const struct target *image, const struct descripto
 /* Whether it was that repository of its host that a layer was sent to. */
 bool ahead_goes_to(struct ahead *a, const struct reference *to,
                    const struct digest *layer);
-/* Waits, if it is under way. True: it is in the repository, and *how it came there. */
-bool ahead_brought(struct ahead *a, const struct reference *to,
-                   const struct digest *layer, enum push_outcome *how);
+/* What became of it. */
+struct arrival {
+	bool there;            /* in that repository */
+	enum push_outcome how; /* it came there */
+	const struct err *why; /* it did not, while we waited; else NULL */
+};
+/* Waits, if it is under way. */
+void ahead_wait(struct ahead *a, const struct reference *to, const struct digest *layer,
+                struct arrival *out);
 /* A blob that is found to be damaged on its way is put aside, and then others miss it: if
  * *e is of something that is missing, and there was one, it says so instead. Once. */
 void ahead_explain(struct ahead *a, struct err *e);

@@ -265,11 +265,19 @@ static int bring(const struct load *l, struct job *j, struct err *e)
 	struct ahead *ahead = l->ship->o->ahead;
 	struct origins origins;
 	enum push_outcome how = PUSH_PRESENT;
+	struct arrival a = { .there = false };
 	int rc;
 
-	if (ahead && ahead_brought(ahead, &j->item->to, &l->d.digest, &how)) {
-		account(j, l, how);
+	if (ahead)
+		ahead_wait(ahead, &j->item->to, &l->d.digest, &a);
+	if (a.there) {
+		account(j, l, a.how);
 		return 0;
+	}
+	/* All retries have been made just now. */
+	if (a.why) {
+		*e = *a.why;
+		return job_wrap(j, e);
 	}
 	rc = find_origins(&origins, l, j, e);
 	if (rc == 0)

@@ -202,3 +202,14 @@ WATCH='i=0; until wget -qO- http://$WHERE/v2/_catalog | grep -q "\"$WHAT\""; do 
 	ok imgmake deploy --json
 	equal "$(jq -c '[.images[].mounted.blobs]' <<<"$output")" '[1,0]'
 }
+
+@test "what fails while the deploy waits for it is not tried all over again" {
+	start_proxy failing "$REGISTRY"
+	rules failing <<<'- PATCH /app/blobs/ cut-up 0.3'
+	noise data 300
+	recipe <<-LUA
+		image "app" { from = "scratch", copy { "data", to = "/" }, publish = { "$(proxy failing)/t$BATS_TEST_NUMBER/app", tags = { "1" } } }
+	LUA
+	fails "image 'app': .*cut the connection" imgmake deploy
+	equal "$(grep -c '^PATCH ' "$REGISTRIES/proxy-failing/log")" 5
+}
