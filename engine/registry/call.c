@@ -90,7 +90,7 @@ static void hurry(const struct run *x, struct http_request *q)
 	bool reads = !strcmp(x->method, "GET") || !strcmp(x->method, "HEAD");
 
 	q->spare = x->silent != NULL;
-	if (q->spare && reads)
+	if (q->spare && reads && x->r->http.stall_s > SPARE_STALL_S)
 		q->stall_s = SPARE_STALL_S;
 }
 

@@ -48,6 +48,7 @@ int mirror_try(struct registry *r, const struct reference *ref, mirror_fn *fn, v
 		h = host_get(r, at.host);
 		if (atomic_load(&h->down))
 			continue;
+		registry_make_spare(r, &at);
 		if (fn(self, &at, h, e) == 0)
 			return 0;
 		if (e->code == ERR_CANCELLED || e->code == ERR_SYS)

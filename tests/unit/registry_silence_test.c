@@ -276,6 +276,51 @@ static void a_peer_that_only_accepts_is_given_up_with_one_line(void **state)
 	close(fd);
 }
 
+/* With the proxy for a mirror of what is behind it. */
+static void pull_by_mirror(const struct image *im, const char *into)
+{
+	struct registry_options o = { .stall_s = 1 };
+	struct blobs *other = fresh_store(into);
+	struct descriptor got;
+	AUTO_BUF body = BUF_INIT;
+	struct registry *r;
+	char rule[sizeof(im->ref.host) + 32];
+	struct err e;
+
+	snprintf(rule, sizeof(rule), "%s=127.0.0.1:%d", im->ref.host, proxy.port);
+	strlist_add(&o.mirrors, rule);
+	OK(registry_new(&r, &o, &e));
+	OK(registry_find_manifest(r, &im->ref, &got, &e));
+	OK(registry_pull_manifest(r, &im->ref, &got, &body, &e));
+	assert_true(digest_equal(&got.digest, &im->manifest.digest));
+	OK(registry_fetch_blob(r, &im->ref, &im->layer, other, &e));
+	OK(blobs_verify(other, &im->layer.digest, &e));
+	registry_free(r);
+	strlist_fini(&o.mirrors);
+	blobs_close(other);
+}
+
+static void a_mirror_that_falls_silent_is_waited_for_once(void **state)
+{
+	struct image im;
+	struct err e;
+
+	(void)state;
+	make_image(&im, 1000);
+	snprintf(im.ref.host, sizeof(im.ref.host), "127.0.0.1:%d", real.port);
+	OK(push(&im, &e));
+	fixture_write("rules", "- GET|HEAD /t/r1000/ silence\n");
+	pull_by_mirror(&im, "silent-mirror");
+	fixture_run("test $(grep -c '/t/r1000/.* silence$' %s/proxy.log) = 1",
+	            fixture_dir);
+	fixture_write("rules", "- GET /t/r1000/blobs/ hang-down 0.5\n");
+	pull_by_mirror(&im, "hanging-mirror");
+	fixture_run("test $(grep -c '/t/r1000/.* hang-down$' %s/proxy.log) = 1",
+	            fixture_dir);
+	fixture_write("rules", "%s", "");
+	buf_fini(&im.body);
+}
+
 static int start(void **state)
 {
 	char to[40], file[100], rules[100], log[100], port[12];
@@ -321,6 +366,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(silence_in_a_push_is_waited_out_and_nothing_is_lost),
 		cmocka_unit_test(silence_in_a_pull_is_waited_out_and_what_came_is_kept),
+		cmocka_unit_test(a_mirror_that_falls_silent_is_waited_for_once),
 		cmocka_unit_test(a_peer_that_only_accepts_is_given_up_with_one_line),
 	};
 
