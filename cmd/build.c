@@ -136,13 +136,43 @@ static int print_explanations(struct session *s, struct err *e)
 	return l.rc;
 }
 
-static int make(struct session *s, struct target **targets, size_t n, struct err *e)
+/* Up to the last of the first tasks that follow each other. */
+static size_t up_to_tasks(struct target *const *targets, size_t n)
+{
+	size_t i = 0;
+
+	while (i < n && targets[i]->kind != TARGET_TASK)
+		i++;
+	while (i < n && targets[i]->kind == TARGET_TASK)
+		i++;
+	return i;
+}
+
+static int make_some(struct session *s, struct target **targets, size_t n, struct err *e)
 {
 	if (s->options->debug == DEBUG_EXPLAIN) {
 		if (session_plan(s, targets, n, e) < 0 || print_explanations(s, e) < 0)
 			return -1;
 	}
 	return session_build(s, targets, n, e);
+}
+
+/* Whatever a task changes, what is named behind it is judged by, as in make. */
+static int make(struct session *s, struct target **targets, size_t n, struct err *e)
+{
+	struct err own;
+	int rc = 0;
+
+	for (size_t i = 0, some; i < n; i += some) {
+		some = up_to_tasks(targets + i, n - i);
+		if (make_some(s, targets + i, some, &own) == 0)
+			continue;
+		*e = own;
+		rc = -1;
+		if (!s->options->keep_going || own.code == ERR_CANCELLED)
+			break;
+	}
+	return rc;
 }
 
 int cmd_build(const struct options *o, struct terminal *t)

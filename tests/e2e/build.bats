@@ -244,6 +244,32 @@ two_images() {
 	[ -e log ]
 }
 
+@test "what a task changes is seen by what is named behind it" {
+	mkdir src
+	echo 0 >src/n
+	echo 0 >in
+	recipe <<-'EOF'
+		task "gen" { run = "date +%N >src/n; cp src/n in" }
+		task "bad" { run = "exit 3" }
+		file "out" { deps = { "in" }, run = "cp in out" }
+		image "x" { from = "scratch", copy { "src", "out", to = "/" } }
+		image "y" { from = "scratch", copy { "src", to = "/y/" } }
+	EOF
+	for _ in 1 2; do
+		ok imgmake gen x y
+		ok imgmake -q x y out
+		cmp out src/n
+	done
+	ok imgmake y gen x
+	ok imgmake -q x
+	go imgmake -k bad gen x
+	equal "$status" 2
+	ok imgmake -q x
+	fails "task 'bad'" imgmake bad y
+	go imgmake -q y
+	equal "$status" 1
+}
+
 @test "a host rule's output is copied although the ignore file names it" {
 	echo made >.dockerignore
 	recipe <<-'EOF'
