@@ -39,7 +39,8 @@ MUST_CHECK int registry_new(struct registry **out, const struct registry_options
                             struct err *e);
 void registry_free(struct registry *r);
 /* What this repository has, one can do without: whoever reads there waits 10 s for a byte
- * and no more, and after its first silence nobody asks there again. */
+ * and no more, and as long if the registry asks for it; and after its first silence
+ * nobody asks there again. */
 void registry_make_spare(struct registry *r, const struct reference *repo);
 void registry_counts(struct registry *r, struct registry_counts *out);
 /* Makes all calls under way, and later ones, fail with ERR_CANCELLED. Async-signal-safe.

@@ -9,8 +9,8 @@ typedef int mirror_fn(void *self, const struct reference *at, struct host *host,
                       struct err *e);
 
 /* Runs fn on each place until one does it. The host's own failure is the one that is
- * reported. A mirror that is unreachable is not asked again; one that falls silent is not
- * waited for as long as the host would be. */
+ * reported. A mirror that is unreachable is not asked again; one that falls silent, or is
+ * busy, is not waited for as long as the host would be. */
 MUST_CHECK int mirror_try(struct registry *r, const struct reference *ref, mirror_fn *fn,
                           void *self, struct err *e);
 /* What `by` gave for `ref`, and could not be told at once to be wrong, was so (`why`).

@@ -72,6 +72,15 @@ static bool again(const struct host *h, const struct http_request *q,
 	}
 }
 
+/* What one can do without is not waited for. */
+static bool asks_too_much(const struct http_request *q, const struct http_answer *a)
+{
+	const char *after = http_header(a, "retry-after");
+
+	return q->spare && after && retry_status(a->status) &&
+	       retry_after(after, clock_wall_s()) > SPARE_AFTER_MAX;
+}
+
 int retry_perform(struct registry *r, struct host *h, const struct http_request *q,
                   int tries, struct http_answer *a, struct err *e)
 {
@@ -82,6 +91,8 @@ int retry_perform(struct registry *r, struct host *h, const struct http_request 
 		if (host_wait(r, h, e) < 0)
 			return -1;
 		rc = http_perform(&r->http, q, a, e);
+		if (rc == 0 && asks_too_much(q, a))
+			return 0;
 		if (rc == 0 && host_note(r, h, a, &why) < 0) {
 			*e = why;
 			return -1;

@@ -4,7 +4,7 @@
 /* Asking again: 5 tries, backoff with jitter, Retry-After. */
 #include "registry/host.h"
 
-enum { RETRY_TRIES = 5, RETRY_AFTER_MAX = 300 };
+enum { RETRY_TRIES = 5, RETRY_AFTER_MAX = 300, SPARE_AFTER_MAX = 10 };
 
 bool retry_status(long status); /* 408, 429, 5xx but 501 */
 /* Seconds that a Retry-After header asks for, 0…300; -1: neither a number nor a date. */

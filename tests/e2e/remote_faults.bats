@@ -111,6 +111,21 @@ warnings() {
 	equal "$(grep -c '/cache/.* silence' "$log")" 1
 }
 
+@test "a registry that asks for minutes is done without" {
+	start_proxy busy "$OPEN"
+	echo "image \"x\" { from = \"scratch\", write { \"/a\", \"a\" } }" | recipe
+	echo '- GET|HEAD|POST|PUT|PATCH . 429 120' | rules busy
+	ok timeout 20 "$IMGMAKE" --cache "$(proxy busy)/cache"
+	equal "$(warnings)" 1
+	contains "$stderr" 'warning: remote cache .*: .*allows no more requests for now.*; going on without it'
+	# What is soon over is waited for.
+	machine two
+	printf '%s\n' '2 GET . 429 1' '1 POST . 429 1' | rules busy
+	ok timeout 20 "$IMGMAKE" --cache "$(proxy busy)/cache"
+	equal "$(warnings)" 0
+	contains "$stderr" 'remote cache: 0 of [0-9]+ found, [1-9][0-9]* brought'
+}
+
 @test "what was made is brought although something else failed" {
 	cat >Imagefile <<-LUA
 		image "bad" { from = base "$BUSYBOX", run { "exit 3" } }
