@@ -293,12 +293,23 @@ int build_base_config(struct build *b, const struct target *t, const struct plat
 	return 0;
 }
 
+/* What was made since they were read may have changed their ignore files. */
+static int reload_contexts(struct build *b, struct err *e)
+{
+	for (size_t i = 0; i < b->contexts.len; i++)
+		if (context_reload(b->contexts.at[i].value, b->recipe, e) < 0)
+			return -1;
+	return 0;
+}
+
 int build_plan(struct build *b, struct target *const *targets, size_t n, struct err *e)
 {
 	size_t before = b->nodes.len;
 	struct err own;
 	int rc;
 
+	if (reload_contexts(b, e) < 0)
+		return -1;
 	for (size_t i = 0; i < n; i++)
 		if (nodes_add(b, targets[i], e) < 0)
 			return -1;

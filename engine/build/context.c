@@ -32,17 +32,38 @@ static int load_given(struct context *c, const struct recipe *r, const char *nam
 
 static int load_ignore(struct context *c, struct err *e)
 {
-	static const char *const names[] = { ".imgmakeignore", ".dockerignore" };
 	AUTO_BUF text = BUF_INIT;
 
-	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		if (!file_exists(c->fd, names[i]))
+	for (const char *const *name = ignore_names; *name; name++) {
+		if (!file_exists(c->fd, *name))
 			continue;
-		if (file_read(c->fd, names[i], &text, IGNORE_LIMIT, e) < 0)
+		if (file_read(c->fd, *name, &text, IGNORE_LIMIT, e) < 0)
 			return -1;
-		return take_ignore(c, &text, names[i], e);
+		return take_ignore(c, &text, *name, e);
 	}
 	return 0;
+}
+
+int context_reload(struct context *c, const struct recipe *r, struct err *e)
+{
+	ignore_free(c->ignore);
+	c->ignore = NULL;
+	c->ignore_name = NULL;
+	return c->ignore_file ? load_given(c, r, c->ignore_file, e) : load_ignore(c, e);
+}
+
+bool context_ignores_by(const struct context *c, const char *output)
+{
+	if (c->ignore_file)
+		return path_below(c->ignore_file, output);
+	for (const char *const *name = ignore_names; *name; name++) {
+		AUTO_BUF path = BUF_INIT;
+
+		path_join(&path, c->dir, *name);
+		if (path_below(path.s, output))
+			return true;
+	}
+	return false;
 }
 
 /* Outputs below this directory, of rules in any Imagefile. */
@@ -78,7 +99,8 @@ int context_open(struct context **out, const struct recipe *r, const char *dir,
 		context_close(c);
 		return -1;
 	}
-	if ((ignore_file ? load_given(c, r, ignore_file, e) : load_ignore(c, e)) < 0) {
+	c->ignore_file = ignore_file;
+	if (context_reload(c, r, e) < 0) {
 		context_close(c);
 		return -1;
 	}

@@ -20,7 +20,8 @@ struct context {
 	char *path;               /* absolute */
 	struct stat_cache *cache; /* borrowed, as the pool is */
 	struct pool *pool;
-	struct ignore *ignore; /* of .imgmakeignore, else .dockerignore; NULL: none */
+	const char *ignore_file; /* as context_open was given it */
+	struct ignore *ignore;   /* of .imgmakeignore, else .dockerignore; NULL: none */
 	const char *ignore_name;
 	struct digest ignore_digest; /* of its bytes */
 	struct strlist outputs; /* of host rules, relative to it: included, ignored or not
@@ -33,6 +34,10 @@ struct context {
 MUST_CHECK int context_open(struct context **out, const struct recipe *r, const char *dir,
                             const char *ignore_file, struct err *e);
 void context_close(struct context *c); /* NULL is fine */
+/* Reads its ignore file anew. Not while others look at it. */
+MUST_CHECK int context_reload(struct context *c, const struct recipe *r, struct err *e);
+/* A rule with that output, relative to the root, may make its ignore file. */
+bool context_ignores_by(const struct context *c, const char *output);
 
 struct project_file {
 	const char *path;   /* relative to the context */

@@ -238,6 +238,21 @@ static int write_sbom(struct node *n, struct err *e)
 	               : file_replace(dir, path_base(path), text.s, text.len, 0644, e);
 }
 
+/* Whatever an ignore file hides something from is planned behind its rule. */
+static int reload_contexts(struct node *n, struct err *e)
+{
+	const struct map *all = &n->build->contexts;
+
+	for (size_t i = 0; i < all->len; i++) {
+		struct context *c = all->at[i].value;
+
+		if (context_ignores_by(c, n->target->output) &&
+		    context_reload(c, n->build->recipe, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int make_output(struct node *n, const struct rule_lock *lock, struct err *e)
 {
 	struct rule_state s = { .key = n->plan_key };
@@ -255,7 +270,7 @@ static int make_output(struct node *n, const struct rule_lock *lock, struct err 
 	    rule_output_take(n, &s.output, &files, e) < 0 || check_deps(n, e) < 0)
 		return -1;
 	n->status = STATUS_MADE;
-	return save_state(n, &s, &files, e);
+	return save_state(n, &s, &files, e) < 0 ? -1 : reload_contexts(n, e);
 }
 
 bool rule_needs_task(const struct node *n)

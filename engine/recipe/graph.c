@@ -186,6 +186,20 @@ static int by_index(const void *a, const void *b)
 	return (*x)->index < (*y)->index ? -1 : (*x)->index > (*y)->index;
 }
 
+/* What it hides decides what is copied. */
+static void mark_ignore_file(struct needs *s)
+{
+	const struct target *t = s->of;
+
+	if (t->ignore_file) {
+		if (*t->ignore_file)
+			mark(s, graph_rule_for(s->recipe, t->ignore_file));
+		return;
+	}
+	for (const char *const *name = ignore_names; *name; name++)
+		mark_rules(s, *name);
+}
+
 void graph_needs(const struct recipe *r, const struct target *t, struct target ***out,
                  size_t *n)
 {
@@ -195,6 +209,8 @@ void graph_needs(const struct recipe *r, const struct target *t, struct target *
 	mark(&s, t->image);
 	for (size_t i = 0; i < t->n_steps; i++)
 		mark_step(&s, &t->steps[i]);
+	if (t->n_steps && r->n_rules)
+		mark_ignore_file(&s);
 	if (t->kind != TARGET_CHECK) /* whose deps are sources */
 		mark_patterns(&s, &t->deps);
 	for (size_t i = 0; i < t->n_needs; i++)

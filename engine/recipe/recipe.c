@@ -8,6 +8,8 @@
 #include "base/vec.h"
 #include "recipe/outputs.h"
 
+const char *const ignore_names[] = { ".imgmakeignore", ".dockerignore", NULL };
+
 struct recipe *recipe_new(void)
 {
 	struct recipe *r = mem_alloc(sizeof(*r));

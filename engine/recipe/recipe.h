@@ -311,6 +311,9 @@ struct variable {
 	struct place place;
 };
 
+/* Those that a directory may have, the first one wins; NULL ends them. */
+extern const char *const ignore_names[];
+
 /* What evaluation looked at, for `why` and for knowing when to evaluate anew. */
 struct input {
 	const char *what; /* "read VERSION", "glob src", "git describe", "Imagefile" */

@@ -187,6 +187,33 @@ old_recipe() {
 	equal "$(imgmake -C w -q || echo $?)" 1
 }
 
+@test "a rule, or a task, that makes the ignore file: what it hides is planned behind it" {
+	mkdir src
+	touch src/a src/b
+	recipe <<-'EOF'
+		file ".dockerignore" { deps = { "hidden" }, run = "cp hidden .dockerignore" }
+		image "x" { from = "scratch", copy { "src", to = "/" } }
+		task "hide" { run = "cp hidden .imgmakeignore" }
+	EOF
+	holds() {   # FILE
+		ok imgmake -q x
+		ok imgmake export x tar:x.tar
+		equal "$(tar -tf x.tar)" "$1"
+	}
+	echo 'src/a' >hidden
+	ok imgmake x
+	holds b
+	echo 'src/b' >hidden
+	contains "$(imgmake plan x)" '^  file \.dockerignore has to be made first$'
+	ok imgmake x
+	holds a
+	ok imgmake hide x
+	holds a
+	echo 'src/a' >hidden
+	ok imgmake hide x
+	holds b
+}
+
 @test "a pattern that matches the output does not make it depend on itself" {
 	echo 1 >a.txt
 	recipe <<<'file "all.txt" { deps = { "*.txt" }, run = "echo run >>log; cat a.txt >all.txt" }'
