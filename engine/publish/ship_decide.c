@@ -134,6 +134,26 @@ static int want(const struct job *j, const struct job_held *h, struct strlist *o
 	return family_wants(j->item->family, tags, h->at.len, out, e);
 }
 
+/* A registry that cannot list its tags says that there are none. Then only what a float
+ * holds tells of newer releases, if it was made by who notes the version. */
+static int check_unlisted(const struct job *j, const struct job_held *h, struct err *e)
+{
+	for (size_t i = 0; i < h->at.len; i++) {
+		const struct held_tag *held = &h->at.at[i].tag;
+		const struct job_tag *own = find_tag(j, held->tag);
+
+		if (!own || own->plain || !own->out->floating || held->version ||
+		    is_ours(j, own))
+			continue;
+		return err_set(e, ERR_DENIED,
+		               "the registry lists no tags, though %s is there: whether "
+		               "it holds a newer release cannot be told; leave it out "
+		               "by levels, or set it by imgmake copy",
+		               held->tag);
+	}
+	return 0;
+}
+
 int job_hold(struct job *j, struct job_held *h, struct err *e)
 {
 	AUTO_STRLIST tags = STRLIST_INIT;
@@ -154,6 +174,8 @@ int job_hold(struct job *j, struct job_held *h, struct err *e)
 	for (size_t i = 0; i < wants.len; i++)
 		if (learn(j, h, wants.at[i], e) < 0)
 			return -1;
+	if (!tags.len && check_unlisted(j, h, e) < 0)
+		return -1;
 	hold_siblings(j, h);
 	return 0;
 }

@@ -123,6 +123,13 @@ faults_met() {   # WHAT: how many requests had it
 	rules open </dev/null
 	equal "$(tags_of "$repo")" "1 1.9 1.9.1 latest"
 	equal "$(skopeo inspect --tls-verify=false --raw "docker://$repo:latest" | jq -r '.annotations[]')" 2.0.1
+	# Where tags cannot be listed, what a float holds tells; if it does not, nothing is known.
+	rules open <<<'- GET /tags/ 404 -'
+	ok imgmake deploy
+	seed "$repo" latest
+	fails "lists no tags, though latest is there: whether it holds a newer release cannot be told; leave it out by levels, or set it by imgmake copy" imgmake deploy
+	ok imgmake copy "$(proxy open)/t/floats:1.9.1" "$(proxy open)/t/floats:latest"
+	ok imgmake deploy
 }
 
 @test "busy: 429 with seconds and with a date, 503" {

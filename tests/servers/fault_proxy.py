@@ -12,7 +12,7 @@ it on. The rule file is read at each request; a line is a rule, the first that f
   cut-down AT      the client gets that part of the answer's body, then it is cut
   reset-before     cut without a word to the registry
   reset-after      the registry has done it, but its answer is cut
-  400 AT, 429 AT, 503 AT
+  400 AT, 404 AT, 429 AT, 503 AT
                    that status; AT is the Retry-After ("date": a second from now as a date; "-": none)
   413 AT           that status for bodies of more than AT bytes; others pass
   slow AT          AT bytes of the answer come one a second, then the rest
@@ -155,7 +155,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif what == "cut-up":
             self.upstream(body, keep=int(len(body) * float(at)))
             self.cut()
-        elif what in ("400", "413", "429", "503"):
+        elif what in ("400", "404", "413", "429", "503"):
             self.refuse(int(what), at)
         else:
             return False
