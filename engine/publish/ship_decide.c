@@ -138,18 +138,18 @@ static int want(const struct job *j, const struct job_held *h, struct strlist *o
  * holds tells of newer releases, if it was made by who notes the version. */
 static int check_unlisted(const struct job *j, const struct job_held *h, struct err *e)
 {
-	for (size_t i = 0; i < h->at.len; i++) {
-		const struct held_tag *held = &h->at.at[i].tag;
-		const struct job_tag *own = find_tag(j, held->tag);
+	for (size_t i = 0; i < j->out->n_tags; i++) {
+		const struct job_tag *own = &j->tags[i];
+		const struct held *held = job_held_find(h, own->out->tag);
 
-		if (!own || own->plain || !own->out->floating || held->version ||
+		if (!held || own->plain || !own->out->floating || held->tag.version ||
 		    is_ours(j, own))
 			continue;
 		return err_set(e, ERR_DENIED,
 		               "the registry lists no tags, though %s is there: whether "
 		               "it holds a newer release cannot be told; leave it out "
 		               "by levels, or set it by imgmake copy",
-		               held->tag);
+		               own->out->tag);
 	}
 	return 0;
 }
