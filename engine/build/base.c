@@ -320,11 +320,27 @@ static int wait_for_base(struct node *n, const struct where *w, struct err *e)
 	return 0;
 }
 
+/* A dry run makes no rule, which makes the base. */
+static void wait_for_rule(struct node *n, const struct node *rule)
+{
+	key_str(&n->key, "base", "not made yet");
+	key_end(&n->key, &n->plan_key);
+	n->status = STATUS_STALE;
+	n->guessed = true;
+	node_force_after(n, rule);
+}
+
 int base_plan(struct node *n, struct err *e)
 {
+	const struct node *rule = node_waits_for(n);
 	struct where w;
 	int rc;
 
+	node_inherit_force(n);
+	if (rule) {
+		wait_for_rule(n, rule);
+		return 0;
+	}
 	if (where_read(&w, n, e) < 0)
 		return -1;
 	rc = base_read(n, &w, e);

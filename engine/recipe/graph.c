@@ -186,6 +186,24 @@ static int by_index(const void *a, const void *b)
 	return (*x)->index < (*y)->index ? -1 : (*x)->index > (*y)->index;
 }
 
+/* "oci:DIR:TAG" and the like are files of the project, which a rule may make. */
+static void mark_local_base(struct needs *s)
+{
+	static const char *const schemes[] = { "oci:", "oci-archive:",
+		                               "docker-archive:" };
+	const char *name = s->of->name;
+
+	for (size_t i = 0; i < ARRAY_LEN(schemes); i++) {
+		size_t n = strlen(schemes[i]);
+		AUTO_FREE char *path = NULL;
+
+		if (strncmp(name, schemes[i], n))
+			continue;
+		path = mem_strndup(name + n, strcspn(name + n, ":"));
+		mark_rules(s, path);
+	}
+}
+
 /* What it hides decides what is copied. */
 static void mark_ignore_file(struct needs *s)
 {
@@ -211,6 +229,8 @@ void graph_needs(const struct recipe *r, const struct target *t, struct target *
 		mark_step(&s, &t->steps[i]);
 	if (t->n_steps && r->n_rules)
 		mark_ignore_file(&s);
+	if (t->kind == TARGET_BASE && r->n_rules)
+		mark_local_base(&s);
 	if (t->kind != TARGET_CHECK) /* whose deps are sources */
 		mark_patterns(&s, &t->deps);
 	for (size_t i = 0; i < t->n_needs; i++)

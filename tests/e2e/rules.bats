@@ -214,6 +214,29 @@ old_recipe() {
 	holds b
 }
 
+@test "a base that a rule makes is made before it is looked at" {
+	echo 1 >in
+	echo 'image "m" { from = "scratch", copy { "in", to = "/" } }' >Parts
+	export IMGMAKE
+	recipe <<-'EOF'
+		file "made.tar" { deps = { "in", "Parts" }, run = "$IMGMAKE -f Parts export m docker-archive:made.tar" }
+		file "layout/" { deps = { "in", "Parts" }, run = "rm -rf layout; $IMGMAKE -f Parts export m oci:layout:1" }
+		image "x" { from = base "docker-archive:made.tar", write { "/w", "x" } }
+		image "y" { from = base "oci:layout:1", write { "/w", "y" } }
+	EOF
+	contains "$(imgmake plan x)" '^  file made.tar has to be made first$'
+	for v in 1 2; do
+		echo "$v" >in
+		ok imgmake
+		ok imgmake -q
+		ok imgmake export x tar:x.tar
+		ok imgmake export y tar:y.tar
+		equal "$(tar -xOf x.tar in) $(tar -xOf y.tar in)" "$v $v"
+	done
+	imgmake -q -W in y && return 1
+	imgmake -q -o in
+}
+
 @test "a pattern that matches the output does not make it depend on itself" {
 	echo 1 >a.txt
 	recipe <<<'file "all.txt" { deps = { "*.txt" }, run = "echo run >>log; cat a.txt >all.txt" }'
