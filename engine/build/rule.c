@@ -17,6 +17,8 @@
 #include "os/file.h"
 #include "store/state.h"
 
+enum { READ_LIMIT = 16 << 20 }; /* of what recipes read */
+
 struct rule_state {
 	struct digest key, output;
 };
@@ -238,6 +240,31 @@ static int write_sbom(struct node *n, struct err *e)
 	               : file_replace(dir, path_base(path), text.s, text.len, 0644, e);
 }
 
+/* Recipes are evaluated before anything runs. */
+static void warn_of_reads(const struct node *n)
+{
+	const struct recipe *r = n->build->recipe;
+
+	for (size_t i = 0; i < r->n_inputs; i++) {
+		const char *path = r->inputs[i].what + strlen("read ");
+		AUTO_BUF text = BUF_INIT;
+		struct digest now;
+		struct err ignored;
+
+		if (strncmp(r->inputs[i].what, "read ", strlen("read ")) != 0 ||
+		    !path_below(path, n->target->output) ||
+		    file_read(r->root_fd, path, &text, READ_LIMIT, &ignored) < 0)
+			continue;
+		digest_of(&now, text.s, text.len);
+		if (!digest_equal(&now, &r->inputs[i].digest))
+			progress_warning(
+				n->build->o.progress,
+				"%s was made after the recipe had read it: run imgmake "
+				"again, or read what it is made of",
+				path);
+	}
+}
+
 /* Whatever an ignore file hides something from is planned behind its rule. */
 static int reload_contexts(struct node *n, struct err *e)
 {
@@ -270,6 +297,7 @@ static int make_output(struct node *n, const struct rule_lock *lock, struct err 
 	    rule_output_take(n, &s.output, &files, e) < 0 || check_deps(n, e) < 0)
 		return -1;
 	n->status = STATUS_MADE;
+	warn_of_reads(n);
 	return save_state(n, &s, &files, e) < 0 ? -1 : reload_contexts(n, e);
 }
 

@@ -214,6 +214,24 @@ old_recipe() {
 	holds b
 }
 
+@test "what a rule makes after the recipe has read it: a warning, once" {
+	echo 1 >in
+	echo 1 >VERSION
+	recipe <<-'EOF'
+		file "VERSION" { deps = { "in" }, run = "cp in VERSION" }
+		image "x" { from = "scratch", write { "/v", read "VERSION" }, copy { "VERSION", to = "/" } }
+	EOF
+	ok imgmake   # the same
+	lacks "$stderr" warning
+	echo 2 >in
+	ok imgmake
+	contains "$stderr" 'warning: VERSION was made after the recipe had read it: run imgmake again'
+	ok imgmake
+	lacks "$stderr" warning
+	ok imgmake export x tar:x.tar
+	equal "$(tar -xOf x.tar v VERSION | paste -sd' ')" '2 2'
+}
+
 @test "a base that a rule makes is made before it is looked at" {
 	echo 1 >in
 	echo 'image "m" { from = "scratch", copy { "in", to = "/" } }' >Parts
