@@ -103,7 +103,8 @@ static void find_causes(struct session *s, struct target *const *targets, size_t
 			continue;
 		graph_needs(s->recipe, c->at.at[i], &needs, &count);
 		for (size_t k = 0; k < count; k++)
-			if (has_reasons(needs[k]) &&
+			if ((has_reasons(needs[k]) ||
+			     needs[k]->kind == TARGET_BASE) && /* of a rule's */
 			    build_status(s->build, needs[k]) == STATUS_STALE)
 				link_one(c, needs[k]);
 	}
@@ -127,6 +128,8 @@ static int explain_json(struct session *s, struct target *const *targets, size_t
 	json_t *all = json_array(), *reasons;
 
 	for (size_t i = 0; i < n; i++) {
+		if (targets[i]->kind == TARGET_BASE)
+			continue;
 		if (why_json(s, targets[i], &reasons, e) < 0) {
 			json_decref(all);
 			return -1;

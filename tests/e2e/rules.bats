@@ -243,6 +243,8 @@ old_recipe() {
 		image "y" { from = base "oci:layout:1", write { "/w", "y" } }
 	EOF
 	contains "$(imgmake plan x)" '^  file made.tar has to be made first$'
+	contains "$(imgmake why x)" '^made.tar is out of date:$'
+	equal "$(imgmake why x --json | jq -r 'map(.target) | join(" ")')" 'x made.tar'
 	for v in 1 2; do
 		echo "$v" >in
 		ok imgmake
