@@ -190,8 +190,10 @@ static int inherit(struct upload *u)
 	int way = UPLOAD_PATCH, fresh = UPLOAD_PATCH;
 	enum outcome o;
 
+	if (found < 0)
+		progress_warning(u->r->progress, "%s", u->e->msg);
 	if (found <= 0 || atomic_load(&u->host->upload_way) == UPLOAD_PUT)
-		return found < 0 ? -1 : 0;
+		return 0;
 	if (text.s[0] == '0' + UPLOAD_CHUNKS)
 		way = UPLOAD_CHUNKS;
 	if (text.len < 3 || (!strncmp(text.s + 2, "http:", 5) &&

@@ -90,8 +90,15 @@ kill_hard() {   # PID
 	wait_until upload_is_noted
 	kill_hard "$pid"
 	rm -rf "$REGISTRIES/open/data/docker/registry/v2/repositories/t/gone/_uploads"
+	cp -r "$IMGMAKE_STORE" "$DIR/copied"
 	ok imgmake deploy
 	lacks "$stderr" 'warning|uploads'
+	# Nor does it hang on what the store can tell of it.
+	rm "$DIR/copied/uploads"
+	mkdir "$DIR/copied/uploads"
+	rm -rf "$REGISTRIES/open/data/docker/registry/v2/repositories/t/gone"
+	IMGMAKE_STORE=$DIR/copied ok imgmake deploy
+	contains "$stderr" 'warning: .*uploads'
 	exported x >/dev/null
 	equal "$(digest_of "$repo:1")" "$(jq -r '.manifests[0].digest' out-x/index.json)"
 	store_is_whole
