@@ -1,7 +1,6 @@
 #include "publish/ahead.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -27,7 +26,7 @@ struct parcel {
 	struct ahead *ahead;
 	struct place_to *to;
 	struct descriptor d;
-	enum { PARCEL_COMING, PARCEL_THERE, PARCEL_MISSING } state;
+	enum { PARCEL_WAITING, PARCEL_COMING, PARCEL_THERE, PARCEL_MISSING } state;
 	enum push_outcome how;
 	struct err *why; /* it is missing, if that was tried; else NULL */
 };
@@ -37,9 +36,9 @@ struct ahead {
 	struct place_to *places;
 	size_t n;
 	struct batch *batch;
-	atomic_bool over;
-	pthread_mutex_t lock;
+	pthread_mutex_t lock; /* guards what follows, and the parcels */
 	pthread_cond_t came;
+	bool over;          /* what has not begun is left out */
 	struct map parcels; /* "host sha256:…" → struct parcel * */
 	struct err rotten;  /* the first that was; code 0: none was */
 };
@@ -164,15 +163,31 @@ static int push(struct parcel *p, enum push_outcome *how, struct err *e)
 	return 0;
 }
 
+static bool begin(struct parcel *p)
+{
+	struct ahead *a = p->ahead;
+	bool begun;
+
+	pthread_mutex_lock(&a->lock);
+	if (p->state == PARCEL_WAITING)
+		p->state = a->over ? PARCEL_MISSING : PARCEL_COMING;
+	begun = p->state == PARCEL_COMING;
+	pthread_mutex_unlock(&a->lock);
+	return begun;
+}
+
 /* Never the batch's failure: ship() asks for each. */
 static int send_one(void *arg, struct err *e)
 {
 	struct parcel *p = arg;
 	struct ahead *a = p->ahead;
 	enum push_outcome how = PUSH_SENT;
-	bool tried = !atomic_load(&a->over) && !is_closed(a, p->to);
-	bool there = tried && push(p, &how, e) == 0;
+	bool tried, there;
 
+	if (!begin(p))
+		return 0;
+	tried = !is_closed(a, p->to);
+	there = tried && push(p, &how, e) == 0;
 	if (!there)
 		close_place(p->to);
 	pthread_mutex_lock(&a->lock);
@@ -235,11 +250,11 @@ void ahead_layer(void *ahead, const struct target *image, const struct descripto
 }
 
 /* With the lock held. NULL: none. */
-static const struct parcel *find_parcel(const struct ahead *a, const struct reference *to,
-                                        const struct digest *layer)
+static struct parcel *find_parcel(const struct ahead *a, const struct reference *to,
+                                  const struct digest *layer)
 {
 	AUTO_BUF key = BUF_INIT;
-	const struct parcel *p;
+	struct parcel *p;
 
 	parcel_key(&key, to, layer);
 	p = map_get(&a->parcels, key.s);
@@ -269,12 +284,15 @@ void ahead_explain(struct ahead *a, struct err *e)
 void ahead_wait(struct ahead *a, const struct reference *to, const struct digest *layer,
                 struct arrival *out)
 {
-	const struct parcel *p;
+	struct parcel *p;
 	bool waited;
 
 	*out = (struct arrival){ .there = false };
 	pthread_mutex_lock(&a->lock);
+	a->over = true;
 	p = find_parcel(a, to, layer);
+	if (p && p->state == PARCEL_WAITING)
+		p->state = PARCEL_MISSING;
 	waited = p && p->state == PARCEL_COMING;
 	while (p && p->state == PARCEL_COMING)
 		pthread_cond_wait(&a->came, &a->lock);
@@ -290,7 +308,9 @@ void ahead_free(struct ahead *a)
 
 	if (!a)
 		return;
-	atomic_store(&a->over, true);
+	pthread_mutex_lock(&a->lock);
+	a->over = true;
+	pthread_mutex_unlock(&a->lock);
 	if (a->batch)
 		(void)!batch_wait(a->batch, &none); /* send_one never fails */
 	batch_free(a->batch);

@@ -26,7 +26,7 @@ struct arrival {
 	enum push_outcome how; /* it came there */
 	const struct err *why; /* it did not, while we waited; else NULL */
 };
-/* Waits, if it is under way. */
+/* Waits, if it is under way. From then on none begins: the caller brings them. */
 void ahead_wait(struct ahead *a, const struct reference *to, const struct digest *layer,
                 struct arrival *out);
 /* A blob that is found to be damaged on its way is put aside, and then others miss it: if

@@ -213,3 +213,19 @@ WATCH='i=0; until wget -qO- http://$WHERE/v2/_catalog | grep -q "\"$WHAT\""; do 
 	fails "image 'app': .*cut the connection" imgmake deploy
 	equal "$(grep -c '^PATCH ' "$REGISTRIES/proxy-failing/log")" 5
 }
+
+@test "layers that have not begun when all is built do not wait for those that have" {
+	start_proxy queue "$REGISTRY"
+	rules queue <<<'4 PUT /app/blobs/ slow-up 3'
+	recipe <<-LUA
+		image "app" {
+		  from = "scratch",
+		  write { "/1", "1" }, write { "/2", "2" }, write { "/3", "3" }, write { "/4", "4" }, write { "/5", "5" }, write { "/6", "6" },
+		  publish = { "$(proxy queue)/t$BATS_TEST_NUMBER/app", tags = { "1" } },
+		}
+	LUA
+	ok imgmake deploy
+	# The configuration, and two layers.
+	lacks "$(grep '^PUT .*/blobs/' "$REGISTRIES/proxy-queue/log" | head -3)" 'slow'
+	equal "$(layers_there)" 7
+}
