@@ -16,7 +16,8 @@
 
 enum { CHUNK = 128 * 1024, CAPABILITY_MAX = 64 };
 
-/* Large files come first, so that none is begun when all else is done. */
+/* Large files come first, so that none is begun when all else is done. Up to eight small
+ * ones are not worth a second thread. */
 enum { LARGE = 4 << 20, MANY = 8 };
 
 struct unhashed {

@@ -60,7 +60,7 @@ bool node_may_look_up(const struct node *n)
 	return !n->build->o.always && !n->forced;
 }
 
-/* An image of the deploy, with the layers of `n`. */
+/* An image that was asked for, on top of `n` or `n` itself. */
 static bool will_have(const struct node *image, const struct node *n)
 {
 	if (image->target->kind != TARGET_IMAGE || !image->asked || image->flat ||

@@ -3,7 +3,8 @@
 
 /* Layers on their way into the repositories of images that are still being made. Nothing
  * there refers to them before ship() has brought the rest. What goes wrong here is no
- * failure: ship() finds the layer missing, brings it, and says what is wrong. */
+ * failure as long as ship() does not wait for it: it finds the layer missing, brings it,
+ * and says what is wrong. */
 #include "publish/ship.h"
 #include "recipe/recipe.h"
 #include "registry/client.h"
