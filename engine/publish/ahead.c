@@ -274,11 +274,18 @@ bool ahead_goes_to(struct ahead *a, const struct reference *to,
 
 void ahead_explain(struct ahead *a, struct err *e)
 {
+	struct err none;
+
 	pthread_mutex_lock(&a->lock);
 	if (a->rotten.code && e->code == ERR_NOT_FOUND)
 		*e = a->rotten;
-	a->rotten.code = 0;
+	if (e->code == ERR_CORRUPT)
+		a->over = true;
 	pthread_mutex_unlock(&a->lock);
+	if (e->code != ERR_CORRUPT || !a->batch)
+		return;
+	(void)!batch_wait(a->batch, &none); /* send_one never fails */
+	a->rotten.code = 0;
 }
 
 void ahead_wait(struct ahead *a, const struct reference *to, const struct digest *layer,

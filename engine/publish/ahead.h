@@ -31,7 +31,8 @@ struct arrival {
 void ahead_wait(struct ahead *a, const struct reference *to, const struct digest *layer,
                 struct arrival *out);
 /* A blob that is found to be damaged on its way is put aside, and then others miss it: if
- * *e is of something that is missing, and there was one, it says so instead. Once. */
+ * *e is of something that is missing, and there was one, it says so instead. Then
+ * nothing is under way any more that would put aside what is made anew. */
 void ahead_explain(struct ahead *a, struct err *e);
 /* Waits for what is under way; leaves out what has not begun. NULL is fine. */
 void ahead_free(struct ahead *a);

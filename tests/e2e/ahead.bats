@@ -229,3 +229,27 @@ WATCH='i=0; until wget -qO- http://$WHERE/v2/_catalog | grep -q "\"$WHAT\""; do 
 	lacks "$(grep '^PUT .*/blobs/' "$REGISTRIES/proxy-queue/log" | head -3)" 'slow'
 	equal "$(layers_there)" 7
 }
+
+@test "a damaged blob that a step notices is made anew, and not put aside by who reads it still" {
+	needs_root
+	start_proxy slow "$REGISTRY"
+	noise data 20000
+	recipe <<-LUA
+		image "app" {
+		  from = base "$BUSYBOX",
+		  copy { "data", to = "/" },
+		  run { "echo x >/x" },
+		  publish = { "$(proxy slow)/t$BATS_TEST_NUMBER/app", tags = { "edge" } },
+		}
+	LUA
+	ok imgmake
+	local big
+	big=$(find "$IMGMAKE_STORE/blobs" -type f -size +15000k)
+	chmod u+w "$big"
+	printf x | dd of="$big" bs=1 seek=1000 conv=notrunc status=none
+	rm -r "$IMGMAKE_STORE/rootfs"
+	rules slow <<<'1 PATCH /app/blobs/ slow-up 2'
+	ok imgmake deploy -B
+	contains "$stderr" 'is damaged.*once more'
+	equal "$(layers_there)" 4
+}
