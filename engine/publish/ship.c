@@ -118,9 +118,11 @@ static void leave_out_moot(const struct ship *s, struct deploy_result *out)
 
 static int run(struct ship *s, struct err *e)
 {
-	for (size_t i = 0; i < s->n; i++)
+	for (size_t i = 0; i < s->n; i++) {
+		registry_make_needed(s->o->registry, &s->jobs[i].item->to);
 		if (job_expect(&s->jobs[i], e) < 0)
 			return -1;
+	}
 	if (ship_look(s, e) < 0 || each_job(s, decide, is_open, e) < 0)
 		return -1;
 	s->decided = clock_ns();

@@ -73,14 +73,16 @@ static int find_login(struct run *x, const char *refused)
 static atomic_bool *find_spare(struct registry *r, const struct call *c)
 {
 	AUTO_BUF name = BUF_INIT;
-	atomic_bool *silent;
+	struct spare *s;
+	bool needed;
 
 	pthread_mutex_lock(&r->lock);
 	if (r->spare.len && c->repo)
 		buf_addf(&name, "%s/%s", c->host->name, c->repo);
-	silent = name.len ? map_get(&r->spare, name.s) : NULL;
+	s = name.len ? map_get(&r->spare, name.s) : NULL;
+	needed = !s || s->needed;
 	pthread_mutex_unlock(&r->lock);
-	return silent;
+	return needed ? NULL : &s->silent;
 }
 
 /* Those who write are given the usual time: a registry may have much to do with what it

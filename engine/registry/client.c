@@ -60,7 +60,19 @@ void registry_make_spare(struct registry *r, const struct reference *repo)
 
 	pthread_mutex_lock(&r->lock);
 	if (!map_get(&r->spare, name))
-		map_put(&r->spare, name, mem_alloc(sizeof(atomic_bool)));
+		map_put(&r->spare, name, mem_alloc(sizeof(struct spare)));
+	pthread_mutex_unlock(&r->lock);
+}
+
+void registry_make_needed(struct registry *r, const struct reference *repo)
+{
+	AUTO_FREE char *name = reference_repo_text(repo);
+	struct spare *s;
+
+	pthread_mutex_lock(&r->lock);
+	s = map_get(&r->spare, name);
+	if (s)
+		s->needed = true;
 	pthread_mutex_unlock(&r->lock);
 }
 

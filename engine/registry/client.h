@@ -42,6 +42,8 @@ void registry_free(struct registry *r);
  * and no more, and as long if the registry asks for it; and after its first silence
  * nobody asks there again. */
 void registry_make_spare(struct registry *r, const struct reference *repo);
+/* From then on that is no longer so: a cache may share the repository of an image. */
+void registry_make_needed(struct registry *r, const struct reference *repo);
 void registry_counts(struct registry *r, struct registry_counts *out);
 /* Makes all calls under way, and later ones, fail with ERR_CANCELLED. Async-signal-safe.
  */

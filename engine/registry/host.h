@@ -47,6 +47,12 @@ struct host {
 	struct map tokens; /* scopes → struct token */
 };
 
+/* A repository that one can do without; guarded by the registry's lock. */
+struct spare {
+	atomic_bool silent; /* it has fallen silent; from any thread */
+	bool needed;        /* one cannot any more */
+};
+
 struct registry {
 	struct http http;
 	struct credentials *credentials;
@@ -58,7 +64,7 @@ struct registry {
 	                * downloads and uploads never wait for each other's connections */
 	pthread_mutex_t lock; /* of what follows */
 	struct map hosts;
-	struct map spare; /* "host/repo" → atomic_bool *: it has fallen silent */
+	struct map spare; /* "host/repo" → struct spare * */
 	int waiting;      /* requests that are held back, since when, and before that */
 	int64_t waiting_since, waited;
 };

@@ -126,6 +126,16 @@ warnings() {
 	contains "$stderr" 'remote cache: 0 of [0-9]+ found, [1-9][0-9]* brought'
 }
 
+@test "a cache in the repository of its image: what the deploy needs is waited for" {
+	start_proxy shared "$OPEN"
+	local repo
+	repo=$(proxy shared)/app
+	echo "image \"x\" { from = \"scratch\", write { \"/a\", \"a\" }, publish = { \"$repo\", tags = { \"edge\" } } }" | recipe
+	echo '1 HEAD /manifests/edge 429 11' | rules shared
+	ok timeout 60 "$IMGMAKE" deploy --cache "$repo"
+	contains "$output" 'created'
+}
+
 @test "what was made is brought although something else failed" {
 	cat >Imagefile <<-LUA
 		image "bad" { from = base "$BUSYBOX", run { "exit 3" } }
