@@ -1,6 +1,8 @@
 #include "os/fd.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 void fd_close(int *fd)
@@ -75,4 +77,10 @@ int fd_sync(int fd, const char *what, struct err *e)
 	if (fsync(fd) < 0)
 		return err_sys(e, "sync %s", what);
 	return 0;
+}
+
+void fd_forget(int fd, int64_t n)
+{
+	/* Advice: who cannot take it loses nothing. */
+	(void)posix_fadvise(fd, 0, n, POSIX_FADV_DONTNEED);
 }

@@ -20,5 +20,9 @@ MUST_CHECK ssize_t fd_read(int fd, void *data, size_t n, const char *what, struc
 MUST_CHECK int fd_read_all(int fd, struct buf *out, size_t limit, const char *what,
                            struct err *e);
 MUST_CHECK int fd_sync(int fd, const char *what, struct err *e);
+/* The first `n` bytes are not read again soon: what is on disk of them leaves the
+ * system's memory. Pages that were in use cost a tenth of new ones on a virtual machine
+ * whose memory has not been touched yet, as those of CI are. */
+void fd_forget(int fd, int64_t n);
 
 #endif

@@ -5,7 +5,7 @@
 #include "registry/blob.h"
 #include "registry/blob_stream.h"
 
-enum { SAY_EVERY = 1 << 20 };
+enum { SAY_EVERY = 1 << 20, FORGET_EVERY = 4 << 20 };
 
 /* Not one byte more is sent of a blob that has rotted; the registry would refuse it
  * anyway, later. */
@@ -28,6 +28,17 @@ static void tell(struct blob_source *s, int64_t n)
 	if (s->what &&
 	    (s->at / SAY_EVERY != (s->at - n) / SAY_EVERY || s->at == s->blob->size))
 		progress_bytes(s->progress, NULL, s->what, s->at, s->blob->size);
+}
+
+static void move_on(struct blob_source *s, int64_t n)
+{
+	int64_t before = s->at;
+
+	s->at += n;
+	tell(s, n);
+	if (s->fd >= 0 &&
+	    (before / FORGET_EVERY != s->at / FORGET_EVERY || s->at == s->blob->size))
+		fd_forget(s->fd, s->at);
 }
 
 static ssize_t read_some(struct blob_source *s, void *out, size_t n)
@@ -70,8 +81,7 @@ static ssize_t source_read(struct http_source *self, void *out, size_t n)
 		if (s->hashed == s->blob->size && verify(s) < 0)
 			return -1;
 	}
-	s->at += got;
-	tell(s, got);
+	move_on(s, got);
 	return got;
 }
 

@@ -9,6 +9,9 @@
 #include "base/mem.h"
 #include "os/fd.h"
 
+/* The last part has hardly been written to the disk yet. */
+enum { FORGET_EVERY = 4 << 20, NOT_WRITTEN = 12 << 20 };
+
 struct blob_follow {
 	pthread_mutex_t lock;
 	pthread_cond_t moved;
@@ -85,6 +88,15 @@ static int64_t wait_for_bytes(struct blob_follow *f, bool *again)
 	return n > 0 ? n : 0;
 }
 
+static void move_on(struct blob_follow *f, int64_t n)
+{
+	int64_t before = f->at;
+
+	f->at += n;
+	if (before / FORGET_EVERY != f->at / FORGET_EVERY && f->at > NOT_WRITTEN)
+		fd_forget(f->fd, f->at - NOT_WRITTEN);
+}
+
 ssize_t blob_follow_read(struct blob_follow *f, void *data, size_t n, struct err *e)
 {
 	bool again;
@@ -100,7 +112,7 @@ ssize_t blob_follow_read(struct blob_follow *f, void *data, size_t n, struct err
 	while (got < 0 && errno == EINTR);
 	if (got < 0)
 		return err_sys(e, "read a blob");
-	f->at += got;
+	move_on(f, got);
 	return got;
 }
 

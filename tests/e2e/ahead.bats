@@ -253,3 +253,16 @@ WATCH='i=0; until wget -qO- http://$WHERE/v2/_catalog | grep -q "\"$WHAT\""; do 
 	contains "$stderr" 'is damaged.*once more'
 	equal "$(layers_there)" 4
 }
+
+@test "what was sent is not kept in the system's memory" {
+	local d
+	noise data 20480
+	recipe <<-LUA
+		image "app" { from = base "$BUSYBOX", copy { "data", to = "/" }, publish = { "$(repo)", tags = { "edge" } } }
+	LUA
+	ok imgmake
+	d=$(find "$IMGMAKE_STORE/blobs/sha256" -size +16M)
+	[ "$(fincore -nb -o RES "$d")" -gt 16000000 ] || skip "this file system keeps nothing in memory"
+	ok imgmake deploy
+	[ "$(fincore -nb -o RES "$d")" -lt 1000000 ]
+}
