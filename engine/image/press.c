@@ -116,13 +116,18 @@ static size_t put_member(struct libdeflate_compressor *c, const void *in, size_t
 }
 
 /* A bit for each whole piece that is stored. Not for one alone: to compress what follows
- * anew, without what came before, costs more than it saves. */
+ * anew, without what came before, costs more than it saves. So of two neighbours, the one
+ * with the odd number is only looked at when the other is dense. */
 static uint32_t find_dense(const unsigned char *in, size_t n)
 {
+	size_t pieces = n / DENSE_PIECE;
 	uint32_t dense = 0;
 
-	for (size_t i = 0; i < n / DENSE_PIECE; i++)
+	for (size_t i = 0; i < pieces; i += 2)
 		dense |= (uint32_t)is_dense(in + i * DENSE_PIECE) << i;
+	for (size_t i = 1; i < pieces; i += 2)
+		if ((dense << 1 | dense >> 1) >> i & 1)
+			dense |= (uint32_t)is_dense(in + i * DENSE_PIECE) << i;
 	return dense & (dense << 1 | dense >> 1);
 }
 
