@@ -17,7 +17,7 @@ enum { CHUNK = 128 * 1024, CAPABILITY_MAX = 64 };
 
 /* Large files come first, so that none is begun when all else is done. Up to eight small
  * ones are not worth a second thread. */
-enum { LARGE = 4 << 20, MANY = 8 };
+enum { LARGE = 4 << 20, MANY = 8, READ_AHEAD = 64 };
 
 struct unhashed {
 	struct project_file *file;
@@ -33,27 +33,70 @@ struct hashing {
 	pthread_cond_t idle;
 	VEC(struct unhashed) large, small;
 	size_t next_large;
+	size_t read_ahead; /* of `small` */
 	atomic_size_t next_small;
-	int active; /* helpers at work */
-	int users;  /* the owner, and helpers that were submitted */
+	int active;    /* helpers at work */
+	int users;     /* the owner, and helpers that were submitted */
+	bool complete; /* no set is added any more */
 	bool over;
 	const char *failed; /* where `err` is from; NULL: nothing failed */
 	struct err err;
 };
 
-static int hash_fd(int fd, const char *path, char *chunk, int64_t *size,
-                   struct digest *out, struct err *e)
+/* What is open at its start is hashed, and remembered if it stood still and will not
+ * change unseen. */
+struct reading {
+	const struct context *context;
+	const char *path;
+	const struct stat_place *place; /* NULL: it is not to be remembered */
+	char *chunk;
+	struct hashing *of; /* NULL: nothing is read after it */
+};
+
+/* Nobody knows which files the system has in memory: the first that it has not is the
+ * sign to have it read some more. */
+static void read_ahead(struct hashing *h)
 {
+	size_t i = atomic_load(&h->next_small), end = i + READ_AHEAD;
+
+	pthread_mutex_lock(&h->lock);
+	if (i < h->read_ahead)
+		i = h->read_ahead;
+	if (end > h->small.len)
+		end = h->small.len;
+	if (i < end)
+		h->read_ahead = end;
+	pthread_mutex_unlock(&h->lock);
+	for (; i < end; i++)
+		file_read_ahead(h->context->fd, h->small.at[i].file->path);
+}
+
+static ssize_t read_first(const struct reading *r, int fd, struct err *e)
+{
+	ssize_t n = r->of ? fd_read_cached(fd, r->chunk, CHUNK, -1) : 0;
+	ssize_t rest;
+
+	if (n < 0)
+		read_ahead(r->of);
+	n = n > 0 ? n : 0;
+	rest = fd_read(fd, r->chunk + n, CHUNK - (size_t)n, r->path, e);
+	return rest < 0 ? -1 : n + rest;
+}
+
+static int hash_fd(const struct reading *r, int fd, int64_t *size, struct digest *out,
+                   struct err *e)
+{
+	ssize_t n = read_first(r, fd, e);
 	struct hasher h;
-	ssize_t n;
 
 	hasher_init(&h);
 	*size = 0;
-	while ((n = fd_read(fd, chunk, CHUNK, path, e)) > 0) {
-		hasher_add(&h, chunk, (size_t)n);
+	while (n > 0) {
+		hasher_add(&h, r->chunk, (size_t)n);
 		*size += n;
 		if (n < CHUNK)
 			break;
+		n = fd_read(fd, r->chunk, CHUNK, r->path, e);
 	}
 	hasher_end(&h, out);
 	return n < 0 ? -1 : 0;
@@ -79,15 +122,6 @@ static int open_source(const struct context *c, const char *path, int flags,
 	return out;
 }
 
-/* Hashes what is open at its start, and remembers it if it stood still and will not
- * change unseen. `place` may be NULL: it is not to be remembered. */
-struct reading {
-	const struct context *context;
-	const char *path;
-	const struct stat_place *place;
-	char *chunk;
-};
-
 static int hash_and_learn(const struct reading *r, int fd, struct project_file *out,
                           struct err *e)
 {
@@ -101,7 +135,7 @@ static int hash_and_learn(const struct reading *r, int fd, struct project_file *
 	stamp_of(&news.stamp, &st);
 	learn = r->place && stat_cache_wants(r->context->cache, r->place, &news.stamp) &&
 	        stamp_unwritten(fd);
-	if (hash_fd(fd, r->path, r->chunk, &out->size, &news.digest, e) < 0)
+	if (hash_fd(r, fd, &out->size, &news.digest, e) < 0)
 		return -1;
 	out->digest = news.digest;
 	if (fstat(fd, &st) < 0)
@@ -117,6 +151,7 @@ int file_open_hashed(const struct context *c, const char *path, struct digest *o
                      struct stat *before, struct err *e)
 {
 	AUTO_FREE char *chunk = mem_alloc(CHUNK);
+	struct reading r = { .context = c, .path = path, .chunk = chunk };
 	int fd = open_source(c, path, 0, e);
 	int64_t size;
 
@@ -124,8 +159,7 @@ int file_open_hashed(const struct context *c, const char *path, struct digest *o
 		return -1;
 	if (fstat(fd, before) < 0)
 		err_sys(e, "read %s", path);
-	else if (hash_fd(fd, path, chunk, &size, out, e) == 0 &&
-	         lseek(fd, 0, SEEK_SET) == 0)
+	else if (hash_fd(&r, fd, &size, out, e) == 0 && lseek(fd, 0, SEEK_SET) == 0)
 		return fd;
 	fd_close(&fd);
 	return -1;
@@ -182,10 +216,12 @@ static int hash_source(struct hashing *r, const struct unhashed *u, char *chunk,
 {
 	struct project_file *s = u->file;
 	AUTO_CLOSE int fd = open_source(r->context, s->path, O_NOFOLLOW, e);
-	struct reading reading = { r->context, s->path, s->place, chunk };
+	struct reading reading = { r->context, s->path, s->place, chunk, NULL };
 
 	if (fd < 0)
 		return -1;
+	if (s->size < LARGE) /* else the system itself reads ahead */
+		reading.of = r;
 	read_capability(r, fd, u);
 	s->known = hash_and_learn(&reading, fd, s, e) == 0;
 	return s->known ? 0 : -1;
@@ -216,7 +252,7 @@ static bool next_large(struct hashing *h, struct unhashed *out)
 	return any;
 }
 
-/* None is added any more. */
+/* For who knows that none is added any more. */
 static bool next_small(struct hashing *h, struct unhashed *out)
 {
 	size_t i = atomic_fetch_add(&h->next_small, 1);
@@ -271,9 +307,16 @@ static void help(void *hashing)
 
 	pthread_mutex_lock(&h->lock);
 	if (!h->over) {
+		bool complete;
+
 		h->active++;
 		pthread_mutex_unlock(&h->lock);
 		hash_each(h, next_large);
+		pthread_mutex_lock(&h->lock);
+		complete = h->complete;
+		pthread_mutex_unlock(&h->lock);
+		if (complete)
+			hash_each(h, next_small);
 		pthread_mutex_lock(&h->lock);
 		if (--h->active == 0)
 			pthread_cond_signal(&h->idle);
@@ -317,12 +360,14 @@ void hashing_add(struct hashing *h, struct fileset *f)
 	pthread_mutex_unlock(&h->lock);
 }
 
-/* How many threads there are for what is left. */
+/* No set comes any more: how many threads there are for what is left, besides those that
+ * are at it. */
 static size_t threads_left(struct hashing *h)
 {
 	size_t n = 1;
 
 	pthread_mutex_lock(&h->lock);
+	h->complete = true;
 	if (h->context->pool && h->small.len + h->large.len - h->next_large > MANY) {
 		n = (size_t)pool_threads(h->context->pool);
 		n = n > (size_t)h->active + 1 ? n - (size_t)h->active : 1;

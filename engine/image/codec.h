@@ -14,8 +14,8 @@
 
 enum { CODEC_MEMBER = 1 << 20 };
 
-/* Takes compressed bytes in order, on the thread that calls encoder_add or encoder_end.
- */
+/* Takes compressed bytes in order, on the thread that calls encoder_add, encoder_put or
+ * encoder_end. */
 typedef int codec_sink(void *self, const void *data, size_t n, struct err *e);
 
 struct encoder;
@@ -25,6 +25,10 @@ struct encoder;
 struct encoder *encoder_new(enum codec codec, struct pool *pool, codec_sink *sink,
                             void *self);
 MUST_CHECK int encoder_add(struct encoder *c, const void *data, size_t n, struct err *e);
+/* Where the next bytes go, *n of them and one at least, for who can put them there
+ * itself; encoder_put says that n were. */
+char *encoder_room(struct encoder *c, size_t *n);
+MUST_CHECK int encoder_put(struct encoder *c, size_t n, struct err *e);
 MUST_CHECK int encoder_end(struct encoder *c, struct err *e);
 void encoder_free(struct encoder *c); /* NULL is fine; drops what was not written */
 

@@ -1,4 +1,4 @@
-/* Members are numbered as they come. The owner (the thread that calls encoder_add) fills
+/* Members are numbered as they come. The owner (the thread that adds bytes) fills
  * number `tail` and writes number `head`; whoever compresses takes number `claimed`, so
  * that head <= claimed <= tail, and number i lives in slot i % n_slots.
  *
@@ -171,24 +171,38 @@ static int member_full(struct encoder *c, struct err *e)
 	return c->tail - c->head == c->n_slots ? write_head(c, e) : 0;
 }
 
+char *encoder_room(struct encoder *c, size_t *n)
+{
+	struct slot *s = &c->slots[c->tail % c->n_slots];
+
+	if (!s->in)
+		s->in = mem_grow(NULL, CODEC_MEMBER, 1);
+	*n = CODEC_MEMBER - s->n_in;
+	return s->in + s->n_in;
+}
+
+int encoder_put(struct encoder *c, size_t n, struct err *e)
+{
+	struct slot *s = &c->slots[c->tail % c->n_slots];
+
+	s->n_in += n;
+	return s->n_in == CODEC_MEMBER ? member_full(c, e) : 0;
+}
+
 int encoder_add(struct encoder *c, const void *data, size_t n, struct err *e)
 {
 	const char *p = data;
 
 	while (n) {
-		struct slot *s = &c->slots[c->tail % c->n_slots];
-		size_t k = CODEC_MEMBER - s->n_in;
+		size_t room;
+		char *to = encoder_room(c, &room);
+		size_t k = n < room ? n : room;
 
-		if (k > n)
-			k = n;
-		if (!s->in)
-			s->in = mem_grow(NULL, CODEC_MEMBER, 1);
-		memcpy(s->in + s->n_in, p, k);
-		s->n_in += k;
+		memcpy(to, p, k);
+		if (encoder_put(c, k, e) < 0)
+			return -1;
 		p += k;
 		n -= k;
-		if (s->n_in == CODEC_MEMBER && member_full(c, e) < 0)
-			return -1;
 	}
 	return 0;
 }

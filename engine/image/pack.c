@@ -152,8 +152,16 @@ int packer_entry(struct packer *p, const struct toc_entry *entry, struct err *e)
 	return add_entry(p, entry, e) < 0 ? give_up(p) : 0;
 }
 
-static int add_data(struct packer *p, const void *data, size_t n, struct err *e)
+char *packer_room(struct packer *p, size_t *n)
 {
+	return encoder_room(p->encoder, n);
+}
+
+static int put(struct packer *p, size_t n, struct err *e)
+{
+	size_t room;
+	const char *data = encoder_room(p->encoder, &room);
+
 	if (check_usable(p, e) < 0)
 		return -1;
 	if (n > (uint64_t)p->left)
@@ -162,15 +170,35 @@ static int add_data(struct packer *p, const void *data, size_t n, struct err *e)
 	if (!n)
 		return 0;
 	hasher_add(&p->content, data, n);
+	hasher_add(&p->stream, data, n);
+	p->toc.tar_size += (int64_t)n;
 	p->left -= (int64_t)n;
-	if (emit(p, data, n, e) < 0)
+	if (encoder_put(p->encoder, n, e) < 0)
 		return -1;
 	return p->left ? 0 : end_file(p, e);
 }
 
+int packer_put(struct packer *p, size_t n, struct err *e)
+{
+	return put(p, n, e) < 0 ? give_up(p) : 0;
+}
+
 int packer_data(struct packer *p, const void *data, size_t n, struct err *e)
 {
-	return add_data(p, data, n, e) < 0 ? give_up(p) : 0;
+	const char *from = data;
+
+	do {
+		size_t room;
+		char *to = packer_room(p, &room);
+		size_t k = n < room ? n : room;
+
+		memcpy(to, from, k);
+		if (packer_put(p, k, e) < 0)
+			return -1;
+		from += k;
+		n -= k;
+	} while (n);
+	return 0;
 }
 
 static const char *media_type(enum codec codec)

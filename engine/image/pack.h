@@ -29,6 +29,10 @@ MUST_CHECK int packer_open(struct packer **out, struct blobs *store, enum codec 
 MUST_CHECK int packer_entry(struct packer *p, const struct toc_entry *entry,
                             struct err *e);
 MUST_CHECK int packer_data(struct packer *p, const void *data, size_t n, struct err *e);
+/* The same without a copy, for who reads them from somewhere: where the next ones go, *n
+ * of them and one at least; packer_put says that n were put there. */
+char *packer_room(struct packer *p, size_t *n);
+MUST_CHECK int packer_put(struct packer *p, size_t n, struct err *e);
 /* Ends the archive and stores layer and table. */
 MUST_CHECK int packer_finish(struct packer *p, struct layer *out, struct err *e);
 void packer_close(struct packer *p); /* after finish, or to give up; NULL is fine */

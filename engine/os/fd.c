@@ -51,6 +51,14 @@ ssize_t fd_read(int fd, void *data, size_t n, const char *what, struct err *e)
 	return (ssize_t)got;
 }
 
+ssize_t fd_read_cached(int fd, void *data, size_t n, int64_t offset)
+{
+	struct iovec to = { data, n };
+	ssize_t got = preadv2(fd, &to, 1, offset, RWF_NOWAIT);
+
+	return got >= 0 ? got : errno == EAGAIN ? -1 : 0;
+}
+
 int fd_read_all(int fd, struct buf *out, size_t limit, const char *what, struct err *e)
 {
 	enum { STEP = 64 * 1024 };

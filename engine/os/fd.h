@@ -16,6 +16,10 @@ MUST_CHECK int fd_write(int fd, const void *data, size_t n, const char *what,
                         struct err *e);
 /* Reads up to n bytes, short only at the end. Returns the count or -1. */
 MUST_CHECK ssize_t fd_read(int fd, void *data, size_t n, const char *what, struct err *e);
+/* Reads what the system has in memory at `offset`, or where the file stands if that is
+ * -1: bytes; 0 at the end, and where that cannot be told; -1: it would wait for a disk.
+ */
+ssize_t fd_read_cached(int fd, void *data, size_t n, int64_t offset);
 /* Appends all that follows to `out`; more than `limit` bytes is ERR_LIMIT. */
 MUST_CHECK int fd_read_all(int fd, struct buf *out, size_t limit, const char *what,
                            struct err *e);

@@ -26,6 +26,15 @@ int file_open_beneath(int dir, const char *path, int flags, mode_t mode)
 	return (int)fd;
 }
 
+void file_read_ahead(int dir, const char *path)
+{
+	AUTO_CLOSE int fd =
+		file_open_beneath(dir, path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW, 0);
+
+	if (fd >= 0)
+		(void)posix_fadvise(fd, 0, 0, POSIX_FADV_WILLNEED);
+}
+
 int file_open_regular(int dir, const char *path, struct stat *st, struct err *e)
 {
 	AUTO_CLOSE int fd = -1;

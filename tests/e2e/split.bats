@@ -243,3 +243,35 @@ has_blobs() {
 	exported x >/dev/null
 	equal "$(layers_of out-x | wc -l)" 60
 }
+
+# Takes files out of the system's memory: all of each, or what is not among its first BYTES.
+evict() {   # BYTES FILE...
+	python3 - "$@" <<-'EOF'
+		import os, sys
+		for path in sys.argv[2:]:
+		    fd = os.open(path, os.O_RDONLY)
+		    os.fsync(fd)
+		    os.posix_fadvise(fd, int(sys.argv[1]), 0, os.POSIX_FADV_DONTNEED)
+		    os.close(fd)
+	EOF
+}
+
+@test "files that the system has in memory, in part and not at all come to the same layers" {
+	local i warm
+	mkdir src
+	for i in {1..300}; do seq "$i" $((i * 40)) >"src/f$i"; done
+	head -c 3000000 /dev/urandom >src/large
+	: >src/empty
+	recipe <<-EOF
+		image "x" { from = base "$BUSYBOX", copy { "src", to = "/src", split = 4 } }
+	EOF
+	ok imgmake
+	warm=$(exported x)
+	evict 0 src/*
+	[ "$(fincore -nb -o RES src/large)" -eq 0 ] || skip "this file system keeps all in memory"
+	IMGMAKE_STORE=$PWD/cold ok imgmake
+	equal "$(IMGMAKE_STORE=$PWD/cold exported x)" "$warm"
+	evict 8192 src/*
+	IMGMAKE_STORE=$PWD/part ok imgmake
+	equal "$(IMGMAKE_STORE=$PWD/part exported x)" "$warm"
+}
