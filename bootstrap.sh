@@ -37,7 +37,7 @@ packages() {
 		test="bats libcmocka-dev docker-registry skopeo umoci buildah podman crun mmdebstrap
 			busybox-static clang-format clang-tidy apache2-utils libcap2-bin attr jq curl python3
 			openssl git mandoc shellcheck zstd golang-github-containers-common containerd docker.io fakeroot
-			fakechroot util-linux passwd uidmap passt
+			fakechroot util-linux util-linux-extra passwd uidmap passt
 			fuse-overlayfs apparmor runc
 			qemu-user-static ninja-build strace valgrind"
 		;;

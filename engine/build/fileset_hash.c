@@ -43,8 +43,7 @@ struct hashing {
 	struct err err;
 };
 
-/* What is open at its start is hashed, and remembered if it stood still and will not
- * change unseen. */
+/* Of a file that is open at its start. */
 struct reading {
 	const struct context *context;
 	const char *path;
@@ -122,6 +121,7 @@ static int open_source(const struct context *c, const char *path, int flags,
 	return out;
 }
 
+/* The digest is remembered if the file stood still and will not change unseen. */
 static int hash_and_learn(const struct reading *r, int fd, struct project_file *out,
                           struct err *e)
 {

@@ -75,10 +75,11 @@ static void read_ahead(struct packing *p)
 	if (p->ahead <= p->at)
 		p->ahead = p->at + 1;
 	for (; p->ahead < end && p->ahead < p->shard->n; p->ahead++) {
-		const struct content *c = &p->shard->at[p->ahead]->content;
+		const struct tree_entry *x = p->shard->at[p->ahead];
 
-		if (c->kind == CONTENT_PATH)
-			file_read_ahead(c->fd, c->path);
+		/* In a large one, the system itself reads ahead. */
+		if (x->content.kind == CONTENT_PATH && x->toc.size < SHARD_LARGE)
+			file_read_ahead(x->content.fd, x->content.path);
 	}
 }
 

@@ -192,7 +192,8 @@ int packer_data(struct packer *p, const void *data, size_t n, struct err *e)
 		char *to = packer_room(p, &room);
 		size_t k = n < room ? n : room;
 
-		memcpy(to, from, k);
+		if (k)
+			memcpy(to, from, k);
 		if (packer_put(p, k, e) < 0)
 			return -1;
 		from += k;

@@ -23,14 +23,15 @@ MUST_CHECK int packer_open(struct packer **out, struct blobs *store, enum codec 
                            struct pool *pool, struct err *e);
 /* Entries come in any order that puts directories before what is in them and a hard
  * link's target before the link; the caller sorts, since the order is part of the bytes.
- * For a TOC_FILE, exactly entry->size bytes follow through packer_data; entry->digest,
- * unless zero, must be theirs (else ERR_CORRUPT naming the path). Whiteouts become ".wh."
- * entries. */
+ * For a TOC_FILE, exactly entry->size bytes follow through packer_data or packer_put;
+ * entry->digest, unless zero, must be theirs (else ERR_CORRUPT naming the path).
+ * Whiteouts become ".wh." entries. */
 MUST_CHECK int packer_entry(struct packer *p, const struct toc_entry *entry,
                             struct err *e);
 MUST_CHECK int packer_data(struct packer *p, const void *data, size_t n, struct err *e);
 /* The same without a copy, for who reads them from somewhere: where the next ones go, *n
- * of them and one at least; packer_put says that n were put there. */
+ * of them and one at least, until anything else is called; packer_put says that n were
+ * put there. */
 char *packer_room(struct packer *p, size_t *n);
 MUST_CHECK int packer_put(struct packer *p, size_t n, struct err *e);
 /* Ends the archive and stores layer and table. */

@@ -18,7 +18,8 @@ int file_open_beneath(int dir, const char *path, int flags, mode_t mode);
 MUST_CHECK int file_open_regular(int dir, const char *path, struct stat *st,
                                  struct err *e);
 
-/* Begins to read a file beneath `dir` that is wanted soon, and does not wait. */
+/* Begins to read a file beneath `dir` that is wanted soon; does not wait for its bytes.
+ */
 void file_read_ahead(int dir, const char *path);
 
 /* Appends the content of a regular file of at most `limit` bytes. ERR_NOT_FOUND if

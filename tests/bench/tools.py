@@ -1,5 +1,6 @@
 """What is measured, and how: imgmake and its peers, each with a registry and a store of its own."""
 import os
+import shutil
 import signal
 import statistics
 import subprocess
@@ -55,7 +56,8 @@ def spread(directory):
     journal gives out no inode that was deleted in the last minutes, and goes past all of them for each new file near
     by. So what one tool deletes does not slow the next."""
     os.makedirs(directory)
-    subprocess.run(["chattr", "+T", directory], check=False, stderr=subprocess.DEVNULL)   # others know no such thing
+    if shutil.which("chattr"):
+        subprocess.run(["chattr", "+T", directory], check=False, stderr=subprocess.DEVNULL)   # others know no such thing
 
 
 def total(*runs):

@@ -66,6 +66,10 @@ wait_until() {
 	return 1
 }
 
+settled() {   # NANOSECONDS, by the clock: what was written before then is old enough for its digest to be remembered
+	[ "$(date +%s%N)" -gt $(($1 + 2100000000)) ]
+}
+
 # --- The program ------------------------------------------------------------------------------------
 
 imgmake() {
@@ -122,6 +126,17 @@ fails() {
 as_user() {   # COMMAND…, as an ordinary user, in this directory and environment
 	[ "$(id -u)" = 0 ] || { "$@"; return; }
 	setpriv --reuid "$E2E_USER" --regid "$E2E_USER" --init-groups --inh-caps=-all "$@"
+}
+
+needs_fincore() {   # and a disk below this directory, so that something can leave the system's memory
+	command -v fincore >/dev/null || skip "fincore is not installed"
+	case $(stat -f -c %T .) in
+	tmpfs | ramfs) skip "all files are in memory here" ;;
+	esac
+}
+
+in_memory() {   # FILE: so many bytes of it
+	fincore -nb -o RES "$1" | tr -d ' '
 }
 
 needs_root() {

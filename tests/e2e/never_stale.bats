@@ -69,10 +69,6 @@ store_byte() {
 	read -r <&"$DONE"
 }
 
-settled() {   # SECONDS, by the clock: what was written before then is old enough
-	[ "$(date +%s%N)" -gt $(($1 + 2100000000)) ]
-}
-
 setup_file() {
 	local p
 	ALL=$(new_dir)
@@ -126,7 +122,7 @@ teardown() {
 
 # Project files that are read when it is looked at, one name a line.
 read_of() {   # PROJECT
-	strace -f -qq -y -e trace=read,pread64,readlink,readlinkat -o "$DIR/trace" "$IMGMAKE" -C "$1" -q
+	strace -f -qq -y -e trace=read,pread64,preadv2,readlink,readlinkat -o "$DIR/trace" "$IMGMAKE" -C "$1" -q
 	grep -oE "<$ALL/$1/[^>]*>" "$DIR/trace" | grep -vE '/(Imagefile|\.imgmakeignore)>' | sort -u
 }
 
@@ -431,7 +427,7 @@ content() {   # PROJECT FILE-OF-THE-IMAGE
 	chown "$E2E_USER" "$DIR/store" "$DIR/home" "$DIR"
 	export IMGMAKE_STORE=$DIR/store
 	ok as_user "$IMGMAKE" -C foreign
-	equal "$(as_user strace -f -qq -y -e trace=read "$IMGMAKE" -C foreign -q 2>&1 | grep foreign/src)" ""
+	equal "$(as_user strace -f -qq -y -e trace=read,pread64,preadv2 "$IMGMAKE" -C foreign -q 2>&1 | grep foreign/src)" ""
 	printf 'VVVV' >foreign/src/a
 	touch -d '2020-01-01 12:00' foreign/src/a
 	go as_user "$IMGMAKE" -C foreign -q
