@@ -22,8 +22,16 @@ teardown_file() {
 	stop_registries
 }
 
-upload_is_noted() {
+record_is_there() {
 	grep -qa 'http.*/blobs/uploads/' "$IMGMAKE_STORE/state.mdb"
+}
+
+# The record is in the file before its transaction has ended, which it has when another one, of a build, has been made.
+upload_is_noted() {
+	wait_until record_is_there
+	mkdir -p "$DIR/other"
+	echo "image 'other' { from = 'scratch', write { '/now', '$(date +%s%N)' } }" >"$DIR/other/Imagefile"
+	imgmake -C "$DIR/other" >&2
 }
 
 kill_hard() {   # PID
@@ -39,7 +47,7 @@ kill_hard() {   # PID
 	ok imgmake build
 	"$IMGMAKE" deploy >first 2>&1 3>&- &
 	pid=$!
-	wait_until upload_is_noted
+	upload_is_noted
 	wait_until grep -q '^PATCH /v2/hold/.* held' "$log"
 	kill_hard "$pid"
 	exported x >/dev/null
@@ -65,7 +73,7 @@ kill_hard() {   # PID
 	"$IMGMAKE" deploy >first 2>&1 3>&- &
 	pid=$!
 	wait_until grep -q '^PATCH .* silence' "$log"
-	wait_until upload_is_noted
+	upload_is_noted
 	kill_hard "$pid"
 	echo '- PATCH . 413 9000000' | rules open
 	: >"$log"
@@ -87,7 +95,7 @@ kill_hard() {   # PID
 	"$IMGMAKE" deploy >first 2>&1 3>&- &
 	pid=$!
 	wait_until grep -q '^PATCH .* silence' "$log"
-	wait_until upload_is_noted
+	upload_is_noted
 	kill_hard "$pid"
 	rm -rf "$REGISTRIES/open/data/docker/registry/v2/repositories/t/gone/_uploads"
 	cp -r "$IMGMAKE_STORE" "$DIR/copied"
@@ -115,7 +123,7 @@ kill_hard() {   # PID
 	: >"$log"
 	"$IMGMAKE" deploy >first 2>&1 3>&- &
 	pid=$!
-	wait_until upload_is_noted
+	upload_is_noted
 	for tag in 1.2.4 1.2 1 latest; do seed "$REGISTRY/$repo" $tag 1.2.4; done
 	wait "$pid"
 	cat first
