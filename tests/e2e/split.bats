@@ -279,7 +279,8 @@ evict() {   # BYTES FILE...
 	equal "$(IMGMAKE_STORE=$PWD/part exported x)" "$warm"
 	# Their digests are known by now, so that the first to miss them is who packs.
 	evict 0 src/*
-	ok strace -f -qq -e trace=fadvise64 -o advised "$IMGMAKE" -B
-	contains "$(cat advised)" FADV_WILLNEED
+	ok strace -f -qq -e trace=fadvise64,preadv2 -o advised "$IMGMAKE" -B
+	# Some file systems, as overlayfs, cannot tell what is in memory.
+	grep -q 'preadv2.*EOPNOTSUPP' advised || contains "$(cat advised)" FADV_WILLNEED
 	equal "$(exported x)" "$warm"
 }
